@@ -1,0 +1,14 @@
+"""The textbook VAE on Fashion-MNIST."""
+
+from vae_jax.config import Data, Evaluate, Experiment, Model, Optimizer, Train
+
+
+def get_config() -> Experiment:
+    return Experiment(
+        description="Fashion-MNIST, 784-500-20, dynamic binarisation, ELBO with closed-form KL, 10 epochs",
+        data=Data(dataset="fashion_mnist"),
+        model=Model(hidden=(500,), latent_size=20),
+        optimizer=Optimizer(learning_rate=2e-3, schedule="cosine"),
+        train=Train(epochs=10, batch_size=128),
+        evaluate=Evaluate(evaluation_samples=100),
+    )

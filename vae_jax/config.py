@@ -1,0 +1,237 @@
+"""Experiments as frozen dataclasses: one file of `configs/` each, changed field by field on the command line.
+
+A config is data. It is checked by `validate` where it is loaded, not when it is made, so that inside a sweep
+its numbers may be tracers.
+"""
+
+import dataclasses
+import difflib
+import importlib.util
+import json
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vae_jax.data.dataset import Binarisation
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which examples, and how they are shown to the model."""
+
+    dataset: str
+    """digits, curve, the path of an .npz or .npy file, or an image dataset of TFDS."""
+    data_dir: str | None = None
+    """Folder of prepared TFDS datasets (array_record)."""
+    binarisation: Binarisation = "dynamic"
+    """dynamic: bits drawn afresh at every step; static: drawn once; none."""
+    validation_size: int | None = None
+    """Examples cut off for validation; by default a tenth."""
+    data_seed: int = 0
+    """Fixes the splits, the static binarisation and the bits of validation and test."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Networks, posterior and likelihood."""
+
+    network: Literal["mlp", "conv"] = "mlp"
+    """Fully connected or convolutional."""
+    hidden: tuple[int, ...] = (500,)
+    """Hidden sizes of the mlp, or channels of the conv pair (one halving each)."""
+    activation: Literal["tanh", "relu", "silu", "gelu", "softplus"] = "tanh"
+    """Activation of the hidden layers."""
+    latent_size: int = 20
+    """Dimension of z."""
+    posterior: Literal["diagonal", "isotropic", "full"] = "diagonal"
+    """Covariance of q(z | x)."""
+    likelihood: Literal["bernoulli", "normal"] = "bernoulli"
+    """p(x | z): bits, or real numbers."""
+    likelihood_scale: Literal["fixed", "shared", "predicted"] = "shared"
+    """Standard deviation of a normal likelihood: fixed, one learned number, or an output of the network."""
+    initial_scale: float = 0.1
+    """The fixed standard deviation, or where the learned one starts."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is maximised, and by which gradient."""
+
+    bound: Literal["elbo", "iwae", "renyi"] = "elbo"
+    """The bound on log p(x)."""
+    estimator: Literal["total", "stl", "dreg", "score", "analytic"] = "analytic"
+    """The gradient estimator; analytic is the ELBO with the KL in closed form."""
+    num_samples: int = 1
+    """Samples of z per example (L, or k)."""
+    alpha: float = 0.5
+    """Order of the Rényi bound."""
+    beta: float = 1.0
+    """Weight of the KL; other than 1 it needs the analytic estimator."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How a gradient becomes a step."""
+
+    optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "adagrad", "sgd", "muon"] = "adam"
+    """Rule, by its name in optax."""
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    schedule: Literal["constant", "cosine", "linear", "exponential"] = "constant"
+    """Shape of the learning rate over the run; all but constant end at `final_fraction` of the peak."""
+    final_fraction: float = 0.01
+    """Where the schedule ends, as a fraction of the peak."""
+    warmup_steps: int = 0
+    """Steps of a linear rise to the peak."""
+    clip_norm: float | None = None
+    """Largest global norm of the gradient."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (adamw and muon)."""
+    adam_epsilon: float = 1e-8
+    """ε of adam, adamw, adamax and of muon's Adam."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """How long, and with what safety nets."""
+
+    epochs: int = 100
+    """Passes over the training split."""
+    batch_size: int = 128
+    """Examples per step."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation loss; by default never."""
+    seed: int = 0
+    """Seed of the parameters, the order of the data and the noise."""
+    save_seconds: float = 30.0
+    """Least time between checkpoints; one is always written at the end."""
+    chunk_seconds: float = 1.5
+    """About how long the compiled program runs between looks at clock, signals and display."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How the trained model is measured."""
+
+    evaluation_samples: int = 1000
+    """k of the importance-weighted log p(x)."""
+    evaluation_size: int | None = None
+    """Test examples to measure on; by default all."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a run."""
+
+    description: str
+    """One line on what it is."""
+    data: Data
+    model: Model = field(default_factory=Model)
+    objective: Objective = field(default_factory=Objective)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    system: str = "vae"
+    """File of vae_jax/systems that assembles the model."""
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; the message says what to change."""
+
+
+_POSITIVE = (
+    *("model.latent_size", "model.hidden", "model.initial_scale", "objective.num_samples"),
+    *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
+    *("train.patience", "train.chunk_seconds", "evaluate.evaluation_samples", "evaluate.evaluation_size"),
+)
+_NOT_NEGATIVE = (
+    *("data.validation_size", "objective.beta", "optimizer.final_fraction", "optimizer.warmup_steps"),
+    *("optimizer.weight_decay", "train.save_seconds"),
+)
+
+
+def validate(config: Experiment) -> Experiment:
+    """The config itself, if it can be run. ConfigError, naming the field, otherwise. Touches no data."""
+    for names, holds, expected in (
+        (_POSITIVE, lambda v: v > 0, "greater than 0"),
+        (_NOT_NEGATIVE, lambda v: v >= 0, "at least 0"),
+    ):
+        for name in names:
+            section, leaf = name.split(".")
+            value = getattr(getattr(config, section), leaf)
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and not holds(number):
+                    raise ConfigError(f"--{leaf.replace('_', '-')} must be {expected}, got {number}.")
+    objective = config.objective
+    if objective.estimator == "analytic" and objective.bound != "elbo":
+        raise ConfigError(
+            f"--estimator analytic is the ELBO with a closed-form KL; it has no {objective.bound} bound. "
+            "Use --estimator total or dreg."
+        )
+    if objective.beta != 1.0 and objective.estimator != "analytic":
+        raise ConfigError(f"--beta {objective.beta} needs the KL by itself: use --estimator analytic.")
+    if objective.bound == "elbo" and objective.estimator == "score" and objective.num_samples < 2:
+        raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
+    binary = config.data.binarisation != "none"
+    if binary and config.model.likelihood != "bernoulli":
+        raise ConfigError(
+            f"--likelihood {config.model.likelihood} is for real numbers, but --binarisation "
+            f"{config.data.binarisation} gives bits: use --binarisation none, or --likelihood bernoulli."
+        )
+    return config
+
+
+def config_folder() -> Path:
+    """Where the shipped configs lie: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def config_names() -> list[str]:
+    """Names of the shipped configs, sorted."""
+    return sorted(path.stem for path in config_folder().glob("*.py"))
+
+
+def load_config(name: str) -> Experiment:
+    """The experiment of a name in `configs/`, or of the path of a Python file with `get_config()`."""
+    path = Path(name) if name.endswith(".py") else config_folder() / f"{name}.py"
+    if not path.is_file():
+        close = difflib.get_close_matches(name, config_names(), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ConfigError(f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be loaded as Python.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ConfigError(f"{path} defines no get_config().")
+    config = module.get_config()
+    if not isinstance(config, Experiment):
+        raise ConfigError(f"get_config() of {path} must return an Experiment, got {type(config).__name__}.")
+    return config
+
+
+def to_json(config: Experiment) -> str:
+    """The resolved config, every field written out."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> Experiment:
+    """The inverse of `to_json`. ConfigError if a field is unknown to this version."""
+    return _build(Experiment, json.loads(text))
+
+
+def _build(cls: Any, values: dict[str, Any]) -> Any:
+    types = typing.get_type_hints(cls)
+    if unknown := sorted(set(values) - set(types)):
+        raise ConfigError(f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks.")
+
+    def convert(kind: Any, value: Any) -> Any:
+        if dataclasses.is_dataclass(kind):
+            return _build(kind, value)
+        return tuple(value) if isinstance(value, list) else value
+
+    return cls(**{name: convert(types[name], value) for name, value in values.items()})

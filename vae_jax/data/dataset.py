@@ -1,0 +1,125 @@
+"""A dataset: three fixed splits in host memory, and how stored values become what a model sees."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.distributions import Key
+
+Binarisation = Literal["dynamic", "static", "none"]
+BINARISATIONS: tuple[str, ...] = ("dynamic", "static", "none")
+
+
+class Split(NamedTuple):
+    """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, or None."""
+
+    x: np.ndarray
+    label: np.ndarray | None
+
+    def take(self, rows: Any) -> "Split":
+        """The given rows."""
+        return Split(self.x[rows], None if self.label is None else self.label[rows])
+
+    def batch(self) -> dict[str, np.ndarray]:
+        """The split as the batch that systems see (before `Dataset.prepare`): `x`, and `label` if there is one."""
+        return {"x": self.x} if self.label is None else {"x": self.x, "label": self.label}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits and their protocol.
+
+    `levels`: uint8 values are counts 0..levels (255 for images, 16 for the digits, 1 for bits); None where
+    values are real numbers. `binarisation`: "dynamic" (bits drawn afresh from the key each time), "static"
+    (drawn once, here, from `seed`) or "none".
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    levels: int | None
+    binarisation: Binarisation
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.train.x.shape[1:]
+
+    @property
+    def is_image(self) -> bool:
+        """Whether one example is a picture, `(H, W, C)`."""
+        return len(self.shape) == 3
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the model sees only zeros and ones."""
+        return self.binarisation != "none" or self.levels == 1
+
+    def intensities(self, x: Any) -> jax.Array:
+        """Stored values as float32: counts become 0..1, real numbers stay."""
+        x = jnp.asarray(x)
+        return x.astype(jnp.float32) if self.levels is None else x.astype(jnp.float32) / self.levels
+
+    def mean(self) -> np.ndarray:
+        """The mean training example, as the model sees it: float32 of `shape`."""
+        scale = 1.0 if self.levels is None else float(self.levels)
+        return (self.train.x.mean(axis=0, dtype=np.float64) / scale).astype(np.float32)
+
+    def prepare(self, key: Key, batch: dict[str, Any]) -> dict[str, Any]:
+        """What the model sees of a stored batch. Pure; with dynamic binarisation it draws the bits from `key`."""
+        x = self.intensities(batch["x"])
+        if self.binarisation == "dynamic":
+            x = jax.random.bernoulli(key, x).astype(jnp.float32)
+        return {**batch, "x": x}
+
+    def protocol(self) -> dict[str, Any]:
+        """What a number measured on this dataset must carry with it."""
+        return {
+            "dataset": self.name,
+            "binarisation": self.binarisation,
+            "data_seed": self.seed,
+            "train_examples": len(self.train.x),
+            "validation_examples": len(self.validation.x),
+            "test_examples": len(self.test.x),
+        }
+
+
+def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
+    """The dataset under a binarisation; "static" draws the bits here, once, from the dataset's seed."""
+    if binarisation not in BINARISATIONS:
+        raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}, got {binarisation!r}.")
+    if binarisation != "none" and dataset.levels is None:
+        raise ValueError(
+            f"binarisation {binarisation!r} needs counts (uint8), but the values of {dataset.name} are real "
+            "numbers. Use --binarisation none and a likelihood for real numbers: --likelihood normal."
+        )
+    if binarisation != "static":
+        return replace(dataset, binarisation=binarisation)
+    random = np.random.default_rng(dataset.seed)
+
+    def draw(split: Split) -> Split:
+        bits = random.random(split.x.shape, dtype=np.float32) * dataset.levels < split.x
+        return Split(bits.astype(np.uint8), split.label)
+
+    drawn = [draw(split) for split in (dataset.train, dataset.validation, dataset.test)]
+    return replace(
+        dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation
+    )
+
+
+def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, Split, Split]:
+    """Shuffle by `seed` and cut: (the rest for training, `sizes[0]` for validation, `sizes[1]` for test)."""
+    order = np.random.default_rng(seed).permutation(len(split.x))
+    validation, test = sizes
+    cut = len(order) - validation - test
+    if cut < 1:
+        raise ValueError(
+            f"{len(order)} examples cannot give {validation} for validation and {test} for test and leave one for training."
+        )
+    parts = (order[:cut], order[cut : cut + validation], order[cut + validation :])
+    return split.take(parts[0]), split.take(parts[1]), split.take(parts[2])

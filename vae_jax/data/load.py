@@ -1,0 +1,126 @@
+"""`load(name)`: every source of data behind one name."""
+
+import difflib
+from pathlib import Path
+
+import numpy as np
+
+from vae_jax.data.dataset import Binarisation, Dataset, Split, binarised, split_rows
+from vae_jax.data.files import read_file
+from vae_jax.data.tfds import read_tfds, tfds_names
+
+# Examples of the test split that is cut off where the source has none: one in five.
+_TEST_FRACTION = 5
+_VALIDATION_FRACTION = 10
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    binarisation: Binarisation = "none",
+    validation_size: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Load a dataset by name or path.
+
+    `name`: "digits" (1,797 real 8×8 digits of scikit-learn, counts 0..16), "curve" (2,000 points around a
+    curve in the plane), the path of an `.npz` or `.npy` file, or an image dataset of TFDS ("mnist",
+    "fashion_mnist", …), read from `data_dir` without TensorFlow and never downloaded here.
+
+    Where the source has no test split, a fifth is cut off; `validation_size` examples (by default a tenth of
+    what remains) are cut off the training split. `seed` fixes both cuts and the static binarisation. ValueError or
+    FileNotFoundError, with what to do, for anything that cannot be read.
+    """
+    levels: int | None
+    test: Split | None = None
+    if name == "digits":
+        train, levels = _digits(), 16
+    elif name == "curve":
+        train, levels = _curve(seed), None
+    elif name.endswith((".npz", ".npy")):
+        train, test, levels = read_file(Path(name))
+    elif name in tfds_names():
+        train, test = read_tfds(name, data_dir)
+        levels = 255
+    else:
+        raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
+    for split in (train, test):
+        _check_values(name, split)
+
+    test_size = len(train.x) // _TEST_FRACTION if test is None else 0
+    if validation_size is None:
+        validation_size = (len(train.x) - test_size) // _VALIDATION_FRACTION
+    train, validation, cut = split_rows(train, (validation_size, test_size), seed)
+    raw = Dataset(
+        name=name,
+        train=train,
+        validation=validation,
+        test=cut if test is None else test,
+        levels=levels,
+        binarisation="none",
+        seed=seed,
+    )
+    return binarised(raw, binarisation)
+
+
+def stand_in(name: str, *, binarisation: Binarisation, seed: int = 0) -> Dataset:
+    """A small embedded dataset in the place of `name`, for `--quick`: no download, no `data_dir`.
+
+    "curve" and your own files stand for themselves (at most 512 rows); image datasets are stood for by the
+    digits, enlarged to 28×28 unless the name is "digits".
+    """
+    if name == "curve" or name.endswith((".npz", ".npy")):
+        full = load(name, seed=seed)
+        train, levels = full.train.take(slice(512)), full.levels
+    else:
+        if name != "digits" and name not in tfds_names():
+            raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
+        digits = _digits().take(slice(512))
+        levels = 16
+        x = digits.x if name == "digits" else np.pad(np.kron(digits.x, np.ones((1, 3, 3, 1), np.uint8)), _FRAME)
+        train = Split(x, digits.label)
+    parts = split_rows(train, (len(train.x) // 8, len(train.x) // 8), seed)
+    raw = Dataset(f"{name} (stand-in)", *parts, levels=levels, binarisation="none", seed=seed)
+    return binarised(raw, binarisation)
+
+
+# 8×8 digits enlarged three times are 24×24; two pixels on each side make 28×28.
+_FRAME = ((0, 0), (2, 2), (2, 2), (0, 0))
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, ["digits", "curve", *tfds_names()], n=3)
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    return f".{hint} It must be digits, curve, a path ending in .npz or .npy, or an image dataset of TFDS."
+
+
+def _check_values(name: str, split: Split | None) -> None:
+    if split is None:
+        return
+    if len(split.x) == 0:
+        raise ValueError(f"{name} holds no examples.")
+    bad = ~np.isfinite(split.x).reshape(len(split.x), -1).all(axis=1) if split.x.dtype.kind == "f" else np.zeros(1, bool)
+    if bad.any():
+        raise ValueError(
+            f"{name}: {bad.sum()} of {len(split.x)} examples hold NaN or infinite values, the first in row "
+            f"{int(bad.argmax())}. Remove or replace them first."
+        )
+
+
+def _digits() -> Split:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return Split(digits.images.astype(np.uint8)[..., None], digits.target.astype(np.int32))
+
+
+def _curve(seed: int, size: int = 2000) -> Split:
+    """Points `[n, 2]` at Gaussian noise of 0.05 around one turn and a half of a spiral; label: thirds of it."""
+    random = np.random.default_rng(seed)
+    position = random.random(size)
+    angle = 3.0 * np.pi * position
+    radius = 0.3 + 0.7 * position
+    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    noisy = points + 0.05 * random.standard_normal(points.shape)
+    return Split(noisy.astype(np.float32), np.minimum(3 * position, 2).astype(np.int32))

@@ -1,0 +1,64 @@
+"""Image datasets of TensorFlow Datasets, read from prepared array_record folders without TensorFlow."""
+
+import functools
+import os
+from pathlib import Path
+
+import numpy as np
+
+from vae_jax.data.dataset import Split
+
+# Items decoded at a time.
+_BLOCK = 4096
+
+
+@functools.cache
+def tfds_names() -> frozenset[str]:
+    """Every dataset name that TFDS knows."""
+    import tensorflow_datasets as tfds
+
+    return frozenset(tfds.list_builders(with_community_datasets=False))
+
+
+def read_tfds(name: str, data_dir: str | Path | None) -> tuple[Split, Split | None]:
+    """`(train, test or None)` of an image dataset: uint8 `[n, H, W, C]`, labels where there are any.
+
+    `data_dir` is the folder that holds `name/version/`; by default the one of the variable TFDS_DATA_DIR, or
+    `~/tensorflow_datasets`. FileNotFoundError, with the folder looked in and the command to prepare the
+    data, where it is not there.
+    """
+    folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    versions = sorted(folder.glob(f"{name}/*/*.array_record*"))
+    if not versions:
+        there = "holds no array_record files of it" if folder.is_dir() else "does not exist"
+        raise FileNotFoundError(
+            f"no data for {name}: the folder {folder / name} {there}. Name another folder with --data-dir, or "
+            f"prepare it once (downloads; needs TensorFlow): pip install 'vae-jax[prepare]' && "
+            f"tfds build {name} --file_format=array_record --data_dir={folder}"
+        )
+    try:
+        import array_record  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "reading TFDS data needs the package array_record, which exists for Linux only. Elsewhere, save "
+            "the images as an .npz file (x, label) and give its path."
+        ) from error
+    import tensorflow_datasets as tfds
+
+    sources = tfds.data_source(name, data_dir=str(folder), download=False)
+    train = _read(name, sources["train"])
+    return train, _read(name, sources["test"]) if "test" in sources else None
+
+
+def _read(name: str, source: object) -> Split:
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    size = len(source)  # pyright: ignore[reportArgumentType]
+    for start in range(0, size, _BLOCK):
+        rows = source.__getitems__(range(start, min(start + _BLOCK, size)))  # pyright: ignore[reportAttributeAccessIssue]
+        if "image" not in rows[0]:
+            raise ValueError(f"{name} has no images; its features are {sorted(rows[0])}.")
+        images.append(np.stack([row["image"] for row in rows]))
+        labels.extend(row["label"] for row in rows if "label" in row)
+    x = np.concatenate(images)
+    return Split(x, np.asarray(labels, np.int32) if len(labels) == len(x) else None)

@@ -1,0 +1,89 @@
+"""The model: a record of three pure functions of the parameters, and what follows from them alone.
+
+Everything speaks of ONE example `x`; batches are the caller's `jax.vmap`:
+
+    keys = jax.random.split(key, len(xs))
+    log_w = jax.vmap(lambda key, x: log_weights(vae, params, key, x, num_samples=50))(keys, xs)   # [B, 50]
+
+`x` and `z` may be any pytrees.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.checks import check_count, check_key
+from vae_jax.distributions import Array, Key, PyTree, sample_and_log_prob
+
+Params = Any
+
+
+class VAE(NamedTuple):
+    """A variational autoencoder: three pure functions.
+
+    `encode(params, x)` is q(z | x), `decode(params, z)` is p(x | z), `prior(params)` is p(z).
+    """
+
+    encode: Callable[[Params, Any], Any]
+    decode: Callable[[Params, Any], Any]
+    prior: Callable[[Params], Any]
+
+
+def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> tuple[Any, Any]:
+    """`(q(z | x), p(z))`, after checking, at trace time, that x is one example and z the same in both.
+
+    The shapes come from the model itself: a sample of the prior and of what it decodes to, neither computed.
+    """
+    check_key(where, key)
+    prior = vae.prior(params)
+    z = jax.eval_shape(prior.sample, key)
+    expected = _shapes(jax.eval_shape(lambda z: vae.decode(params, z).sample(key), z))
+    if _shapes(x) != expected:
+        raise ValueError(
+            f"{where}: x must be one example of shape {expected}, got {_shapes(x)}. For a batch: "
+            f"jax.vmap(lambda key, x: {where}(…, key, x))(jax.random.split(key, len(xs)), xs)."
+        )
+    posterior = vae.encode(params, x)
+    encoded = _shapes(jax.eval_shape(posterior.sample, key))
+    if encoded != _shapes(z):
+        raise ValueError(f"{where}: encode gives z of shape {encoded}, but the prior has shape {_shapes(z)}.")
+    return posterior, prior
+
+
+def _shapes(tree: PyTree) -> PyTree:
+    return jax.tree.map(jnp.shape, tree)
+
+
+def sample_keys(key: Key, num_samples: int) -> Key:
+    """One key per sample, `[k]`. Sample i has the same key for every k, and however k is cut into chunks."""
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_samples))
+
+
+def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
+    """`log p(x, z_i) − log q(z_i | x)` for `num_samples` draws `z_i ~ q(z | x)`: shape `(k,)`, in nats.
+
+    The full gradient flows, through the samples and through every density. ValueError for a batch instead of
+    one example or `num_samples < 1`, TypeError for a key that is not typed.
+    """
+    check_count("log_weights", "num_samples", num_samples)
+    posterior, prior = posterior_and_prior("log_weights", vae, params, key, x)
+
+    def one(key: Key) -> Array:
+        z, log_q = sample_and_log_prob(posterior, key)
+        return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
+
+    return jax.vmap(one)(sample_keys(key, num_samples))
+
+
+def generate(vae: VAE, params: Params, key: Key) -> Any:
+    """p(x | z) for one `z` from the prior: a distribution, of which the caller takes the mean or a sample."""
+    check_key("generate", key)
+    return vae.decode(params, vae.prior(params).sample(key))
+
+
+def reconstruct(vae: VAE, params: Params, key: Key, x: PyTree) -> Any:
+    """p(x | z) for one `z ~ q(z | x)`: a distribution, of which the caller takes the mean or a sample."""
+    posterior, _ = posterior_and_prior("reconstruct", vae, params, key, x)
+    return vae.decode(params, posterior.sample(key))

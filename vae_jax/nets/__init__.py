@@ -1,0 +1,7 @@
+"""Networks in Flax Linen, as (encoder, decoder) pairs, and adapters for networks made elsewhere."""
+
+from vae_jax.nets.adapters import Network, from_equinox, from_linen, from_nnx, linen_apply
+from vae_jax.nets.conv import conv
+from vae_jax.nets.mlp import mlp
+
+__all__ = ["Network", "conv", "from_equinox", "from_linen", "from_nnx", "linen_apply", "mlp"]

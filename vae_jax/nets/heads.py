@@ -1,0 +1,101 @@
+"""Heads: the last layer of a network, from features to a distribution.
+
+A posterior head maps features `[h]` to q(z | x). A likelihood head maps an array `[*shape, outputs]` to
+p(x | z), adding a bias per element of x, which starts at the data mean: the first gradient steps are then not
+spent on learning the mean image.
+"""
+
+from typing import ClassVar, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.distributions import Array, Bernoulli, DiagNormal, FullNormal
+
+
+class DiagNormalHead(nn.Module):
+    """q(z | x) = N(μ, diag σ²): `[h] -> DiagNormal` of `[size]`."""
+
+    size: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> DiagNormal:
+        loc, log_scale = jnp.split(nn.Dense(2 * self.size)(features), 2)
+        return DiagNormal(loc, jnp.exp(log_scale))
+
+
+class IsotropicNormalHead(nn.Module):
+    """q(z | x) = N(μ, σ² I), one σ per example: `[h] -> DiagNormal` of `[size]`."""
+
+    size: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> DiagNormal:
+        out = nn.Dense(self.size + 1)(features)
+        return DiagNormal(out[:-1], jnp.exp(out[-1]))
+
+
+class FullNormalHead(nn.Module):
+    """q(z | x) = N(μ, L Lᵀ), L lower triangular with a positive diagonal: `[h] -> FullNormal` of `[size]`."""
+
+    size: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> FullNormal:
+        size = self.size
+        out = nn.Dense(2 * size + size * (size - 1) // 2)(features)
+        loc, log_diagonal, below = jnp.split(out, [size, 2 * size])
+        tril = jnp.diag(jnp.exp(log_diagonal)).at[np.tril_indices(size, -1)].set(below)
+        return FullNormal(loc, tril)
+
+
+POSTERIORS: dict[str, type[nn.Module]] = {
+    "diagonal": DiagNormalHead,
+    "isotropic": IsotropicNormalHead,
+    "full": FullNormalHead,
+}
+
+# One pixel that is never set, or always, must not start at a logit of ±inf.
+_LEAST_PROBABILITY = 0.01
+
+
+class BernoulliHead(nn.Module):
+    """p(x | z), independent bits: `[*shape, 1] -> Bernoulli` of `shape`. `mean`: the data mean, `shape`."""
+
+    mean: np.ndarray
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> Bernoulli:
+        mean = np.clip(self.mean, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
+        logits = np.log(mean) - np.log1p(-mean)
+        bias = self.param("bias", lambda key: jnp.asarray(logits, jnp.float32))
+        return Bernoulli(out[..., 0] + bias)
+
+
+class NormalHead(nn.Module):
+    """p(x | z) = N(μ(z), σ²) with σ fixed, shared or predicted: `[*shape, outputs] -> DiagNormal` of `shape`.
+
+    `mean`: the data mean, `shape`. `scale`: the value of σ where it is "fixed", and its start where it is one
+    learned number for all elements ("shared") or an output of the network ("predicted").
+    """
+
+    mean: np.ndarray
+    scale: float
+    learned: Literal["fixed", "shared", "predicted"]
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network must give per element of x."""
+        return 2 if self.learned == "predicted" else 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> DiagNormal:
+        loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        log_scale = jnp.log(jnp.asarray(self.scale, jnp.float32))
+        if self.learned == "shared":
+            log_scale = self.param("log_scale", lambda key: log_scale)
+        if self.learned == "predicted":
+            log_scale = log_scale + out[..., 1]
+        return DiagNormal(loc, jnp.exp(log_scale))

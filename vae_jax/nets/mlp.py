@@ -1,0 +1,67 @@
+"""Fully connected networks."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from vae_jax.distributions import Array
+
+
+class OneExample(nn.Module):
+    """Refuses, at trace time, anything but one example of `shape`; otherwise the identity."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, x: Array) -> Array:
+        if jnp.shape(x) != self.shape:
+            raise ValueError(
+                f"encode: x must be one example of shape {self.shape}, got {jnp.shape(x)}. For a batch: "
+                "jax.vmap(vae.encode, in_axes=(None, 0))(params, xs)."
+            )
+        return x
+
+
+class MLP(nn.Module):
+    """Dense layers with an activation after each: any shape, flattened, to `[hidden[-1]]`."""
+
+    hidden: Sequence[int]
+    activation: Callable[[Array], Array]
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = jnp.ravel(x)
+        for size in self.hidden:
+            x = self.activation(nn.Dense(size)(x))
+        return x
+
+
+class DenseOutput(nn.Module):
+    """Features to an array `[*shape, outputs]`; the bias is the likelihood head's."""
+
+    shape: tuple[int, ...]
+    outputs: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        shape = (*self.shape, self.outputs)
+        return nn.Dense(math.prod(shape), use_bias=False)(features).reshape(shape)
+
+
+def mlp(
+    shape: tuple[int, ...],
+    posterior: nn.Module,
+    likelihood: Any,
+    *,
+    hidden: Sequence[int],
+    activation: Callable[[Array], Array] = nn.tanh,
+) -> tuple[nn.Module, nn.Module]:
+    """An encoder `x [*shape] -> q(z | x)` and a decoder `z [d] -> p(x | z)`, with mirrored hidden layers.
+
+    `posterior` and `likelihood` are heads (`vae_jax.nets.heads`).
+    """
+    encoder = nn.Sequential([OneExample(shape), MLP(hidden, activation), posterior])
+    decoder = nn.Sequential([MLP(hidden[::-1], activation), DenseOutput(shape, likelihood.outputs), likelihood])
+    return encoder, decoder

@@ -1,0 +1,60 @@
+"""Optimisers and learning-rate schedules by config; all of them optax's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+from vae_jax.config import Optimizer
+from vae_jax.distributions import Array, freeze
+
+Schedule = Callable[[Any], Any]
+
+
+def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
+    """`step -> learning rate`: a schedule of unit peak times the rate, which may thus be traced."""
+    steps = max(num_steps - config.warmup_steps, 1)
+    end = config.final_fraction
+    shapes: dict[str, Callable[[], Schedule]] = {
+        "constant": lambda: optax.constant_schedule(1.0),
+        "cosine": lambda: optax.cosine_decay_schedule(1.0, steps, alpha=end),
+        "linear": lambda: optax.linear_schedule(1.0, end, steps),
+        "exponential": lambda: optax.exponential_decay(1.0, steps, end, end_value=end),
+    }
+    shape = shapes[config.schedule]()
+    if config.warmup_steps:
+        rise = optax.linear_schedule(0.0, 1.0, config.warmup_steps)
+        shape = optax.join_schedules([rise, shape], [config.warmup_steps])
+    return lambda step: config.learning_rate * shape(step)
+
+
+def make_optimizer(config: Optimizer, num_steps: int) -> optax.GradientTransformation:
+    """The optax transformation of a config, for a run of `num_steps`."""
+    rate = make_schedule(config, num_steps)
+    decay, epsilon = config.weight_decay, config.adam_epsilon
+    rules: dict[str, Callable[[], optax.GradientTransformation]] = {
+        "adam": lambda: optax.adam(rate, eps=epsilon),
+        "adamw": lambda: optax.adamw(rate, eps=epsilon, weight_decay=decay),
+        "adamax": lambda: optax.adamax(rate, eps=epsilon),
+        "rmsprop": lambda: optax.rmsprop(rate),
+        "adagrad": lambda: optax.adagrad(rate),
+        "sgd": lambda: optax.sgd(rate),
+        "muon": lambda: optax.contrib.muon(rate, eps=epsilon, weight_decay=decay),
+    }
+    rule = rules[config.optimizer]()
+    if config.clip_norm is None:
+        return rule
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
+
+
+def assign(value: Array, target: Array) -> Array:
+    """A loss term of value 0 whose gradient is `value − target`.
+
+    Under plain SGD of rate 1−γ, in a group of its own of `optax.partition`, it sets `value` to the running
+    mean `γ value + (1−γ) target`, without a gradient of anything. Clipping and decay must stay out of that
+    group.
+    """
+    target = freeze(target)
+    distance = 0.5 * jnp.sum(jnp.square(value - target))
+    return distance - freeze(distance)

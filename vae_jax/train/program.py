@@ -1,0 +1,134 @@
+"""The training program: pure, and the same compiled loop for a chunk, an epoch, a whole run and a resumed one.
+
+Everything that decides the next step is in `TrainState` or derived from it: the order of the data is
+`permutation(fold_in(key, epoch))`, the noise `fold_in(key, step)`. So it does not matter where a run is cut:
+the loop stops at the step number it is given, and continues with the same bits.
+
+Nothing here jits itself. `jax.jit(train_until)` (with the system closed over) is one program; `jax.vmap` of `fit` over keys, or over
+numbers that a system and optimiser are built from inside the trace, trains an ensemble in one program.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from vae_jax.checks import check_count, check_key
+from vae_jax.distributions import Array, Key
+from vae_jax.model import Params
+from vae_jax.systems.system import Batch, Metrics, System
+
+# Turns stored examples into what the model sees: scaling, and dynamic binarisation from the key.
+Prepare = Callable[[Key, Batch], Batch]
+
+
+class TrainState(NamedTuple):
+    """All that a run needs to go on: `metrics` are sums since the start of the epoch, `step` counts from 0."""
+
+    params: Params
+    opt_state: Any
+    step: Array
+    key: Key
+    metrics: Metrics
+
+
+def num_examples(data: Batch) -> int:
+    """The common length of a pytree of arrays `[n, …]`."""
+    sizes = {leaf.shape[0] for leaf in jax.tree.leaves(data)}
+    if len(sizes) != 1:
+        raise ValueError(f"all arrays of the data must have the same length, got lengths {sorted(sizes)}.")
+    return sizes.pop()
+
+
+def steps_per_epoch(data: Batch, batch_size: int) -> int:
+    """Whole batches in one pass; the examples left over change from epoch to epoch."""
+    check_count("training", "batch_size", batch_size)
+    size = num_examples(data)
+    if batch_size > size:
+        raise ValueError(f"--batch-size {batch_size} is larger than the training split of {size}.")
+    return size // batch_size
+
+
+def initial_state(system: System, tx: optax.GradientTransformation, prepare: Prepare, data: Batch, key: Key) -> TrainState:
+    """The state before step 0. `data` is only looked at for one prepared example's shape."""
+    check_key("initial_state", key)
+    init_key, train_key = jax.random.split(key)
+    batch = prepare(init_key, jax.tree.map(lambda leaf: leaf[:2], data))
+    params = system.init(init_key, batch)
+    _, metrics = jax.eval_shape(system.loss, params, init_key, batch, jnp.int32(0))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics})
+    return TrainState(params, system.optimizer(tx).init(params), jnp.int32(0), train_key, zeros)
+
+
+def train_step(system: System, tx: optax.GradientTransformation, state: TrainState, key: Key, batch: Batch) -> TrainState:
+    """One step on one prepared batch; `metrics` are added to, the step number goes up."""
+    value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
+    (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)
+    updates, opt_state = system.optimizer(tx).update(gradient, state.opt_state, state.params)
+    return TrainState(
+        params=optax.apply_updates(state.params, updates),
+        opt_state=opt_state,
+        step=state.step + 1,
+        key=state.key,
+        metrics=jax.tree.map(jnp.add, state.metrics, {"loss": loss, **metrics}),
+    )
+
+
+def train_until(
+    system: System,
+    tx: optax.GradientTransformation,
+    prepare: Prepare,
+    data: Batch,
+    state: TrainState,
+    stop: Array | int,
+    *,
+    batch_size: int,
+) -> TrainState:
+    """Train from `state.step` until step `stop` (may be traced), on stored `data` `[n, …]`.
+
+    Each epoch is `n // batch_size` steps in an order of its own. At its first step the metric sums start anew.
+    """
+    size = num_examples(data)
+    per_epoch = steps_per_epoch(data, batch_size)
+    order_key, noise_key = jax.random.split(state.key)
+
+    def order(step: Array) -> Array:
+        return jax.random.permutation(jax.random.fold_in(order_key, step // per_epoch), size)
+
+    def body(carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+        state, permutation = carry
+        position = state.step % per_epoch
+        first = position == 0
+        permutation = lax.cond(first, order, lambda _: permutation, state.step)
+        rows = lax.dynamic_slice_in_dim(permutation, position * batch_size, batch_size)
+        prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
+        batch = prepare(prepare_key, jax.tree.map(lambda leaf: leaf[rows], data))
+        metrics = jax.tree.map(lambda total: jnp.where(first, jnp.zeros_like(total), total), state.metrics)
+        return train_step(system, tx, state._replace(metrics=metrics), step_key, batch), permutation
+
+    state, _ = lax.while_loop(lambda carry: carry[0].step < stop, body, (state, order(state.step)))
+    return state
+
+
+def mean_metrics(state: TrainState, per_epoch: int) -> Metrics:
+    """The means, over the steps of the current (or just finished) epoch, of the metrics in `state`."""
+    count = (state.step - 1) % per_epoch + 1
+    return jax.tree.map(lambda total: total / count, state.metrics)
+
+
+def fit(
+    system: System,
+    tx: optax.GradientTransformation,
+    prepare: Prepare,
+    data: Batch,
+    key: Key,
+    *,
+    batch_size: int,
+    num_steps: int,
+) -> TrainState:
+    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`."""
+    state = initial_state(system, tx, prepare, data, key)
+    return train_until(system, tx, prepare, data, state, num_steps, batch_size=batch_size)
