@@ -30,6 +30,8 @@ class Data:
     """Examples cut off for validation; by default a tenth."""
     data_seed: int = 0
     """Fixes the splits, the static binarisation and the bits of validation and test."""
+    stand_in: bool = False
+    """Put a small embedded dataset in the place of this one (what --quick does)."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,17 @@ class Experiment:
     evaluate: Evaluate = field(default_factory=Evaluate)
     system: str = "vae"
     """File of vae_jax/systems that assembles the model."""
+
+
+def quick(config: Experiment) -> Experiment:
+    """The same experiment for a few steps on a small embedded stand-in for its data."""
+    replace = dataclasses.replace
+    return replace(
+        config,
+        data=replace(config.data, stand_in=True),
+        train=replace(config.train, epochs=2, batch_size=min(config.train.batch_size, 64)),
+        evaluate=replace(config.evaluate, evaluation_samples=10),
+    )
 
 
 class ConfigError(ValueError):

@@ -32,6 +32,36 @@ def load(
     what remains) are cut off the training split. `seed` fixes both cuts and the static binarisation. ValueError or
     FileNotFoundError, with what to do, for anything that cannot be read.
     """
+    train, test, levels = _read(name, data_dir, seed)
+    test_size = len(train.x) // _TEST_FRACTION if test is None else 0
+    if validation_size is None:
+        validation_size = (len(train.x) - test_size) // _VALIDATION_FRACTION
+    train, validation, cut = split_rows(train, (validation_size, test_size), seed)
+    raw = Dataset(
+        name=name,
+        train=train,
+        validation=validation,
+        test=cut if test is None else test,
+        levels=levels,
+        binarisation="none",
+        seed=seed,
+    )
+    return binarised(raw, binarisation)
+
+
+def whole(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
+    """All examples of a source, in its own order, as the training split; the other two are empty."""
+    train, test, levels = _read(name, data_dir, seed)
+    if test is not None:
+        both = train.label is not None and test.label is not None
+        label = np.concatenate([train.label, test.label]) if both else None
+        train = Split(np.concatenate([train.x, test.x]), label)
+    nothing = train.take(slice(0))
+    return Dataset(name, train, nothing, nothing, levels=levels, binarisation="none", seed=seed)
+
+
+def _read(name: str, data_dir: str | Path | None, seed: int) -> tuple[Split, Split | None, int | None]:
+    """`(train, test or None, levels)` of a source."""
     levels: int | None
     test: Split | None = None
     if name == "digits":
@@ -47,21 +77,7 @@ def load(
         raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
     for split in (train, test):
         _check_values(name, split)
-
-    test_size = len(train.x) // _TEST_FRACTION if test is None else 0
-    if validation_size is None:
-        validation_size = (len(train.x) - test_size) // _VALIDATION_FRACTION
-    train, validation, cut = split_rows(train, (validation_size, test_size), seed)
-    raw = Dataset(
-        name=name,
-        train=train,
-        validation=validation,
-        test=cut if test is None else test,
-        levels=levels,
-        binarisation="none",
-        seed=seed,
-    )
-    return binarised(raw, binarisation)
+    return train, test, levels
 
 
 def stand_in(name: str, *, binarisation: Binarisation, seed: int = 0) -> Dataset:

@@ -1,0 +1,229 @@
+"""The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from vae_jax import config as configs
+from vae_jax.config import ConfigError, Experiment
+
+_USAGE = """usage: vae-jax COMMAND …
+
+  train CONFIG [--field value …]   train a model; --quick tries any config in seconds, --out names the run
+  resume RUN                       continue an interrupted run, bit for bit
+  evaluate RUN                     measure log p(x) and more on the test split
+  sample RUN                       draw from the model: a picture and an array
+  encode RUN DATA                  codes of a dataset or of your own file
+  configs                          the configs, one a line
+
+vae-jax COMMAND --help lists the options of a command."""
+
+_FLAT = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status. Errors that a user can mend are one line on standard error."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict[str, Callable[[list[str], Console], int]] = {
+        "train": _train,
+        "resume": _resume,
+        "evaluate": _evaluate,
+        "sample": _sample,
+        "encode": _encode,
+        "configs": _configs,
+    }
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        return 0 if arguments else 2
+    if arguments[0] not in commands:
+        print(f"vae-jax: no command {arguments[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
+        return 2
+    try:
+        return commands[arguments[0]](arguments[1:], Console())
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+        print(f"vae-jax {arguments[0]}: {error}", file=sys.stderr)
+        return 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _TrainOptions:
+    """Options of the command itself."""
+
+    experiment: Experiment
+    out: Path | None = None
+    """Directory of the run; by default runs/CONFIG, with a number where that exists."""
+    quick: tyro.conf.FlagCreatePairsOff[bool] = False
+    """A few steps on a small embedded stand-in for the data: seconds, no download."""
+
+
+def _train(arguments: list[str], console: Console) -> int:
+    if not arguments or arguments[0].startswith("-"):
+        names = ", ".join(configs.config_names())
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: vae-jax train CONFIG [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
+            print("The fields of a config: vae-jax train CONFIG --help")
+            return 0
+        raise ConfigError(f"name a config first: vae-jax train CONFIG. There are {names}.")
+    name = arguments[0]
+    options = tyro.cli(
+        _TrainOptions,
+        prog=f"vae-jax train {name}",
+        description=configs.load_config(name).description,
+        default=_TrainOptions(configs.load_config(name)),
+        args=arguments[1:],
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    experiment = configs.quick(options.experiment) if options.quick else options.experiment
+    if experiment.data.data_dir is not None:
+        # The run may be looked at from another folder.
+        data = dataclasses.replace(experiment.data, data_dir=str(Path(experiment.data.data_dir).absolute()))
+        experiment = dataclasses.replace(experiment, data=data)
+    from vae_jax.train.run import create
+
+    run = create(experiment, options.out or _free_directory(Path("runs") / Path(name).stem))
+    console.print(f"{experiment.description}\nrun: {run.directory}", highlight=False, soft_wrap=True)
+    return _train_and_report(run, console)
+
+
+def _free_directory(base: Path) -> Path:
+    number = 1
+    path = base
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def _train_and_report(run: Any, console: Console) -> int:
+    from vae_jax import report
+    from vae_jax.pictures import write_pictures
+    from vae_jax.train.run import train
+
+    state, finished = train(run, console)
+    if not finished:
+        step = int(state.train.step)
+        console.print(
+            f"stopped at step {step} of {run.num_steps}, saved. Continue with: vae-jax resume {run.directory}",
+            soft_wrap=True,
+        )
+        return 130
+    if run.system.vae is None:
+        return 0
+    result = report.evaluate(run, state.best_params)
+    report.write_evaluation(run, result)
+    write_pictures(run, state)
+    console.print(report.panel(run, state, result))
+    return 0
+
+
+_RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+def _parse(command: str, function: Callable[..., Any], arguments: list[str]) -> Any:
+    return tyro.cli(function, prog=f"vae-jax {command}", args=arguments, config=_FLAT)
+
+
+def _resume(arguments: list[str], console: Console) -> int:
+    def resume(run: _RunPath) -> int:
+        """Continue an interrupted run to its end, bit for bit as if it had not been interrupted.
+
+        Args:
+            run: Directory of the run.
+        """
+        from vae_jax.train.run import open_run
+
+        return _train_and_report(open_run(run), console)
+
+    return _parse("resume", resume, arguments)
+
+
+def _evaluate(arguments: list[str], console: Console) -> int:
+    def evaluate(run: _RunPath, k: int | None = None, seed: int = 0) -> int:
+        """Measure the best parameters of a run on the test split; writes RUN/evaluation.json.
+
+        Args:
+            run: Directory of the run.
+            k: Samples per example of the importance-weighted log p(x); by default the config's.
+            seed: Seed of the samples.
+        """
+        from vae_jax import report
+        from vae_jax.train.run import load_state, open_run
+
+        opened = open_run(run)
+        if k is not None:
+            measured = dataclasses.replace(opened.config.evaluate, evaluation_samples=k)
+            config = configs.validate(dataclasses.replace(opened.config, evaluate=measured))
+            opened = dataclasses.replace(opened, config=config)
+        state = load_state(opened)
+        result = report.evaluate(opened, state.best_params, seed=seed)
+        path = report.write_evaluation(opened, result)
+        table = Table(title=str(run), title_justify="left", show_header=False)
+        for name, value in result.items():
+            table.add_row(name.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
+        console.print(table)
+        console.print(f"written: {path}", soft_wrap=True)
+        return 0
+
+    return _parse("evaluate", evaluate, arguments)
+
+
+def _sample(arguments: list[str], console: Console) -> int:
+    def sample(run: _RunPath, count: int = 72, seed: int = 0, out: Path | None = None) -> int:
+        """Draw x from the model: an .npz with `x` (samples), `mean` (of p(x | z)) and `z`, and a picture of images.
+
+        Args:
+            run: Directory of the run.
+            count: Number of samples.
+            seed: Seed of the samples.
+            out: The .npz file; by default RUN/samples.npz.
+        """
+        from vae_jax.report import write_samples
+        from vae_jax.train.run import load_state, open_run
+
+        opened = open_run(run)
+        for path in write_samples(opened, load_state(opened).best_params, count=count, seed=seed, out=out):
+            console.print(f"written: {path}", soft_wrap=True)
+        return 0
+
+    return _parse("sample", sample, arguments)
+
+
+def _encode(arguments: list[str], console: Console) -> int:
+    data_type = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+
+    def encode(run: _RunPath, data: data_type, data_dir: Path | None = None, out: Path | None = None) -> int:  # pyright: ignore[reportInvalidTypeForm]
+        """Codes of data under a run's encoder: an .npz with `mean`, `stddev` and `label` for every example.
+
+        Args:
+            run: Directory of the run.
+            data: digits, curve, an .npz or .npy file, or a dataset of TFDS; all its examples are encoded, in order.
+            data_dir: Folder of prepared TFDS datasets; by default the run's.
+            out: The .npz file; by default RUN/codes.npz.
+        """
+        from vae_jax.report import write_codes
+        from vae_jax.train.run import load_state, open_run
+
+        opened = open_run(run)
+        path = write_codes(opened, load_state(opened).best_params, data=data, data_dir=data_dir, out=out)
+        console.print(f"written: {path}", soft_wrap=True)
+        return 0
+
+    return _parse("encode", encode, arguments)
+
+
+def _configs(arguments: list[str], console: Console) -> int:
+    names = configs.config_names()
+    width = max(map(len, names))
+    for name in names:
+        print(f"{name:{width}}  {configs.load_config(name).description}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Measurements over a dataset, example by example, in batches of bounded memory."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.checks import check_count
+from vae_jax.distributions import Key
+from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
+from vae_jax.model import VAE, Params
+
+
+class MeanLogMarginal(NamedTuple):
+    """The mean over n examples of their estimates of log p(x), in nats.
+
+    `monte_carlo_error`: standard error of the mean from the k samples alone, for these very examples.
+    `examples_error`: standard error of the mean from the choice of examples, `std / sqrt(n)` (NaN for n = 1).
+    `ess`: median effective sample size, of k. `elbo`: mean ELBO of the same draws.
+    """
+
+    value: float
+    monte_carlo_error: float
+    examples_error: float
+    ess: float
+    elbo: float
+    num_samples: int
+    num_examples: int
+
+
+def batches(size: int, batch_size: int) -> Iterator[slice]:
+    """Slices that cover `range(size)`, the last one shorter where needed."""
+    for start in range(0, size, batch_size):
+        yield slice(start, min(start + batch_size, size))
+
+
+def example_log_marginals(
+    vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int, batch_size: int = 100, chunk_size: int = 100
+) -> LogMarginal:
+    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`. Example i has the key `fold_in(key, i)`."""
+    check_count("example_log_marginals", "batch_size", batch_size)
+
+    @jax.jit
+    def estimate(params: Params, indices: Any, x: Any) -> LogMarginal:
+        def one(index: Any, x: Any) -> LogMarginal:
+            example_key = jax.random.fold_in(key, index)
+            return log_marginal(vae, params, example_key, x, num_samples=num_samples, chunk_size=chunk_size)
+
+        return jax.vmap(one)(indices, x)
+
+    size = jax.tree.leaves(x)[0].shape[0]
+    parts = [
+        estimate(params, jnp.arange(rows.start, rows.stop), jax.tree.map(lambda leaf, rows=rows: leaf[rows], x))
+        for rows in batches(size, batch_size)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMarginal:
+    """The mean over examples, with its two errors kept apart."""
+    value = np.asarray(estimates.value, np.float64)
+    n = len(value)
+    return MeanLogMarginal(
+        value=float(value.mean()),
+        monte_carlo_error=math.sqrt(float(np.square(np.asarray(estimates.standard_error, np.float64)).sum())) / n,
+        examples_error=float(value.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan,
+        ess=float(np.median(estimates.ess)),
+        elbo=float(np.asarray(estimates.elbo, np.float64).mean()),
+        num_samples=num_samples,
+        num_examples=n,
+    )
+
+
+def encode_dataset(vae: VAE, params: Params, x: Any, *, batch_size: int = 1000) -> Any:
+    """q(z | x) of every example of `x` `[n, …]`: one distribution with leaves `[n, …]` in host memory."""
+    encode = jax.jit(jax.vmap(vae.encode, in_axes=(None, 0)))
+    size = jax.tree.leaves(x)[0].shape[0]
+    parts = [
+        encode(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)) for rows in batches(size, batch_size)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def posterior_means(posterior: Any) -> np.ndarray:
+    """`[n, d]`: the means of a stack of distributions, as `encode_dataset` gives."""
+    return np.asarray(jax.vmap(lambda q: q.mean)(posterior))

@@ -1,0 +1,118 @@
+"""The pictures of a run: what fits its data, drawn into RUN/pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae_jax import plots
+from vae_jax.data.dataset import Split
+from vae_jax.divergences import kl_terms
+from vae_jax.evaluate.dataset import encode_dataset, posterior_means
+from vae_jax.latent import manifold_grid
+from vae_jax.model import VAE, Params
+from vae_jax.report import density, prepared
+from vae_jax.train.run import Run, RunState, read_metrics
+
+# Pictures show this many examples in a row, and codes of at most so many.
+_COLUMNS = 12
+_MOST_CODES = 5000
+
+
+def write_pictures(run: Run, state: RunState) -> list[Path]:
+    """Draw every picture that fits the data into RUN/pictures; returns their paths."""
+    vae, params = density(run), state.best_params
+    folder = run.directory / "pictures"
+    folder.mkdir(exist_ok=True)
+    test = run.dataset.test.take(slice(_MOST_CODES))
+    x = prepared(run, run.dataset, test)
+    posterior = encode_dataset(vae, params, x)
+    figures: dict[str, Figure] = {"training_curve": _training_curve(run, state)}
+    figures["latent"] = _latent(vae, params, posterior, test.label)
+    if run.dataset.is_image:
+        figures["reconstructions"] = _reconstructions(run, vae, params, test, x)
+        figures["samples"] = _samples(vae, params)
+        if run.config.model.latent_size == 2:
+            figures["manifold"] = _manifold(vae, params)
+    elif run.dataset.shape == (2,):
+        figures["samples"] = _plane(vae, params, x)
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1], dpi=150)
+    return paths
+
+
+def _training_curve(run: Run, state: RunState) -> Figure:
+    lines = read_metrics(run.metrics_file)
+    return plots.training_curve(
+        [(line["epoch"], line["train"]["loss"]) for line in lines],
+        [(line["epoch"], line["validation"]["loss"]) for line in lines if line["validation"]],
+        best=float(state.best_epoch),
+        name="loss (nats per example)",
+    )
+
+
+def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any) -> Figure:
+    columns = min(_COLUMNS, len(x))
+    rows = min(3, len(x) // columns)
+    count = columns * rows
+    z = posterior_means(encode_dataset(vae, params, x[:count]))
+    mean = jax.vmap(lambda z: vae.decode(params, z).mean)(z)
+    shown = [run.dataset.intensities(test.x[:count]), x[:count], mean]
+    names = ["data", "seen", "decoded"]
+    if not run.dataset.is_binary:
+        shown, names = shown[1:], names[1:]
+    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in shown], axis=1)
+    title = "reconstructions: mean of p(x | z) at the mean of q(z | x)"
+    return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
+
+
+def _samples(vae: VAE, params: Params) -> Figure:
+    rows = 6
+    z = vae.prior(params).sample(jax.random.key(0), (rows * _COLUMNS,))
+    mean = jax.vmap(lambda z: vae.decode(params, z).mean)(z)
+    grid = mean.reshape(rows, _COLUMNS, *mean.shape[1:])
+    return plots.show_images(grid, title="samples: mean of p(x | z), z from the prior")
+
+
+def _manifold(vae: VAE, params: Params, num: int = 20) -> Figure:
+    z = manifold_grid(num).reshape(-1, 2)
+    mean = jax.vmap(lambda z: vae.decode(params, z).mean)(z)
+    grid = mean.reshape(num, num, *mean.shape[1:])
+    return plots.show_images(grid, title="manifold: mean of p(x | z), z at equal steps of prior probability")
+
+
+def _plane(vae: VAE, params: Params, x: Any) -> Figure:
+    z = vae.prior(params).sample(jax.random.key(0), (len(x),))
+    decoded = jax.vmap(lambda z: vae.decode(params, z))(z)
+    samples = jax.vmap(lambda p, key: p.sample(key))(decoded, jax.random.split(jax.random.key(1), len(x)))
+    clouds = [("test data", x), ("samples of p(x)", samples), ("their means, E[x | z]", jax.vmap(lambda p: p.mean)(decoded))]
+    return plots.point_clouds(clouds, title="data and samples")
+
+
+def _latent(vae: VAE, params: Params, posterior: Any, labels: Any | None) -> Figure:
+    means = posterior_means(posterior)
+    size = means.shape[1]
+    if size == 1:
+        return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
+    if size == 2:
+        return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
+    kl = np.asarray(jax.vmap(kl_terms, in_axes=(0, None))(posterior, standard_normal(size)))
+    if kl.ndim == 2:
+        average = kl.mean(axis=0)
+        first, second = np.argsort(average)[::-1][:2]
+        chosen, title = means[:, [first, second]], "the two dimensions of largest KL, and two principal components"
+        names = (f"z[{first}], KL {average[first]:.2f} nats", f"z[{second}], KL {average[second]:.2f} nats")
+    else:
+        spread = means.std(axis=0)
+        first, second = np.argsort(spread)[::-1][:2]
+        chosen, title = means[:, [first, second]], "the two dimensions of largest spread, and two principal components"
+        names = (f"z[{first}]", f"z[{second}]")
+    centred = means - means.mean(axis=0)
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    share = np.square(singular) / np.square(singular).sum()
+    components = (f"component 1, {share[0]:.0%} of the variance", f"component 2, {share[1]:.0%}")
+    return plots.codes([(chosen, names), (centred @ axes[:2].T, components)], labels, title=title)

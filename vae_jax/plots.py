@@ -1,0 +1,129 @@
+"""Pictures, from arrays to matplotlib figures. Nothing here knows of runs or models.
+
+Images are `[…, H, W, C]` in 0..1 (C is 1 or 3), shown as ink on paper: 0 is white where C is 1.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_CLASS_COLOURS = "tab10"
+
+
+def tiles(images: Any) -> np.ndarray:
+    """A grid `[rows, columns, H, W, C]` of images as one image, with a line of one pixel between them."""
+    images = np.clip(np.asarray(images, np.float32), 0.0, 1.0)
+    rows, columns, height, width, channels = images.shape
+    paper = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 0.5, np.float32)
+    for i in range(rows):
+        for j in range(columns):
+            top, left = i * (height + 1) + 1, j * (width + 1) + 1
+            paper[top : top + height, left : left + width] = images[i, j]
+    return paper
+
+
+def show_images(images: Any, *, title: str, row_names: Sequence[str] = ()) -> Figure:
+    """A figure of a grid of images `[rows, columns, H, W, C]`; a name for each row where given."""
+    paper = tiles(images)
+    height, width = paper.shape[:2]
+    inches = 7.0
+    figure = Figure(figsize=(inches, inches * height / width + 0.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(_ink(paper), cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest")
+    axes.set_xticks([])
+    step = height / len(images)
+    axes.set_yticks([step * (i + 0.5) for i in range(len(row_names))], labels=list(row_names))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _ink(image: np.ndarray) -> np.ndarray:
+    return image[..., 0] if image.shape[-1] == 1 else image
+
+
+def training_curve(
+    train: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]], *, best: float, name: str
+) -> Figure:
+    """Loss against epochs, `(epoch, value)` pairs, with a line at the best epoch.
+
+    The axis leaves out the first tenth of the run where it is far above the rest.
+    """
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for points, label in ((train, "training"), (validation, "validation")):
+        if points:
+            epochs, values = zip(*points, strict=True)
+            axes.plot(epochs, values, label=label, linewidth=1.2, marker="o" if len(points) < 20 else None, markersize=3)
+    later = [value for points in (train, validation) for _, value in points[len(points) // 10 :]]
+    if later:
+        room = 0.05 * (max(later) - min(later)) or 1.0
+        axes.set_ylim(min(later) - room, max(later) + room)
+    axes.axvline(best, color="0.6", linestyle=":", label=f"best epoch, {best:g}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(name)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def codes(panels: Sequence[tuple[Any, tuple[str, str]]], labels: Any | None, *, title: str) -> Figure:
+    """Several views of the same codes side by side: `([n, 2], axis names)` each, coloured by label `[n]`."""
+    figure = Figure(figsize=(5.4 * len(panels), 5.0), layout="constrained")
+    for axes, (points, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _scatter(axes, np.asarray(points), labels, legend=points is panels[-1][0])
+        axes.set(xlabel=names[0], ylabel=names[1])
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def code_line(values: Any, labels: Any | None, *, title: str) -> Figure:
+    """Codes of one dimension, `[n]`, as a histogram, a colour for each label."""
+    figure = Figure(figsize=(6.0, 3.2), layout="constrained")
+    axes = figure.subplots()
+    values = np.asarray(values)
+    classes = [None] if labels is None else sorted(set(np.asarray(labels).tolist()))
+    groups = [values if c is None else values[np.asarray(labels) == c] for c in classes]
+    axes.hist(groups, bins=50, stacked=True, label=[str(c) for c in classes], color=_colours(len(classes)))
+    if labels is not None:
+        axes.legend(title="label", frameon=False, fontsize=8)
+    axes.set(xlabel="z", ylabel="examples")
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def point_clouds(clouds: Sequence[tuple[str, Any]], *, title: str) -> Figure:
+    """Clouds of points in the plane, `(name, [n, 2])`, side by side on the same axes."""
+    figure = Figure(figsize=(3.2 * len(clouds), 3.5), layout="constrained")
+    panels = figure.subplots(1, len(clouds), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, points) in zip(panels, clouds, strict=True):
+        points = np.asarray(points)
+        axes.plot(points[:, 0], points[:, 1], ".", markersize=2, alpha=0.6)
+        axes.set_title(name, fontsize=9)
+        axes.set_aspect("equal")
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _scatter(axes: Axes, points: np.ndarray, labels: Any | None, *, legend: bool) -> None:
+    if labels is None:
+        axes.plot(points[:, 0], points[:, 1], ".", markersize=3, alpha=0.6)
+        return
+    labels = np.asarray(labels)
+    classes = sorted(set(labels.tolist()))
+    for colour, label in zip(_colours(len(classes)), classes, strict=True):
+        chosen = points[labels == label]
+        axes.plot(chosen[:, 0], chosen[:, 1], ".", markersize=3, alpha=0.7, color=colour, label=str(label))
+    if legend and len(classes) <= 20:
+        axes.legend(title="label", frameon=False, fontsize=8, markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _colours(number: int) -> list[Any]:
+    import matplotlib
+
+    palette = matplotlib.colormaps[_CLASS_COLOURS if number <= 10 else "turbo"]
+    return [palette(i if number <= 10 else i / (number - 1)) for i in range(number)]

@@ -1,0 +1,57 @@
+"""Checkpoints by Orbax: one tree per step, the previous one kept until the next is whole."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from vae_jax.config import ConfigError
+from vae_jax.distributions import PyTree
+
+
+class Checkpoints:
+    """The checkpoints of one run. `save` returns at once and writes in the background."""
+
+    def __init__(self, directory: Path) -> None:
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+
+    def save(self, step: int, tree: PyTree) -> None:
+        """Write `tree` under `step`, unless that step is saved already."""
+        if step != self._manager.latest_step():
+            self._manager.save(step, args=ocp.args.StandardSave(tree))
+
+    def restore(self, template: PyTree) -> PyTree | None:
+        """The newest whole checkpoint, in the structure of `template`, or None if there is none.
+
+        ConfigError, naming the first differing array, if the checkpoint is of another architecture.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        # Orbax reports a mismatch by printing both trees; one line is enough.
+        saved = _shapes(self._manager.item_metadata(step).tree)
+        expected = _shapes(template)
+        for name in sorted(saved.keys() | expected.keys()):
+            if saved.get(name) != expected.get(name):
+                raise ConfigError(
+                    f"the checkpoint of step {step} is of another architecture: {name} has shape "
+                    f"{saved.get(name, 'none')} there and {expected.get(name, 'none')} in the run's config.json."
+                )
+        return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+
+    def close(self) -> None:
+        """Wait for the last save to be whole."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
+    def shape(leaf: Any) -> tuple[int, ...]:
+        is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return tuple(jax.random.key_data(leaf).shape if is_key else leaf.shape)
+
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): shape(leaf) for path, leaf in leaves}

@@ -1,0 +1,58 @@
+"""What a person sees while a run trains: a live line on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+# Least time between plain lines, so that a log of 300 short epochs stays readable.
+_PLAIN_SECONDS = 2.0
+
+
+class Display:
+    """A context manager; `update` is called after every chunk."""
+
+    def __init__(self, console: Console, *, start: int, steps: int, per_epoch: int, batch_size: int) -> None:
+        self._console = console
+        self._steps = steps
+        self._per_epoch = per_epoch
+        self._batch_size = batch_size
+        self._start = start
+        self._began = time.monotonic()
+        self._printed = 0.0
+        self._live: Progress | None = None
+        if console.is_terminal:
+            self._live = Progress(
+                TextColumn("epoch {task.fields[epoch]}"),
+                BarColumn(),
+                TextColumn("{task.fields[status]}"),
+                TimeRemainingColumn(),
+                console=console,
+            )
+            self._task = self._live.add_task("train", total=steps, completed=start, epoch="", status="compiling")
+
+    def __enter__(self) -> "Display":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, step: int, *, loss: float, learning_rate: float, validation: float | None) -> float:
+        """Show the state after `step`; returns the examples per second so far."""
+        elapsed = time.monotonic() - self._began
+        rate = (step - self._start) * self._batch_size / elapsed
+        epoch = f"{-(-step // self._per_epoch)}/{self._steps // self._per_epoch}"
+        status = f"loss {loss:.3f}  lr {learning_rate:.1e}  {rate:,.0f} examples/s"
+        if validation is not None:
+            status += f"  validation {validation:.3f}"
+        if self._live is not None:
+            self._live.update(self._task, completed=step, epoch=epoch, status=status)
+        elif elapsed - self._printed >= _PLAIN_SECONDS or step == self._steps:
+            self._printed = elapsed
+            left = (self._steps - step) * elapsed / max(step - self._start, 1)
+            self._console.print(f"epoch {epoch}  {status}  {left:.0f} s left", highlight=False, soft_wrap=True)
+        return rate

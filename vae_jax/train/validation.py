@@ -1,0 +1,29 @@
+"""The loss over a whole split, exactly: whole batches and the remainder, weighted by their true counts."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vae_jax.distributions import Array, Key
+from vae_jax.model import Params
+from vae_jax.systems.system import Batch, Metrics, System
+from vae_jax.train.program import num_examples
+
+
+def split_metrics(system: System, params: Params, key: Key, batch: Batch, step: Array, *, batch_size: int) -> Metrics:
+    """Means over all examples of the prepared `batch` `[n, …]` of the loss and the metrics of a system."""
+    size = num_examples(batch)
+    batch_size = min(batch_size, size)
+    count, remainder = divmod(size, batch_size)
+
+    def weighted(index: Array, part: Batch, weight: int) -> Metrics:
+        loss, metrics = system.loss(params, jax.random.fold_in(key, index), part, step)
+        return jax.tree.map(lambda value: value * (weight / size), {"loss": loss, **metrics})
+
+    whole = jax.tree.map(lambda leaf: leaf[: size - remainder].reshape(count, batch_size, *leaf.shape[1:]), batch)
+    parts = lax.map(lambda at: weighted(at[0], at[1], batch_size), (jnp.arange(count), whole))
+    result = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
+    if remainder:
+        rest = jax.tree.map(lambda leaf: leaf[size - remainder :], batch)
+        result = jax.tree.map(jnp.add, result, weighted(jnp.int32(count), rest, remainder))
+    return result
