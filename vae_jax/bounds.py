@@ -85,7 +85,7 @@ def renyi(alpha: float | Array) -> Bound:
 
     Source: Rényi Divergence Variational Inference, arXiv 1602.02311.
     """
-    if not isinstance(alpha, jax.core.Tracer) and not math.isfinite(float(alpha)):
+    if not isinstance(alpha, jax.Array) and not math.isfinite(alpha):
         raise ValueError(f"renyi: alpha must be finite, got {alpha}. For alpha -> 1 use elbo, for 0 iwae.")
 
     def weights(log_w: Array) -> Array:

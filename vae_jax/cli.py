@@ -66,7 +66,9 @@ def _train(arguments: list[str], console: Console) -> int:
     if not arguments or arguments[0].startswith("-"):
         names = ", ".join(configs.config_names())
         if arguments and arguments[0] in ("-h", "--help"):
-            print(f"usage: vae-jax train CONFIG [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
+            print(
+                f"usage: vae-jax train CONFIG [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py."
+            )
             print("The fields of a config: vae-jax train CONFIG --help")
             return 0
         raise ConfigError(f"name a config first: vae-jax train CONFIG. There are {names}.")

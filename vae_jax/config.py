@@ -213,7 +213,9 @@ def load_config(name: str) -> Experiment:
     if not path.is_file():
         close = difflib.get_close_matches(name, config_names(), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise ConfigError(f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py.")
+        raise ConfigError(
+            f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py."
+        )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{path} cannot be loaded as Python.")

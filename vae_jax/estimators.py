@@ -32,7 +32,9 @@ from vae_jax.model import VAE, Params, log_weights, posterior_and_prior, sample_
 class Estimate(Protocol):
     """The value of a bound for one example, in nats, with the gradient of one estimator."""
 
-    def __call__(self, vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array: ...
+    def __call__(self, vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
+        """One value, a scalar; `num_samples` is k."""
+        ...
 
 
 def total(bound: Bound) -> Estimate:
@@ -67,8 +69,8 @@ def stl(bound: Bound) -> Estimate:
     """Sticking the landing: the gradient of the bound without the score term of `log q`.
 
     Unbiased for `elbo` only, where it is exactly zero at the true posterior. **`stl(iwae)`, and `stl` of
-    any other bound, is biased for the encoder's parameters**: use `dreg`. Its variance is smaller than that of `total` where q is as
-    wide as the posterior, and larger where q is five times narrower.
+    any other bound, is biased for the encoder's parameters**: use `dreg`. Its variance is smaller than that of
+    `total` where q is as wide as the posterior, and larger where q is five times narrower.
 
     Source: Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference,
     arXiv 1703.09194.

@@ -89,7 +89,11 @@ def _plane(vae: VAE, params: Params, x: Any) -> Figure:
     z = vae.prior(params).sample(jax.random.key(0), (len(x),))
     decoded = jax.vmap(lambda z: vae.decode(params, z))(z)
     samples = jax.vmap(lambda p, key: p.sample(key))(decoded, jax.random.split(jax.random.key(1), len(x)))
-    clouds = [("test data", x), ("samples of p(x)", samples), ("their means, E[x | z]", jax.vmap(lambda p: p.mean)(decoded))]
+    clouds = [
+        ("test data", x),
+        ("samples of p(x)", samples),
+        ("their means, E[x | z]", jax.vmap(lambda p: p.mean)(decoded)),
+    ]
     return plots.point_clouds(clouds, title="data and samples")
 
 
@@ -100,7 +104,7 @@ def _latent(vae: VAE, params: Params, posterior: Any, labels: Any | None) -> Fig
         return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
     if size == 2:
         return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
-    kl = np.asarray(jax.vmap(kl_terms, in_axes=(0, None))(posterior, standard_normal(size)))
+    kl = np.asarray(jax.vmap(kl_terms, in_axes=(0, None))(posterior, vae.prior(params)))
     if kl.ndim == 2:
         average = kl.mean(axis=0)
         first, second = np.argsort(average)[::-1][:2]

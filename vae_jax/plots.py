@@ -58,7 +58,9 @@ def training_curve(
     for points, label in ((train, "training"), (validation, "validation")):
         if points:
             epochs, values = zip(*points, strict=True)
-            axes.plot(epochs, values, label=label, linewidth=1.2, marker="o" if len(points) < 20 else None, markersize=3)
+            axes.plot(
+                epochs, values, label=label, linewidth=1.2, marker="o" if len(points) < 20 else None, markersize=3
+            )
     later = [value for points in (train, validation) for _, value in points[len(points) // 10 :]]
     if later:
         room = 0.05 * (max(later) - min(later)) or 1.0
@@ -119,7 +121,9 @@ def _scatter(axes: Axes, points: np.ndarray, labels: Any | None, *, legend: bool
         chosen = points[labels == label]
         axes.plot(chosen[:, 0], chosen[:, 1], ".", markersize=3, alpha=0.7, color=colour, label=str(label))
     if legend and len(classes) <= 20:
-        axes.legend(title="label", frameon=False, fontsize=8, markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(
+            title="label", frameon=False, fontsize=8, markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5)
+        )
 
 
 def _colours(number: int) -> list[Any]:

@@ -29,7 +29,9 @@ _CHUNK = 100
 def density(run: Run) -> VAE:
     """The run's model as a VAE. ConfigError if its system has no density."""
     if run.system.vae is None:
-        raise ConfigError(f"the system {run.config.system!r} of {run.directory} has no density, so nothing to measure or sample.")
+        raise ConfigError(
+            f"the system {run.config.system!r} of {run.directory} has no density, so nothing to measure or sample."
+        )
     return run.system.vae
 
 
@@ -47,7 +49,9 @@ def evaluate(run: Run, params: Params, *, seed: int = 0) -> dict[str, Any]:
     estimates = example_log_marginals(vae, params, key, x, num_samples=k, chunk_size=_CHUNK)
     mean = mean_log_marginal(estimates, num_samples=k)
     if not math.isfinite(mean.value):
-        raise ConfigError(f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written.")
+        raise ConfigError(
+            f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
+        )
     posterior = encode_dataset(vae, params, x)
     active = active_units(jnp.asarray(posterior_means(posterior)))
     kl = jax.vmap(kl_terms, in_axes=(0, None))(posterior, vae.prior(params))
@@ -74,23 +78,17 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
+    examples, seed = result["evaluated_examples"], result["train_seed"]
+    epochs = int(state.train.step) // run.steps_per_epoch
     rows: list[tuple[str, str]] = [
-        (
-            "test log p(x)",
-            f">= {result['log_marginal']:.2f} nats per example (importance-weighted, k = {result['k']})",
-        ),
-        (
-            "its error",
-            f"± {result['monte_carlo_error']:.2f} Monte Carlo, ± {result['test_examples_error']:.2f} from the choice of "
-            f"{result['evaluated_examples']} test examples; one training seed ({result['train_seed']}), so none over seeds",
-        ),
-        ("test ELBO", f"{result['elbo']:.2f} nats, KL {result['kl']:.2f}"),
+        ("test log p(x)", f"{result['log_marginal']:.2f} nats per example, importance-weighted, k = {result['k']}"),
+        ("± Monte Carlo", f"{result['monte_carlo_error']:.3f}, from the {result['k']} samples"),
+        ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
+        ("± seeds", f"not known: one training seed ({seed})"),
+        ("test ELBO", f"{result['elbo']:.2f} nats, of which KL {result['kl']:.2f}"),
         ("active units", f"{result['active_units']} of {result['latent_size']}"),
         ("data", f"{result['dataset']}, binarisation {result['binarisation']}"),
-        (
-            "training",
-            f"{float(state.seconds):.1f} s, {int(state.train.step) // run.steps_per_epoch} epochs, best at epoch {int(state.best_epoch)}",
-        ),
+        ("training", f"{float(state.seconds):.1f} s, {epochs} epochs, best at epoch {int(state.best_epoch)}"),
         ("pictures", str(run.directory / "pictures")),
     ]
     for name, value in rows:
@@ -135,12 +133,15 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     source = whole(data, data_dir=data_dir or run.config.data.data_dir, seed=trained.seed)
     if source.shape != trained.shape:
         raise ConfigError(
-            f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have {source.shape}."
+            f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
+            f"{source.shape}."
         )
     if trained.binarisation == "dynamic" and source.levels is not None:
         source = dataclasses.replace(source, levels=trained.levels)
     if source.levels is not None and source.train.x.max() > source.levels:
-        raise ConfigError(f"{data} holds counts up to {source.train.x.max()}, but {trained.name} has 0..{source.levels}.")
+        raise ConfigError(
+            f"{data} holds counts up to {source.train.x.max()}, but {trained.name} has 0..{source.levels}."
+        )
     shown = binarised(source, trained.binarisation)
     x = prepared(run, shown, shown.train)
     posterior = encode_dataset(vae, params, x)
@@ -155,4 +156,4 @@ def _save_arrays(path: Path, **arrays: Any) -> None:
     if path.suffix != ".npz":
         raise ConfigError(f"--out must end in .npz, got {path}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
+    np.savez(path, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})

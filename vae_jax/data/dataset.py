@@ -93,23 +93,24 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     """The dataset under a binarisation; "static" draws the bits here, once, from the dataset's seed."""
     if binarisation not in BINARISATIONS:
         raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}, got {binarisation!r}.")
-    if binarisation != "none" and dataset.levels is None:
+    levels = dataset.levels
+    if binarisation == "none":
+        return replace(dataset, binarisation=binarisation)
+    if levels is None:
         raise ValueError(
             f"binarisation {binarisation!r} needs counts (uint8), but the values of {dataset.name} are real "
             "numbers. Use --binarisation none and a likelihood for real numbers: --likelihood normal."
         )
-    if binarisation != "static":
+    if binarisation == "dynamic":
         return replace(dataset, binarisation=binarisation)
     random = np.random.default_rng(dataset.seed)
 
     def draw(split: Split) -> Split:
-        bits = random.random(split.x.shape, dtype=np.float32) * dataset.levels < split.x
+        bits = random.random(split.x.shape, dtype=np.float32) * levels < split.x
         return Split(bits.astype(np.uint8), split.label)
 
     drawn = [draw(split) for split in (dataset.train, dataset.validation, dataset.test)]
-    return replace(
-        dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation
-    )
+    return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)
 
 
 def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, Split, Split]:
@@ -119,7 +120,8 @@ def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, 
     cut = len(order) - validation - test
     if cut < 1:
         raise ValueError(
-            f"{len(order)} examples cannot give {validation} for validation and {test} for test and leave one for training."
+            f"{len(order)} examples cannot give {validation} for validation and {test} for test and leave one for "
+            "training."
         )
     parts = (order[:cut], order[cut : cut + validation], order[cut + validation :])
     return split.take(parts[0]), split.take(parts[1]), split.take(parts[2])

@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,8 +54,9 @@ def whole(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Da
     """All examples of a source, in its own order, as the training split; the other two are empty."""
     train, test, levels = _read(name, data_dir, seed)
     if test is not None:
-        both = train.label is not None and test.label is not None
-        label = np.concatenate([train.label, test.label]) if both else None
+        label = None
+        if train.label is not None and test.label is not None:
+            label = np.concatenate([train.label, test.label])
         train = Split(np.concatenate([train.x, test.x]), label)
     nothing = train.take(slice(0))
     return Dataset(name, train, nothing, nothing, levels=levels, binarisation="none", seed=seed)
@@ -116,7 +118,9 @@ def _check_values(name: str, split: Split | None) -> None:
         return
     if len(split.x) == 0:
         raise ValueError(f"{name} holds no examples.")
-    bad = ~np.isfinite(split.x).reshape(len(split.x), -1).all(axis=1) if split.x.dtype.kind == "f" else np.zeros(1, bool)
+    bad = (
+        ~np.isfinite(split.x).reshape(len(split.x), -1).all(axis=1) if split.x.dtype.kind == "f" else np.zeros(1, bool)
+    )
     if bad.any():
         raise ValueError(
             f"{name}: {bad.sum()} of {len(split.x)} examples hold NaN or infinite values, the first in row "
@@ -127,16 +131,15 @@ def _check_values(name: str, split: Split | None) -> None:
 def _digits() -> Split:
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    digits: Any = load_digits()
     return Split(digits.images.astype(np.uint8)[..., None], digits.target.astype(np.int32))
 
 
 def _curve(seed: int, size: int = 2000) -> Split:
-    """Points `[n, 2]` at Gaussian noise of 0.05 around one turn and a half of a spiral; label: thirds of it."""
+    """Points `[n, 2]` around one period of a sine wave, Gaussian noise 0.05; label: which third of the curve."""
     random = np.random.default_rng(seed)
     position = random.random(size)
-    angle = 3.0 * np.pi * position
-    radius = 0.3 + 0.7 * position
-    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    t = 2.0 * position - 1.0
+    points = np.stack([t, 0.6 * np.sin(np.pi * t)], axis=-1)
     noisy = points + 0.05 * random.standard_normal(points.shape)
     return Split(noisy.astype(np.float32), np.minimum(3 * position, 2).astype(np.int32))

@@ -3,6 +3,7 @@
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,17 +46,17 @@ def read_tfds(name: str, data_dir: str | Path | None) -> tuple[Split, Split | No
         ) from error
     import tensorflow_datasets as tfds
 
-    sources = tfds.data_source(name, data_dir=str(folder), download=False)
+    sources: Any = tfds.data_source(name, data_dir=str(folder), download=False)
     train = _read(name, sources["train"])
     return train, _read(name, sources["test"]) if "test" in sources else None
 
 
-def _read(name: str, source: object) -> Split:
+def _read(name: str, source: Any) -> Split:
     images: list[np.ndarray] = []
     labels: list[int] = []
-    size = len(source)  # pyright: ignore[reportArgumentType]
+    size = len(source)
     for start in range(0, size, _BLOCK):
-        rows = source.__getitems__(range(start, min(start + _BLOCK, size)))  # pyright: ignore[reportAttributeAccessIssue]
+        rows = source.__getitems__(range(start, min(start + _BLOCK, size)))
         if "image" not in rows[0]:
             raise ValueError(f"{name} has no images; its features are {sorted(rows[0])}.")
         images.append(np.stack([row["image"] for row in rows]))

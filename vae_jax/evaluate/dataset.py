@@ -78,9 +78,7 @@ def encode_dataset(vae: VAE, params: Params, x: Any, *, batch_size: int = 1000) 
     """q(z | x) of every example of `x` `[n, …]`: one distribution with leaves `[n, …]` in host memory."""
     encode = jax.jit(jax.vmap(vae.encode, in_axes=(None, 0)))
     size = jax.tree.leaves(x)[0].shape[0]
-    parts = [
-        encode(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)) for rows in batches(size, batch_size)
-    ]
+    parts = [encode(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)) for rows in batches(size, batch_size)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 

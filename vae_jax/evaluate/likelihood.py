@@ -1,6 +1,6 @@
 """Importance-weighted estimates of log p(x), in memory that a chunk size sets."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp

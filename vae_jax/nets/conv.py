@@ -1,7 +1,9 @@
 """A small convolutional pair for images whose sides can be halved as often as there are layers.
 
-Halving is space-to-depth and doubling depth-to-space around convolutions of stride 1. A strided transposed
-convolution covers the same functions, but XLA's backward pass for it on CPU is about eight times slower.
+Halving is space-to-depth and doubling depth-to-space, around convolutions of stride 1, and a convolution is one
+matrix product over patches. The reason is XLA on CPU: a strided transposed convolution has a backward pass about
+eight times slower, and any convolution inside a compiled loop, which training is, runs up to sixty times slower
+than the same matrix product (`benchmarks/convolution.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +30,20 @@ def depth_to_space(x: Array) -> Array:
     return blocks.reshape(2 * height, 2 * width, channels // 4)
 
 
+class Conv3x3(nn.Module):
+    """`[H, W, C] -> [H, W, features]`, zero padding: 3×3 patches times one matrix."""
+
+    features: int
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        height, width, _ = x.shape
+        padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+        shifts = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
+        return nn.Dense(self.features, use_bias=self.use_bias)(jnp.concatenate(shifts, axis=-1))
+
+
 class ConvTrunk(nn.Module):
     """Image `[H, W, C]` to features `[features]`, halving the sides at each of the `channels`."""
 
@@ -38,7 +54,7 @@ class ConvTrunk(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for size in self.channels:
-            x = self.activation(nn.Conv(size, (3, 3))(space_to_depth(x)))
+            x = self.activation(Conv3x3(size)(space_to_depth(x)))
         return self.activation(nn.Dense(self.features)(jnp.ravel(x)))
 
 
@@ -59,8 +75,8 @@ class ConvOutput(nn.Module):
         x = self.activation(nn.Dense(height * width * self.channels[0])(x))
         x = x.reshape(height, width, self.channels[0])
         for size in self.channels[1:]:
-            x = self.activation(depth_to_space(nn.Conv(4 * size, (3, 3))(x)))
-        x = depth_to_space(nn.Conv(4 * colours * self.outputs, (3, 3), use_bias=False)(x))
+            x = self.activation(depth_to_space(Conv3x3(4 * size)(x)))
+        x = depth_to_space(Conv3x3(4 * colours * self.outputs, use_bias=False)(x))
         return x.reshape(*self.shape, self.outputs)
 
 

@@ -18,7 +18,8 @@ class System(NamedTuple):
     """A trainable model.
 
     `init(key, batch) -> params`; the batch shows the shapes.
-    `loss(params, key, batch, step) -> (loss, metrics)`: a scalar to be minimised and scalar metrics, both means over the batch.
+    `loss(params, key, batch, step) -> (loss, metrics)`: a scalar to be minimised and scalar metrics, both means
+    over the batch.
     `vae`: what evaluation, generation and pictures take; None where there is no density (yet).
     `optimizer`: wraps the configured optax transformation, outermost; e.g. `optax.partition` gives groups of
     parameters a rule of their own.

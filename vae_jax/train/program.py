@@ -4,8 +4,8 @@ Everything that decides the next step is in `TrainState` or derived from it: the
 `permutation(fold_in(key, epoch))`, the noise `fold_in(key, step)`. So it does not matter where a run is cut:
 the loop stops at the step number it is given, and continues with the same bits.
 
-Nothing here jits itself. `jax.jit(train_until)` (with the system closed over) is one program; `jax.vmap` of `fit` over keys, or over
-numbers that a system and optimiser are built from inside the trace, trains an ensemble in one program.
+Nothing here jits itself. `train_until`, jitted with the system closed over, is one program; `jax.vmap` of `fit`
+over keys, or over numbers that a system and optimiser are built from inside the trace, trains an ensemble in one.
 """
 
 from collections.abc import Callable
@@ -52,18 +52,24 @@ def steps_per_epoch(data: Batch, batch_size: int) -> int:
     return size // batch_size
 
 
-def initial_state(system: System, tx: optax.GradientTransformation, prepare: Prepare, data: Batch, key: Key) -> TrainState:
+def initial_state(
+    system: System, tx: optax.GradientTransformation, prepare: Prepare, data: Batch, key: Key
+) -> TrainState:
     """The state before step 0. `data` is only looked at for one prepared example's shape."""
     check_key("initial_state", key)
     init_key, train_key = jax.random.split(key)
     batch = prepare(init_key, jax.tree.map(lambda leaf: leaf[:2], data))
     params = system.init(init_key, batch)
     _, metrics = jax.eval_shape(system.loss, params, init_key, batch, jnp.int32(0))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics})
+    zeros = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics}
+    )
     return TrainState(params, system.optimizer(tx).init(params), jnp.int32(0), train_key, zeros)
 
 
-def train_step(system: System, tx: optax.GradientTransformation, state: TrainState, key: Key, batch: Batch) -> TrainState:
+def train_step(
+    system: System, tx: optax.GradientTransformation, state: TrainState, key: Key, batch: Batch
+) -> TrainState:
     """One step on one prepared batch; `metrics` are added to, the step number goes up."""
     value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)

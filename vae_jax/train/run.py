@@ -105,7 +105,9 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
     try:
         family = importlib.import_module(f"vae_jax.systems.{config.system}")
     except ModuleNotFoundError as error:
-        raise ConfigError(f"no system {config.system!r}: there is no file vae_jax/systems/{config.system}.py.") from error
+        raise ConfigError(
+            f"no system {config.system!r}: there is no file vae_jax/systems/{config.system}.py."
+        ) from error
     system = family.build(config, dataset)
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
     optimizer = make_optimizer(config.optimizer, per_epoch * config.train.epochs)
@@ -118,7 +120,8 @@ def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     if (directory / "config.json").exists():
         raise ConfigError(
-            f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with --out."
+            f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
+            "--out."
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
@@ -132,7 +135,9 @@ def open_run(directory: Path) -> Run:
     """The run of a directory. ConfigError if there is none."""
     file = directory / "config.json"
     if not file.is_file():
-        raise ConfigError(f"{directory} holds no run (no config.json). Start one with: vae-jax train CONFIG --out {directory}")
+        raise ConfigError(
+            f"{directory} holds no run (no config.json). Start one with: vae-jax train CONFIG --out {directory}"
+        )
     return prepare_run(from_json(file.read_text()), directory)
 
 
@@ -200,8 +205,8 @@ def _train_chunks(
             means = {name: float(value) for name, value in mean_metrics(trained, per_epoch).items()}
             if not math.isfinite(means["loss"]):
                 raise TrainingError(
-                    f"the loss became {means['loss']} before step {step}. Try a lower --learning-rate, or --clip-norm 10. "
-                    f"The last checkpoint in {run.directory} is from before."
+                    f"the loss became {means['loss']} before step {step}. Try a lower --learning-rate, or "
+                    f"--clip-norm 10. The last checkpoint in {run.directory} is from before."
                 )
             learning_rate = float(rate(step))
             if step % per_epoch == 0:
