@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from vae_jax import plots
 from vae_jax.data.dataset import Split
 from vae_jax.divergences import kl_terms
-from vae_jax.evaluate.dataset import encode_dataset, posterior_means
+from vae_jax.evaluate.batched import encode_dataset, posterior_means
 from vae_jax.latent import manifold_grid
 from vae_jax.model import VAE, Params
 from vae_jax.report import density, prepared

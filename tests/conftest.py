@@ -1,0 +1,21 @@
+import os
+from pathlib import Path
+
+import jax
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+# A product that broadcasts ranks by accident is a batch handled by accident.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real datasets; tests that want it are skipped where it is absent."""
+    folder = Path(os.environ.get("VAE_JAX_TEST_DATA", _SHARED))
+    if not folder.is_dir():
+        pytest.skip("no folder of real datasets; set VAE_JAX_TEST_DATA to one that holds tfds/mnist")
+    return folder

@@ -1,0 +1,522 @@
+"""Laws of the mathematics, each with a mutation that breaks it.
+
+A law is a check of an implementation. The right implementation must pass, and the perturbed one must fail: a
+check that nothing can fail says nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sklearn.decomposition
+
+import vae_jax as vj
+from tests.members import (
+    BOUNDS,
+    DISTRIBUTIONS,
+    ESTIMATORS,
+    X,
+    Family,
+    gradients,
+    linear_gaussian_decoder,
+    linear_gaussian_params,
+    mean_and_error,
+    values,
+    z_score,
+)
+from vae_jax.bounds import path_weights
+from vae_jax.distributions import freeze, sample_and_log_prob, sample_and_path_log_prob
+from vae_jax.linear_gaussian import Decoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
+
+DRAWS = 40_000
+OFF = {"shift": 0.3, "width": 1.3}
+
+
+class Law(NamedTuple):
+    """`check(right)` passes, `check(wrong)` raises AssertionError."""
+
+    name: str
+    check: Callable[[Any], None]
+    right: Any
+    wrong: Any
+
+
+def exact_log_marginal() -> Any:
+    return marginal(linear_gaussian_decoder()).log_prob(X)
+
+
+# Bounds
+
+
+def is_lower_bound(bound: Any) -> None:
+    mean, error = mean_and_error(values(vj.total(bound), linear_gaussian_params(**OFF), num_samples=4, draws=DRAWS))
+    assert mean <= exact_log_marginal() + 4 * error
+
+
+def is_tight_at_the_posterior(bound: Any) -> None:
+    found = values(vj.total(bound), linear_gaussian_params(), num_samples=4, draws=100)
+    np.testing.assert_allclose(found, exact_log_marginal(), rtol=2e-5)
+
+
+def rises_to_log_marginal(bound: Any) -> None:
+    params = linear_gaussian_params(**OFF)
+    levels = [
+        mean_and_error(values(vj.total(bound), params, num_samples=k, draws=DRAWS, seed=k)) for k in (1, 2, 5, 20)
+    ]
+    for (low, low_error), (high, high_error) in zip(levels, levels[1:], strict=False):
+        assert high - low >= -4 * jnp.hypot(low_error, high_error)
+    # The gap of k samples is Var(w/p) / 2k to first order, so 20 of them are close and 2000 closer.
+    far = values(vj.total(bound), params, num_samples=2000, draws=200)
+    np.testing.assert_allclose(far.mean(), exact_log_marginal(), atol=0.01)
+
+
+def renyi_joins_iwae_and_elbo(renyi: Any) -> None:
+    log_w = jnp.array([-3.0, 0.5, -1.2, -40.0])
+    np.testing.assert_allclose(renyi(0.0)(log_w), vj.iwae(log_w), rtol=1e-5)
+    np.testing.assert_allclose(renyi(1.0)(log_w), vj.elbo(log_w), rtol=1e-6)
+    for alpha in (1 - 1e-4, 1 + 1e-4, 1 - 1e-6, 1 + 3e-7):
+        # To first order the bound leaves the mean by (1 − α) Var / 2, here 153 for a variance of 307.
+        expected = vj.elbo(log_w) + 0.5 * (1 - np.float32(alpha)) * jnp.var(log_w)
+        np.testing.assert_allclose(renyi(alpha)(log_w), expected, rtol=2e-4)
+    small = 1e-3 * log_w
+    np.testing.assert_allclose(renyi(0.5)(small), jnp.log(jnp.mean(jnp.exp(0.5 * small))) / 0.5, rtol=1e-4)
+    traced = jax.vmap(lambda alpha: jax.value_and_grad(lambda w: renyi(alpha)(w))(log_w))
+    chex.assert_tree_all_finite(traced(jnp.array([0.0, 0.999999, 1.0, 2.0])))
+
+
+def has_these_path_weights(weights: Any) -> None:
+    log_w = jnp.array([-1.0, 0.5, 0.3, -4.0])
+    for bound in BOUNDS.values():
+        hidden = lambda w, bound=bound: bound(w)  # noqa: E731  (without the closed form: autodiff)
+        np.testing.assert_allclose(weights(bound, log_w), path_weights(hidden, log_w), atol=1e-6)
+
+
+# Estimators
+
+
+def sticks_the_landing(estimator: Any) -> None:
+    params = linear_gaussian_params()
+    noise = gradients(vj.total(vj.elbo), params, num_samples=1, draws=1000).encoder.std(axis=0)
+    found = gradients(estimator(vj.elbo), params, num_samples=1, draws=1000).encoder
+    assert float(jnp.abs(found).max()) <= 1e-5 * float(noise.max())
+
+
+def is_unbiased(estimate: Any, bound: Any, draws: int = DRAWS) -> None:
+    params = linear_gaussian_params(**OFF)
+    plain = gradients(vj.total(bound), params, num_samples=3, draws=draws)
+    found = gradients(estimate, params, num_samples=3, draws=draws)
+    # The same keys are the same draws of z, so the difference is far quieter than either.
+    assert z_score(found.encoder - plain.encoder) < 4
+    assert z_score(found.decoder - plain.decoder) < 4
+
+
+def _spread(estimate: Any, width: float) -> Any:
+    params = linear_gaussian_params(shift=0.1, width=width)
+    return gradients(estimate, params, num_samples=4, draws=4000).encoder.std(axis=0).max()
+
+
+def is_quieter_where_wide_and_louder_where_narrow(estimators: Any) -> None:
+    path, plain = estimators
+    assert _spread(path, 1.0) < 0.5 * _spread(plain, 1.0)
+    assert _spread(path, 0.2) > 1.2 * _spread(plain, 0.2)
+
+
+def stl_is_biased(estimate: Any) -> None:
+    params = linear_gaussian_params(**OFF)
+    plain = gradients(vj.total(vj.iwae), params, num_samples=3, draws=DRAWS)
+    found = gradients(estimate, params, num_samples=3, draws=DRAWS)
+    assert z_score(found.encoder - plain.encoder) > 20
+
+
+def reports_the_bound(estimator: Any) -> None:
+    params = linear_gaussian_params(**OFF)
+
+    def all_bounds(estimator: Any) -> Any:
+        def estimate(*arguments: Any, **options: Any) -> Any:
+            return jnp.stack([estimator(bound)(*arguments, **options) for bound in BOUNDS.values()])
+
+        return values(estimate, params, num_samples=3, draws=50)
+
+    np.testing.assert_allclose(all_bounds(estimator), all_bounds(vj.total), rtol=1e-5, atol=1e-5)
+
+
+def agrees_under_transformations(estimate: Any) -> None:
+    model, params = linear_gaussian(), linear_gaussian_params(**OFF)
+    keys, xs = jax.random.split(jax.random.key(3), 2), X[None] + 0.1 * jnp.arange(2.0)[:, None]
+
+    def one(key: Any, x: Any) -> Any:
+        return jax.value_and_grad(lambda p: estimate(model, p, key, x, num_samples=3))(params)
+
+    eager = [one(key, x) for key, x in zip(keys, xs, strict=True)]
+    eager = jax.tree.map(lambda *leaves: jnp.stack(leaves), *eager)
+    _, scanned = jax.lax.scan(lambda carry, at: (carry, one(*at)), 0, (keys, xs))
+    close = {"rtol": 2e-4, "atol": 2e-5}
+    chex.assert_trees_all_close(jax.vmap(one)(keys, xs), eager, **close)
+    chex.assert_trees_all_close(jax.jit(jax.vmap(one))(keys, xs), eager, **close)
+    chex.assert_trees_all_close(scanned, eager, **close)
+
+
+def traces_once_per_shape(make: Any) -> None:
+    model, params = linear_gaussian(), linear_gaussian_params()
+    chex.clear_trace_counter()
+    estimate = make(chex.assert_max_traces(lambda log_w: vj.iwae(log_w), n=1))
+    run = jax.jit(lambda key, x: estimate(model, params, key, x, num_samples=3))
+    for seed in range(3):
+        run(jax.random.key(seed), X + seed)
+
+
+def a_and_b(terms: Any) -> None:
+    """Estimator B agrees with A in expectation, is quieter off the posterior, and A is silent at it."""
+    model = linear_gaussian()
+
+    def b(params: Any) -> Any:
+        def one(key: Any) -> Any:
+            found = terms(model, params, key, X)
+            return found.log_likelihood - found.kl.sum()
+
+        return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), DRAWS))
+
+    off, at = linear_gaussian_params(shift=1.0, width=0.3), linear_gaussian_params()
+    a_off, b_off = (values(vj.total(vj.elbo), off, num_samples=1, draws=DRAWS), b(off))
+    assert z_score(a_off - b_off) < 4
+    assert b_off.std() < a_off.std()
+    a_at, b_at = (values(vj.total(vj.elbo), at, num_samples=1, draws=1000), b(at))
+    assert a_at.std() < 1e-5 < 0.1 < b_at.std()
+
+
+def obeys_fishers_identity(sampler: Any) -> None:
+    """∇ log p(x) = E_{p(z|x)} ∇ log p(x, z)."""
+    decoder = linear_gaussian_decoder()
+    exact = jax.grad(lambda d: marginal(d).log_prob(X))(decoder)
+    model, params = linear_gaussian(), LinearGaussian(decoder, exact_encoder(decoder))
+
+    def joint(decoder: Decoder, z: Any) -> Any:
+        p = LinearGaussian(decoder, params.encoder)
+        return model.prior(p).log_prob(z) + model.decode(p, z).log_prob(X)
+
+    z = jax.vmap(sampler(model, params).sample)(jax.random.split(jax.random.key(0), DRAWS))
+    found = jax.vmap(lambda z: jax.grad(joint)(decoder, z))(z)
+    for leaf, expected in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
+        assert z_score(leaf, expected) < 4
+
+
+def optimum_is_probabilistic_pca(marginal_of: Any) -> None:
+    """scikit-learn's PCA is the maximum of our likelihood: same density there, and no gradient."""
+    data = np.random.default_rng(0).standard_normal((500, 3)) @ np.array([[2.0, 0.3, 0.1], [0, 1, 0.2], [0, 0, 0.5]])
+    pca = sklearn.decomposition.PCA(n_components=2).fit(data)
+    noise = pca.noise_variance_
+    weight = pca.components_.T * np.sqrt(np.maximum(pca.explained_variance_ - noise, 0))
+    decoder = Decoder(*(jnp.asarray(part, jnp.float32) for part in (weight, pca.mean_, np.sqrt(noise))))
+    xs = jnp.asarray(data, jnp.float32)
+    found = jax.vmap(marginal_of(decoder).log_prob)(xs)
+    np.testing.assert_allclose(found, pca.score_samples(data), rtol=1e-3, atol=1e-3)
+    # scikit-learn divides the covariance by n − 1; the maximum of the likelihood divides by n.
+    shrink = np.sqrt(499 / 500)
+    best = Decoder(decoder.weight * shrink, decoder.bias, decoder.scale * shrink)
+    model, params = linear_gaussian(), LinearGaussian(best, exact_encoder(best))
+    keys = jax.random.split(jax.random.key(0), 500)
+
+    def mean_elbo(params: Any) -> Any:
+        bound = lambda key, x: vj.total(vj.elbo)(model, params, key, x, num_samples=1)  # noqa: E731
+        return jax.vmap(bound)(keys, xs).mean()
+
+    np.testing.assert_allclose(mean_elbo(params), jax.vmap(marginal_of(best).log_prob)(xs).mean(), rtol=1e-4)
+    exact = jax.grad(lambda d: jax.vmap(marginal_of(d).log_prob)(xs).mean())(best)
+    chex.assert_trees_all_close(exact, jax.tree.map(jnp.zeros_like, exact), atol=2e-4)
+
+
+def estimates_the_sum_over_the_data(full: Any) -> None:
+    bounds = jnp.array([-3.0, -1.0, -2.0, -7.0, 0.5])
+    batches = jax.vmap(lambda key: jax.random.choice(key, bounds, (2,)))(jax.random.split(jax.random.key(0), 20_000))
+    assert z_score(jax.vmap(lambda b: full(b, dataset_size=5))(batches), bounds.sum()) < 4
+
+
+# Distributions
+
+
+def density_is_the_reference(family: Family) -> None:
+    ours, theirs = family.value, family.reference
+    found = ours.sample(jax.random.key(0), (200,))
+    expected = jax.vmap(theirs.log_prob)(found)
+    np.testing.assert_allclose(jax.vmap(ours.log_prob)(found), expected, rtol=1e-5, atol=1e-5)
+
+
+def samples_have_the_density(family: Family) -> None:
+    """The mean of log p over own samples is that of the reference's samples, and so are the first moments."""
+    ours = family.value.sample(jax.random.key(0), (DRAWS,))
+    theirs = jax.vmap(family.reference.sample)(jax.random.split(jax.random.key(1), DRAWS))
+    log_prob = jax.vmap(family.reference.log_prob)
+    for moment in (lambda v: v.astype(float), lambda v: jnp.square(v.astype(float)), log_prob):
+        a, b = mean_and_error(moment(ours)), mean_and_error(moment(theirs))
+        assert float(jnp.max(jnp.abs(a[0] - b[0]) / jnp.hypot(a[1], b[1]))) < 4
+
+
+def sample_knows_its_density(family: Family) -> None:
+    for draw in (sample_and_log_prob, sample_and_path_log_prob):
+        value, log_prob = jax.vmap(lambda key, draw=draw: draw(family.value, key))(
+            jax.random.split(jax.random.key(2), 50)
+        )
+        np.testing.assert_allclose(log_prob, jax.vmap(family.reference.log_prob)(value), rtol=1e-4, atol=1e-4)
+
+
+def score_has_mean_zero(family: Family) -> None:
+    draws = family.value.sample(jax.random.key(0), (DRAWS,))
+    found = jax.vmap(lambda v: jax.grad(lambda d: d.log_prob(v))(family.value))(draws)
+    for leaf in jax.tree.leaves(found):
+        assert z_score(leaf.reshape(DRAWS, -1)) < 4
+
+
+def full_and_path_gradients(family: Family) -> None:
+    """Full gradient of log q(z) = its path part + the score, on the same draw."""
+    key = jax.random.key(5)
+    full = jax.grad(lambda d: sample_and_log_prob(d, key)[1])(family.value)
+    path = jax.grad(lambda d: sample_and_path_log_prob(d, key)[1])(family.value)
+    z = family.value.sample(key)
+    score = jax.grad(lambda d: d.log_prob(z))(family.value)
+    chex.assert_trees_all_close(full, jax.tree.map(jnp.add, path, score), atol=1e-4)
+
+
+def freezes_whole(case: tuple[Family, Callable[[Any], Any]]) -> None:
+    """`case`: a family, and how a distribution is made of its parameters."""
+    family, make = case
+    value = family.value.sample(jax.random.key(0))
+    found = jax.grad(lambda d: freeze(make(d)).log_prob(value))(family.value)
+    assert jax.tree.leaves(found)
+    assert all(float(jnp.abs(leaf).max()) == 0.0 for leaf in jax.tree.leaves(found))
+
+
+@jax.tree_util.register_static
+class _Leaky:
+    """A distribution that hides its parameters from `freeze`: it is not a pytree of them."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def log_prob(self, value: Any) -> Any:
+        return self.inner.log_prob(value)
+
+
+def is_finite_at_extremes(family: Family) -> None:
+    assert family.extremes
+    for make in family.extremes:
+        for sign in (1.0, -1.0):
+            value = make(sign).sample(jax.random.key(0))
+            for v in (value, jnp.ones_like(value)):
+                found = jax.value_and_grad(lambda s, make=make, v=v: make(s).log_prob(v))(sign)
+                chex.assert_tree_all_finite(found)
+
+
+def integrates_to_one(log_prob_of_scalar: Any) -> None:
+    grid = jnp.linspace(-30.0, 30.0, 200_001)
+    np.testing.assert_allclose(jnp.trapezoid(jnp.exp(jax.vmap(log_prob_of_scalar)(grid)), grid), 1.0, rtol=1e-4)
+
+
+class _Tilted(NamedTuple):
+    """A distribution whose density is off by a factor that depends on its parameters."""
+
+    inner: Any
+    tilt: Any = 0.05
+
+    def sample(self, key: Any, shape: Any = ()) -> Any:
+        return self.inner.sample(key, shape)
+
+    def log_prob(self, value: Any) -> Any:
+        weight = sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(self.inner))
+        return self.inner.log_prob(value) + self.tilt * (1.0 + weight)
+
+
+class _Mutated(NamedTuple):
+    """A distribution that samples from another one."""
+
+    inner: Any
+    other: Any
+
+    def sample(self, key: Any, shape: Any = ()) -> Any:
+        return self.other.sample(key, shape)
+
+    def log_prob(self, value: Any) -> Any:
+        return self.inner.log_prob(value)
+
+    def sample_and_log_prob(self, key: Any) -> Any:
+        return self.inner.sample(key), self.other.log_prob(self.inner.sample(key))
+
+    def sample_and_path_log_prob(self, key: Any) -> Any:
+        return self.sample_and_log_prob(key)
+
+
+def _perturbed(d: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf * 1.1 + 0.1, d)
+
+
+def _naive_bernoulli(s: Any) -> Any:
+    class Naive:
+        logits = s * jnp.array([1e4, -1e4, 0.0])
+
+        def sample(self, key: Any) -> Any:
+            return jnp.array([0.0, 1.0, 1.0])
+
+        def log_prob(self, v: Any) -> Any:
+            p = jax.nn.sigmoid(self.logits)
+            return jnp.sum(v * jnp.log(p) + (1 - v) * jnp.log(1 - p))
+
+    return Naive()
+
+
+def _elbo_twice_the_kl(*arguments: Any, **options: Any) -> Any:
+    terms = vj.elbo_terms(*arguments, **options)
+    return terms._replace(kl=2 * terms.kl)
+
+
+def _dreg_without_double(bound: Any) -> Any:
+    """DReG whose path weights are the plain slopes: that is STL."""
+    return vj.stl(bound) if bound is not vj.elbo else vj.total(lambda log_w: 1.1 * vj.elbo(log_w))
+
+
+def _score_without_score(bound: Any) -> Any:
+    def estimate(vae: Any, params: Any, key: Any, x: Any, *, num_samples: int) -> Any:
+        frozen = vae._replace(encode=lambda p, x: freeze(vae.encode(p, x)))
+        return vj.total(bound)(frozen, params, key, x, num_samples=num_samples)
+
+    return estimate
+
+
+def _other_key_inside_jit(estimate: Any) -> Any:
+    def wrong(vae: Any, params: Any, key: Any, x: Any, *, num_samples: int) -> Any:
+        traced = isinstance(key, jax.core.Tracer)
+        return estimate(vae, params, jax.random.fold_in(key, traced), x, num_samples=num_samples)
+
+    return wrong
+
+
+def _retracing(bound: Any) -> Any:
+    def estimate(vae: Any, params: Any, key: Any, x: Any, *, num_samples: int) -> Any:
+        vj.total(bound)(vae, params, key, x, num_samples=num_samples)
+        return vj.total(bound)(vae, params, key, x, num_samples=num_samples)
+
+    return estimate
+
+
+def _loose(bound: Any) -> Any:
+    return lambda log_w: bound(log_w) + 0.2
+
+
+LAWS: list[Law] = []
+for _name, _bound in BOUNDS.items():
+    LAWS += [
+        Law(f"{_name} is a lower bound", is_lower_bound, _bound, lambda w, b=_bound: b(w) + 3.0),
+        Law(f"{_name} is tight at the posterior", is_tight_at_the_posterior, _bound, _loose(_bound)),
+        Law(
+            f"dreg({_name}) is unbiased",
+            lambda estimator, b=_bound: is_unbiased(estimator(b), b),
+            vj.dreg,
+            _dreg_without_double,
+        ),
+        Law(
+            f"score({_name}) is unbiased",
+            lambda estimator, b=_bound: is_unbiased(estimator(b), b),
+            vj.score,
+            _score_without_score,
+        ),
+        Law(
+            f"dreg({_name}) is quieter where q is wide, louder where narrow",
+            is_quieter_where_wide_and_louder_where_narrow,
+            (vj.dreg(_bound), vj.total(_bound)),
+            (vj.total(_bound), vj.total(_bound)),
+        ),
+    ]
+for _name, _estimator in ESTIMATORS.items():
+    LAWS += [
+        Law(
+            f"{_name} reports the value of the bound",
+            reports_the_bound,
+            _estimator,
+            lambda bound, e=_estimator: lambda *a, **k: -e(bound)(*a, **k),
+        ),
+        Law(
+            f"{_name}: jit = vmap = scan = eager",
+            agrees_under_transformations,
+            _estimator(vj.iwae),
+            _other_key_inside_jit(_estimator(vj.iwae)),
+        ),
+    ]
+for _name, _family in DISTRIBUTIONS.items():
+    _wrong = _family._replace(value=_Tilted(_family.value))
+    LAWS += [
+        Law(f"{_name}: the density is numpyro's", density_is_the_reference, _family, _wrong),
+        Law(
+            f"{_name}: samples have the density",
+            samples_have_the_density,
+            _family,
+            _family._replace(value=_Mutated(_family.value, _perturbed(_family.value))),
+        ),
+        Law(
+            f"{_name}: a sample knows its density",
+            sample_knows_its_density,
+            _family,
+            _family._replace(value=_Mutated(_family.value, _perturbed(_family.value))),
+        ),
+        Law(f"{_name}: the score has mean zero", score_has_mean_zero, _family, _wrong),
+        Law(f"{_name} freezes whole", freezes_whole, (_family, lambda d: d), (_family, _Leaky)),
+    ]
+    if _family.reparameterised:
+        LAWS.append(
+            Law(
+                f"{_name}: full gradient = path + score",
+                full_and_path_gradients,
+                _family,
+                _family._replace(value=_Mutated(_family.value, _perturbed(_family.value))),
+            )
+        )
+    if _family.extremes:
+        LAWS.append(
+            Law(
+                f"{_name} is finite at extremes",
+                is_finite_at_extremes,
+                _family,
+                _family._replace(extremes=(_naive_bernoulli,)),
+            )
+        )
+
+LAWS += [
+    Law("iwae rises with k to log p(x)", rises_to_log_marginal, vj.iwae, lambda w: jax.nn.logsumexp(w) - 0.5),
+    Law("renyi joins iwae and elbo", renyi_joins_iwae_and_elbo, vj.renyi, lambda alpha: vj.renyi(1.02 * alpha + 0.01)),
+    Law(
+        "closed-form path weights are those of autodiff",
+        has_these_path_weights,
+        path_weights,
+        lambda bound, log_w: jax.grad(bound)(log_w),
+    ),
+    Law("stl(elbo) sticks the landing", sticks_the_landing, vj.stl, vj.total),
+    Law("dreg(elbo) sticks the landing", sticks_the_landing, vj.dreg, vj.score),
+    Law("stl(elbo) is unbiased", lambda e: is_unbiased(e(vj.elbo), vj.elbo), vj.stl, _dreg_without_double),
+    Law("stl(iwae) is biased", stl_is_biased, vj.stl(vj.iwae), vj.dreg(vj.iwae)),
+    Law("an estimate is traced once per shape", traces_once_per_shape, vj.total, _retracing),
+    Law("estimators A and B agree, each quieter in its regime", a_and_b, vj.elbo_terms, _elbo_twice_the_kl),
+    Law(
+        "Fisher's identity",
+        obeys_fishers_identity,
+        lambda model, params: model.encode(params, X),
+        lambda model, params: model.prior(params),
+    ),
+    Law(
+        "the linear optimum is probabilistic PCA",
+        optimum_is_probabilistic_pca,
+        marginal,
+        lambda d: marginal(d._replace(scale=1.05 * d.scale)),
+    ),
+    Law(
+        "N/M of a minibatch estimates the sum over the data",
+        estimates_the_sum_over_the_data,
+        vj.full_data_bound,
+        lambda bounds, dataset_size: bounds.sum(),
+    ),
+    Law(
+        "a normal density integrates to one",
+        integrates_to_one,
+        lambda v: vj.DiagNormal(jnp.array([0.4]), jnp.array(1.3)).log_prob(v[None]),
+        lambda v: vj.DiagNormal(jnp.array([0.4]), jnp.array(1.3)).log_prob(v[None]) + 0.01,
+    ),
+]

@@ -1,0 +1,122 @@
+"""The tables of members: every property test runs over every row."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as nd
+
+import vae_jax as vj
+from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder
+
+BOUNDS: dict[str, Any] = {
+    "elbo": vj.elbo,
+    "iwae": vj.iwae,
+    "renyi(0.5)": vj.renyi(0.5),
+    "renyi(2)": vj.renyi(2.0),
+}
+ESTIMATORS: dict[str, Any] = {"total": vj.total, "stl": vj.stl, "dreg": vj.dreg, "score": vj.score}
+
+
+class Family(NamedTuple):
+    """A distribution with everything that the property tests need to know of it."""
+
+    value: Any
+    reference: Any
+    """The same distribution in numpyro."""
+    reparameterised: bool
+    extremes: tuple[Callable[[Any], Any], ...] = ()
+    """Distributions at extreme parameters, as functions of one number."""
+
+
+_LOC = jnp.array([0.3, -1.2])
+_SCALE = jnp.array([0.7, 1.9])
+_TRIL = jnp.array([[0.8, 0.0], [-0.6, 1.1]])
+# Entries above the diagonal must be ignored everywhere.
+_DIRTY = _TRIL.at[0, 1].set(5.0)
+_BITS = jnp.array([-1.5, 0.2, 3.0])
+_CHOICES = jnp.array([[0.1, -1.0, 2.0], [1.5, 0.0, -0.5]])
+
+DISTRIBUTIONS: dict[str, Family] = {
+    "DiagNormal": Family(
+        vj.DiagNormal(_LOC, _SCALE),
+        nd.Normal(_LOC, _SCALE).to_event(1),
+        True,
+        (lambda s: vj.DiagNormal(jnp.zeros(2), jnp.exp(s * jnp.array([20.0, -20.0]))),),
+    ),
+    "DiagNormal, isotropic": Family(
+        vj.DiagNormal(_LOC, jnp.array(0.4)), nd.Normal(_LOC, 0.4 * jnp.ones(2)).to_event(1), True
+    ),
+    "FullNormal": Family(
+        vj.FullNormal(_LOC, _DIRTY),
+        nd.MultivariateNormal(_LOC, scale_tril=_TRIL),
+        True,
+        (lambda s: vj.FullNormal(jnp.zeros(2), jnp.diag(jnp.exp(s * jnp.array([20.0, -20.0])))),),
+    ),
+    "Bernoulli": Family(
+        vj.Bernoulli(_BITS),
+        nd.Bernoulli(logits=_BITS).to_event(1),
+        False,
+        (lambda s: vj.Bernoulli(s * jnp.array([1e4, -1e4, 0.0])),),
+    ),
+    "Categorical": Family(
+        vj.Categorical(_CHOICES),
+        nd.Categorical(logits=_CHOICES).to_event(1),
+        False,
+        (lambda s: vj.Categorical(s * jnp.array([[1e4, 0.0, -1e4], [-1e4, 1e4, 0.0]])),),
+    ),
+}
+
+
+def linear_gaussian_decoder() -> Decoder:
+    """Three observed, two latent dimensions."""
+    weight = jnp.array([[1.0, -0.3], [0.4, 0.8], [-0.7, 0.5]])
+    return Decoder(weight, jnp.array([0.2, -0.1, 0.4]), jnp.array(0.6))
+
+
+def linear_gaussian_params(*, shift: float = 0.0, width: float = 1.0) -> LinearGaussian:
+    """The model with an encoder off the exact posterior by `shift` in the mean and a factor `width` in the scale."""
+    decoder = linear_gaussian_decoder()
+    exact = exact_encoder(decoder)
+    encoder = Encoder(exact.weight, exact.bias + shift, width * exact.scale_tril)
+    return LinearGaussian(decoder, encoder)
+
+
+X = jnp.array([0.9, -0.4, 0.3])
+
+
+def mean_and_error(values: Any) -> tuple[Any, Any]:
+    """Mean over the first axis and its standard error."""
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / jnp.sqrt(float(values.shape[0]))
+
+
+def z_score(values: Any, expected: Any = 0.0) -> float:
+    """Largest |mean − expected| over the coordinates, in standard errors; rounding counts as nothing."""
+    mean, error = mean_and_error(values)
+    return float(jnp.max(jnp.abs(mean - expected) / (error + 1e-6)))
+
+
+def gradients(estimate: Any, params: LinearGaussian, *, num_samples: int, draws: int, seed: int = 0) -> Any:
+    """Gradients `[draws, …]` of an estimate at `X`, as a `LinearGaussian` of flat arrays."""
+    from vae_jax.linear_gaussian import linear_gaussian
+
+    model = linear_gaussian()
+
+    def gradient(key: Any) -> Any:
+        found = jax.grad(lambda p: estimate(model, p, key, X, num_samples=num_samples))(params)
+        return jax.tree.map(jax.numpy.ravel, found)
+
+    found = jax.jit(jax.vmap(gradient))(jax.random.split(jax.random.key(seed), draws))
+    join = jax.jit(lambda part: jnp.concatenate(jax.tree.leaves(part), axis=-1))
+    # The upper triangle of scale_tril is not a parameter: its gradient is zero for every estimator.
+    return LinearGaussian(join(found.decoder), join(found.encoder))
+
+
+def values(estimate: Any, params: LinearGaussian, *, num_samples: int, draws: int, seed: int = 0) -> Any:
+    """Values `[draws]` of an estimate at `X`."""
+    from vae_jax.linear_gaussian import linear_gaussian
+
+    model = linear_gaussian()
+    one = jax.jit(jax.vmap(lambda key: estimate(model, params, key, X, num_samples=num_samples)))
+    return one(jax.random.split(jax.random.key(seed), draws))
