@@ -18,8 +18,8 @@ from tests.members import (
     BOUNDS,
     DISTRIBUTIONS,
     ESTIMATORS,
-    X,
     Family,
+    X,
     gradients,
     linear_gaussian_decoder,
     linear_gaussian_params,
@@ -90,7 +90,7 @@ def renyi_joins_iwae_and_elbo(renyi: Any) -> None:
 def has_these_path_weights(weights: Any) -> None:
     log_w = jnp.array([-1.0, 0.5, 0.3, -4.0])
     for bound in BOUNDS.values():
-        hidden = lambda w, bound=bound: bound(w)  # noqa: E731  (without the closed form: autodiff)
+        hidden = lambda w, bound=bound: bound(w)
         np.testing.assert_allclose(weights(bound, log_w), path_weights(hidden, log_w), atol=1e-6)
 
 
@@ -220,7 +220,7 @@ def optimum_is_probabilistic_pca(marginal_of: Any) -> None:
     keys = jax.random.split(jax.random.key(0), 500)
 
     def mean_elbo(params: Any) -> Any:
-        bound = lambda key, x: vj.total(vj.elbo)(model, params, key, x, num_samples=1)  # noqa: E731
+        bound = lambda key, x: vj.total(vj.elbo)(model, params, key, x, num_samples=1)
         return jax.vmap(bound)(keys, xs).mean()
 
     np.testing.assert_allclose(mean_elbo(params), jax.vmap(marginal_of(best).log_prob)(xs).mean(), rtol=1e-4)

@@ -12,7 +12,9 @@ rows = pytest.mark.parametrize("name", BOUNDS)
 
 @rows
 def test_a_batch_is_refused_with_the_right_call(name: str) -> None:
-    with pytest.raises(ValueError, match=r"log_w must have shape \(k,\) with k >= 1, got \(32, 8\). For a batch: jax.vmap"):
+    with pytest.raises(
+        ValueError, match=r"log_w must have shape \(k,\) with k >= 1, got \(32, 8\). For a batch: jax.vmap"
+    ):
         BOUNDS[name](jnp.zeros((32, 8)))
     with pytest.raises(ValueError, match=r"got \(0,\)"):
         BOUNDS[name](jnp.zeros(0))

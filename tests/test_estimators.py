@@ -42,7 +42,7 @@ def test_dreg_weighs_a_vanished_weight_by_nothing() -> None:
 
 
 def test_dreg_serves_a_bound_without_closed_form() -> None:
-    hidden = lambda log_w: vj.iwae(log_w)  # noqa: E731
+    hidden = lambda log_w: vj.iwae(log_w)
     found = [gradients(vj.dreg(b), PARAMS, num_samples=3, draws=10) for b in (vj.iwae, hidden)]
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)

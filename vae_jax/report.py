@@ -16,8 +16,8 @@ from vae_jax.checks import check_count
 from vae_jax.config import ConfigError
 from vae_jax.data import Dataset, Split, binarised, whole
 from vae_jax.divergences import kl_terms
-from vae_jax.evaluate.collapse import active_units
 from vae_jax.evaluate.batched import encode_dataset, example_log_marginals, mean_log_marginal, posterior_means
+from vae_jax.evaluate.collapse import active_units
 from vae_jax.model import VAE, Params
 from vae_jax.plots import show_images
 from vae_jax.train.run import Run, RunState

@@ -19,8 +19,11 @@ def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")
-    loaded = np.load(path, allow_pickle=False)
-    arrays = {"x": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    if path.suffix == ".npy":
+        arrays = {"x": np.load(path, allow_pickle=False)}
+    else:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
     x = _find(arrays, _NAMES["x"])
     if x is None:
         raise ValueError(f"{path}: found the arrays {list(arrays)}, but none named {', '.join(_NAMES['x'])}.")

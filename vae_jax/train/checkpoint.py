@@ -16,7 +16,8 @@ class Checkpoints:
 
     def __init__(self, directory: Path) -> None:
         options = ocp.CheckpointManagerOptions(max_to_keep=2, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        handler = ocp.StandardCheckpointHandler()
+        self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
 
     def save(self, step: int, tree: PyTree) -> None:
         """Write `tree` under `step`, unless that step is saved already."""

@@ -1,0 +1,117 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.runs import trained
+from vae_jax.cli import main
+from vae_jax.config import config_names
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("cli") / "run")[0].directory
+
+
+def test_configs_are_listed_one_a_line(capsys) -> None:
+    assert main(["configs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == config_names()
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    assert main(["train", name, "--quick", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "test log p(x)" in printed
+    assert "stand-in" in printed
+    assert json.loads((out / "evaluation.json").read_text())["dataset"].endswith("(stand-in)")
+    assert (out / "config.json").is_file()
+    assert len((out / "metrics.jsonl").read_text().splitlines()) == 2
+    assert list((out / "checkpoints").iterdir())
+    assert (out / "pictures" / "training_curve.png").is_file()
+
+
+def test_fields_are_flags(tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    flags = ["--quick", "--latent-size", "3", "--bound", "renyi", "--alpha", "0.3", "--hidden", "8", "9"]
+    assert main(["train", "digits", "--out", str(out), *flags]) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config["model"]["latent_size"] == 3
+    assert config["model"]["hidden"] == [8, 9]
+    assert config["objective"]["alpha"] == 0.3
+    capsys.readouterr()
+
+
+def test_the_default_directory_is_numbered(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["train", "curve", "--quick"]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["curve", "curve-2"]
+    capsys.readouterr()
+
+
+def test_evaluate_sample_encode_resume(run, capsys) -> None:
+    assert main(["evaluate", str(run), "--k", "7"]) == 0
+    assert json.loads((run / "evaluation.json").read_text())["k"] == 7
+    assert main(["sample", str(run), "--count", "5"]) == 0
+    assert np.load(run / "samples.npz")["x"].shape[0] == 5
+    assert main(["encode", str(run), "digits"]) == 0
+    assert np.load(run / "codes.npz")["mean"].shape == (1797, 2)
+    assert main(["resume", str(run)]) == 0
+    assert "test log p(x)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "no command 'fly'; there are train, resume"),
+        (["train"], "name a config first: vae-jax train CONFIG. There are curve, digits"),
+        (["train", "digts"], "no config 'digts'. Did you mean digits"),
+        (["train", "digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
+        (
+            ["train", "mnist", "--data-dir", "/nonexistent"],
+            "the folder /nonexistent/mnist does not exist. Name another",
+        ),
+        (["train", "digits", "--binarisation", "none"], "a Bernoulli likelihood is for zeros and ones"),
+        (["train", "digits", "--num-samples", "0"], "--num-samples must be greater than 0, got 0"),
+        (["train", "digits_conv", "--hidden", "4", "4", "4", "4"], "sides must be multiples of 16"),
+        (["resume", "/nonexistent"], "/nonexistent holds no run"),
+        (["evaluate", "/nonexistent"], "/nonexistent holds no run"),
+    ],
+)
+def test_mistakes_get_one_clear_line(arguments, message: str, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) != 0
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_field_gets_a_suggestion(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "digits", "--learning-rat", "0.1"])
+    assert caught.value.code != 0
+    shown = capsys.readouterr()
+    assert "--learning-rate" in re.sub(r"\x1b\[[0-9;]*m", "", shown.out + shown.err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluating_again_overwrites_nothing_when_it_fails(run, capsys) -> None:
+    before = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
+    assert main(["evaluate", str(run), "--k", "0"]) == 1
+    after = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
+    assert before == after
+    assert "--evaluation-samples must be greater than 0" in capsys.readouterr().err
+
+
+def test_help(capsys) -> None:
+    assert main([]) == 2
+    assert main(["--help"]) == 0
+    assert main(["train", "--help"]) == 0
+    assert "usage: vae-jax" in capsys.readouterr().out

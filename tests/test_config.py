@@ -1,0 +1,70 @@
+import dataclasses
+
+import pytest
+
+from vae_jax import config as configs
+from vae_jax.config import ConfigError, Data, Experiment, from_json, load_config, quick, to_json, validate
+
+replace = dataclasses.replace
+
+
+@pytest.mark.parametrize("name", configs.config_names())
+def test_every_shipped_config_is_valid_and_survives_json(name: str) -> None:
+    config = validate(load_config(name))
+    assert from_json(to_json(config)) == config
+    assert config.description
+    assert "\n" not in config.description
+    assert validate(quick(config)).data.stand_in
+
+
+BASE = Experiment("a test", Data("digits"))
+
+
+def changed(section: str, **fields) -> Experiment:
+    return replace(BASE, **{section: replace(getattr(BASE, section), **fields)})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed("model", latent_size=0), "--latent-size must be greater than 0, got 0"),
+        (changed("model", hidden=(100, -1)), "--hidden must be greater than 0, got -1"),
+        (changed("objective", num_samples=0), "--num-samples must be greater than 0, got 0"),
+        (changed("objective", beta=-1.0), "--beta must be at least 0, got -1.0"),
+        (changed("objective", beta=float("nan")), "--beta must be at least 0, got nan"),
+        (changed("optimizer", learning_rate=0.0), "--learning-rate must be greater than 0"),
+        (changed("train", epochs=0), "--epochs must be greater than 0"),
+        (changed("objective", bound="iwae"), "closed-form KL; it has no iwae bound. Use --estimator total or dreg"),
+        (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
+        (changed("objective", estimator="score"), "use --num-samples 2 or more"),
+        (changed("model", likelihood="normal"), "gives bits: use --binarisation none, or --likelihood bernoulli"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate(config)
+
+
+def test_an_unknown_config_gets_a_suggestion(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="no config 'digit'. Did you mean digits.*There are curve, digits"):
+        load_config("digit")
+    with pytest.raises(ConfigError, match="no config .*nowhere.py"):
+        load_config(str(tmp_path / "nowhere.py"))
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(ConfigError, match=r"defines no get_config\(\)"):
+        load_config(str(tmp_path / "empty.py"))
+    (tmp_path / "wrong.py").write_text("def get_config():\n    return 3\n")
+    with pytest.raises(ConfigError, match="must return an Experiment, got int"):
+        load_config(str(tmp_path / "wrong.py"))
+
+
+def test_a_config_by_path(tmp_path) -> None:
+    text = 'from vae_jax.config import *\ndef get_config():\n    return Experiment("mine", Data("curve"))\n'
+    (tmp_path / "mine.py").write_text(text)
+    assert load_config(str(tmp_path / "mine.py")).description == "mine"
+
+
+def test_a_field_of_another_version_is_named() -> None:
+    text = to_json(BASE).replace('"epochs"', '"epoch_count"')
+    with pytest.raises(ConfigError, match=r"\['epoch_count'\], which this version's Train lacks"):
+        from_json(text)

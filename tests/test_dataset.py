@@ -1,0 +1,59 @@
+import jax
+import numpy as np
+import pytest
+
+from vae_jax.data import Split, load
+from vae_jax.data.dataset import split_rows
+
+
+def test_dynamic_bits_follow_the_key_and_have_the_right_mean() -> None:
+    data = load("digits", binarisation="dynamic")
+    batch = data.train.take(slice(50)).batch()
+    keys = jax.random.split(jax.random.key(0), 400)
+    drawn = jax.vmap(lambda key: data.prepare(key, batch)["x"])(keys)
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    np.testing.assert_array_equal(drawn[3], data.prepare(keys[3], batch)["x"])
+    error = 5 * np.sqrt(0.25 / 400)
+    np.testing.assert_allclose(drawn.mean(axis=0), data.intensities(batch["x"]), atol=error)
+
+
+def test_static_bits_are_drawn_once_from_the_seed() -> None:
+    a, b, c = (load("digits", binarisation="static", seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(a.train.x, b.train.x)
+    assert set(np.unique(a.train.x)) == {0, 1}
+    assert (a.train.x != c.train.x).any()
+    raw = load("digits").train.x / 16
+    assert abs(a.train.x.mean() - raw.mean()) < 0.005
+    first, second = (a.prepare(jax.random.key(seed), a.test.batch())["x"] for seed in (0, 1))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_real_numbers_stay_as_they_are() -> None:
+    data = load("curve")
+    np.testing.assert_array_equal(data.prepare(jax.random.key(0), data.test.batch())["x"], data.test.x)
+    with pytest.raises(ValueError, match="binarisation 'dynamic' needs counts.*--likelihood normal"):
+        load("curve", binarisation="dynamic")
+    with pytest.raises(ValueError, match="binarisation must be one of dynamic, static, none"):
+        load("digits", binarisation="sometimes")  # pyright: ignore
+
+
+def test_splits_are_disjoint_and_fixed() -> None:
+    split = Split(np.arange(20)[:, None], None)
+    parts = split_rows(split, (4, 5), 0)
+    assert [len(part.x) for part in parts] == [11, 4, 5]
+    assert sorted(np.concatenate([part.x[:, 0] for part in parts])) == list(range(20))
+    np.testing.assert_array_equal(parts[0].x, split_rows(split, (4, 5), 0)[0].x)
+    with pytest.raises(ValueError, match="20 examples cannot give 10 for validation and 10 for test"):
+        split_rows(split, (10, 10), 0)
+
+
+def test_the_protocol_names_everything() -> None:
+    found = load("digits", binarisation="static", seed=3, validation_size=100).protocol()
+    assert found == {
+        "dataset": "digits",
+        "binarisation": "static",
+        "data_seed": 3,
+        "train_examples": 1338,
+        "validation_examples": 100,
+        "test_examples": 359,
+    }

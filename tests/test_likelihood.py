@@ -1,0 +1,67 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax as vj
+from tests.members import X, linear_gaussian_decoder, linear_gaussian_params
+from vae_jax.linear_gaussian import linear_gaussian, marginal
+
+MODEL, PARAMS = linear_gaussian(), linear_gaussian_params(shift=0.2, width=1.2)
+
+
+def test_exact_within_its_reported_error() -> None:
+    """At least 98% of 1,000 draws of x are within 3 standard errors of the exact value."""
+    xs = marginal(linear_gaussian_decoder()).sample(jax.random.key(0), (1000,))
+    keys = jax.random.split(jax.random.key(1), 1000)
+    found = jax.jit(jax.vmap(lambda key, x: vj.log_marginal(MODEL, PARAMS, key, x, num_samples=500, chunk_size=100)))(
+        keys, xs
+    )
+    exact = jax.vmap(marginal(linear_gaussian_decoder()).log_prob)(xs)
+    within = jnp.abs(found.value - exact) < 3 * found.standard_error
+    assert float(within.mean()) >= 0.98
+    # The mutation: errors half as large would not pass.
+    assert float((jnp.abs(found.value - exact) < 1.5 * found.standard_error).mean()) < 0.98
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 501, 10_000])
+def test_the_chunk_changes_nothing(chunk: int) -> None:
+    key = jax.random.key(0)
+    whole = vj.log_marginal(MODEL, PARAMS, key, X, num_samples=501, chunk_size=501)
+    found = vj.log_marginal(MODEL, PARAMS, key, X, num_samples=501, chunk_size=chunk)
+    for a, b in zip(found, whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+    log_w = vj.log_weights(MODEL, PARAMS, key, X, num_samples=501)
+    np.testing.assert_allclose(found.value, vj.iwae(log_w), rtol=1e-5)
+    np.testing.assert_allclose(found.elbo, vj.elbo(log_w), rtol=1e-5)
+    weights = np.exp(np.asarray(log_w, np.float64))
+    np.testing.assert_allclose(found.ess, weights.sum() ** 2 / np.square(weights).sum(), rtol=1e-3)
+    expected = weights.std(ddof=1) / weights.mean() / np.sqrt(501)
+    np.testing.assert_allclose(found.standard_error, expected, rtol=1e-3)
+
+
+def test_memory_is_set_by_the_chunk_not_by_k() -> None:
+    def peak(k: int) -> int:
+        compiled = (
+            jax.jit(lambda key: vj.log_marginal(MODEL, PARAMS, key, X, num_samples=k, chunk_size=100))
+            .lower(jax.random.key(0))
+            .compile()
+        )
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert peak(100_000) < 2 * peak(1000) + 1_000_000
+
+
+def test_one_sample_has_no_error_to_report() -> None:
+    found = vj.log_marginal(MODEL, PARAMS, jax.random.key(0), X, num_samples=1)
+    assert np.isinf(found.standard_error)
+    np.testing.assert_allclose(found.ess, 1.0, rtol=1e-5)
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
+        vj.log_marginal(MODEL, PARAMS, jax.random.key(0), X, num_samples=0)
+    with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
+        vj.log_marginal(MODEL, PARAMS, jax.random.key(0), X, num_samples=5, chunk_size=0)
+    with pytest.raises(ValueError, match="log_marginal: x must be one example"):
+        vj.log_marginal(MODEL, PARAMS, jax.random.key(0), jnp.zeros((2, 3)), num_samples=5)

@@ -1,0 +1,45 @@
+import jax
+import numpy as np
+import pytest
+
+from vae_jax.data import load, stand_in, whole
+
+
+def test_digits_are_the_counts_of_scikit_learn() -> None:
+    data = load("digits")
+    assert data.shape == (8, 8, 1)
+    assert data.train.x.dtype == np.uint8
+    assert data.train.x.max() == data.levels == 16
+    assert sorted(set(data.test.label.tolist())) == list(range(10))
+    assert len(data.train.x) + len(data.validation.x) + len(data.test.x) == 1797
+    assert float(data.intensities(data.train.x).max()) == 1.0
+
+
+def test_the_curve_is_one_dimensional_with_noise() -> None:
+    x = load("curve").train.x
+    residual = x[:, 1] - 0.6 * np.sin(np.pi * x[:, 0])
+    # Noise of 0.05 in both coordinates, the first one entering through the slope of the curve.
+    assert 0.05 < residual.std() < 0.12
+
+
+def test_unknown_names_get_a_suggestion() -> None:
+    with pytest.raises(ValueError, match="unknown dataset 'digit'. Did you mean digits"):
+        load("digit")
+    with pytest.raises(ValueError, match="unknown dataset 'digit'. Did you mean digits"):
+        stand_in("digit", binarisation="none")
+
+
+def test_whole_keeps_the_order() -> None:
+    from sklearn.datasets import load_digits
+
+    np.testing.assert_array_equal(whole("digits").train.x[..., 0], load_digits().images)
+    assert len(whole("digits").test.x) == 0
+
+
+@pytest.mark.parametrize(("name", "shape"), [("digits", (8, 8, 1)), ("mnist", (28, 28, 1)), ("curve", (2,))])
+def test_stand_ins_need_no_files(name: str, shape: tuple[int, ...]) -> None:
+    data = stand_in(name, binarisation="none")
+    assert data.shape == shape
+    assert len(data.train.x) <= 512
+    assert "stand-in" in data.name
+    assert np.isfinite(data.prepare(jax.random.key(0), data.test.batch())["x"]).all()

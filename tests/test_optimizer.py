@@ -1,0 +1,49 @@
+import dataclasses
+import typing
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.config import Optimizer
+from vae_jax.train import assign, make_optimizer, make_schedule
+
+HINTS = typing.get_type_hints(Optimizer)
+
+
+@pytest.mark.parametrize("name", typing.get_args(HINTS["optimizer"]))
+def test_every_optimizer_goes_downhill(name: str) -> None:
+    rate = 0.5 if name == "adagrad" else 0.05
+    tx = make_optimizer(Optimizer(optimizer=name, learning_rate=rate, clip_norm=10.0), 100)  # pyright: ignore
+    params = {"w": jnp.ones((3, 2)), "b": jnp.ones(2)}
+
+    def loss(params):
+        return sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(params))
+
+    @jax.jit
+    def step(params, state):
+        updates, state = tx.update(jax.grad(loss)(params), state, params)
+        return jax.tree.map(jnp.add, params, updates), state
+
+    state = tx.init(params)
+    for _ in range(100):
+        params, state = step(params, state)
+    assert float(loss(params)) < 0.5
+
+
+@pytest.mark.parametrize("name", typing.get_args(HINTS["schedule"]))
+def test_every_schedule_starts_at_the_peak_and_ends_where_it_says(name: str) -> None:
+    config = Optimizer(schedule=name, learning_rate=2e-3, final_fraction=0.1)  # pyright: ignore
+    schedule = make_schedule(config, 1000)
+    np.testing.assert_allclose(schedule(0), 2e-3, rtol=1e-5)
+    np.testing.assert_allclose(schedule(1000), 2e-3 if name == "constant" else 2e-4, rtol=1e-4)
+    warm = make_schedule(dataclasses.replace(config, warmup_steps=100), 1000)
+    np.testing.assert_allclose([warm(0), warm(50), warm(100)], [0.0, 1e-3, 2e-3], rtol=1e-5)
+
+
+def test_assign_has_no_value_and_a_gradient_to_the_target() -> None:
+    value, slope = jax.value_and_grad(assign)(jnp.array([1.0, 2.0]), jnp.array([0.0, 5.0]))
+    assert value == 0.0
+    np.testing.assert_allclose(slope, [1.0, -3.0])
+    np.testing.assert_allclose(jax.grad(assign, argnums=1)(jnp.ones(2), jnp.zeros(2)), [0.0, 0.0])

@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.runs import changed, experiment, trained
+from vae_jax import report
+from vae_jax.config import ConfigError
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("digits") / "run")
+
+
+def test_every_number_carries_its_protocol(digits) -> None:
+    run, state = digits
+    result = report.evaluate(run, state.best_params)
+    assert {"k", "binarisation", "evaluated_examples", "train_seed", "data_seed", "unit"} <= set(result)
+    assert result["log_marginal"] > result["elbo"]
+    assert 0 < result["monte_carlo_error"] < result["test_examples_error"]
+    assert 0 <= result["active_units"] <= result["latent_size"] == 2
+    assert report.evaluate(run, state.best_params) == result
+    path = report.write_evaluation(run, result)
+    assert json.loads(path.read_text()) == result
+
+
+def test_the_panel_says_what_each_error_is_of(digits) -> None:
+    run, state = digits
+    console = Console(width=150, record=True)
+    console.print(report.panel(run, state, report.evaluate(run, state.best_params)))
+    text = console.export_text()
+    for part in ("nats per example", "k = 10", "Monte Carlo", "test images", "seeds", "active units", "pictures"):
+        assert part in text
+
+
+def test_samples(digits, tmp_path) -> None:
+    run, state = digits
+    paths = report.write_samples(run, state.best_params, count=24, seed=0, out=tmp_path / "s.npz")
+    assert [path.suffix for path in paths] == [".npz", ".png"]
+    arrays = np.load(paths[0])
+    assert arrays["x"].shape == arrays["mean"].shape == (24, 8, 8, 1)
+    assert set(np.unique(arrays["x"])) <= {0.0, 1.0}
+    with pytest.raises(ValueError, match="--count must be at least 1, got 0"):
+        report.write_samples(run, state.best_params, count=0, seed=0, out=None)
+    with pytest.raises(ConfigError, match=r"--out must end in .npz"):
+        report.write_samples(run, state.best_params, count=1, seed=0, out=tmp_path / "s.png")
+
+
+def test_codes_keep_the_order_of_the_data(digits, tmp_path) -> None:
+    run, state = digits
+    path = report.write_codes(run, state.best_params, data="digits", data_dir=None, out=None)
+    arrays = np.load(path)
+    assert arrays["mean"].shape == arrays["stddev"].shape == (1797, 2)
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    np.testing.assert_array_equal(arrays["label"], labels)
+    # The same counts from a file of one's own are on the same scale.
+    np.save(tmp_path / "mine.npy", images.reshape(-1, 8, 8).astype(np.uint8))
+    again = np.load(
+        report.write_codes(
+            run, state.best_params, data=str(tmp_path / "mine.npy"), data_dir=None, out=tmp_path / "c.npz"
+        )
+    )
+    np.testing.assert_array_equal(again["mean"], arrays["mean"])
+
+
+def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:
+    run, state = digits
+    np.save(tmp_path / "large.npy", np.zeros((5, 9, 9), np.uint8))
+    np.save(tmp_path / "bright.npy", np.full((5, 8, 8), 200, np.uint8))
+    for name, message in (
+        ("large", r"examples of shape \(8, 8, 1\), but .* have \(9, 9, 1\)"),
+        ("bright", "counts up to 200"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            report.write_codes(run, state.best_params, data=str(tmp_path / f"{name}.npy"), data_dir=None, out=None)
+
+
+def test_a_model_without_density_says_so(digits) -> None:
+    import dataclasses
+
+    run, _ = digits
+    with pytest.raises(ConfigError, match="has no density"):
+        report.density(dataclasses.replace(run, system=run.system._replace(vae=None)))
+
+
+def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:
+    import jax
+
+    run, state = digits
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, state.best_params)
+    with pytest.raises(ConfigError, match="log p.* is nan: the likelihood cannot give the data. Nothing was written"):
+        report.evaluate(run, broken)
+
+
+def test_static_runs_encode_other_data(tmp_path) -> None:
+    run, state = trained(tmp_path / "run", changed(experiment(), "data", binarisation="static"))
+    path = report.write_codes(run, state.best_params, data="digits", data_dir=None, out=None)
+    assert np.load(path)["mean"].shape == (1797, 2)

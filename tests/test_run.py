@@ -1,0 +1,200 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from tests.runs import changed, console, experiment, trained
+from vae_jax.config import ConfigError, to_json
+from vae_jax.train.run import TrainingError, create, load_state, open_run, read_metrics, train
+
+
+def assert_equal_states(a, b) -> None:
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_run_leaves_its_directory(tmp_path) -> None:
+    run, state = trained(tmp_path / "run")
+    lines = read_metrics(run.metrics_file)
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["step"] == run.num_steps == int(state.train.step)
+    assert set(lines[0]["train"]) == {"loss", "bound", "log_likelihood", "kl"} == set(lines[0]["validation"])
+    assert lines[0]["train"]["loss"] > lines[-1]["train"]["loss"]
+    assert open_run(run.directory).config == run.config
+    assert_equal_states(load_state(run)._replace(seconds=state.seconds), state)
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path) -> None:
+    run, state = trained(tmp_path / "run")
+    again, finished = train(open_run(run.directory), console())
+    assert finished
+    assert_equal_states(again, state)
+    assert len(read_metrics(run.metrics_file)) == 3
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path) -> None:
+    states = [trained(tmp_path / str(i), experiment(seed=seed))[1] for i, seed in enumerate((0, 0, 1))]
+    assert_equal_states(states[0].train, states[1].train)
+    a, b = (jax.tree.leaves(state.train.params)[0] for state in (states[0], states[2]))
+    assert (a != b).any()
+
+
+def test_patience_stops_and_keeps_the_best(tmp_path) -> None:
+    # So high a rate that the loss soon gets worse.
+    config = changed(experiment(epochs=50, patience=2), "optimizer", learning_rate=0.3, schedule="constant")
+    run, state = trained(tmp_path / "run", config)
+    losses = [line["validation"]["loss"] for line in read_metrics(run.metrics_file)]
+    best = int(state.best_epoch)
+    assert len(losses) == best + 2 < 50
+    assert min(losses) == losses[best - 1] == pytest.approx(float(state.best_loss))
+
+
+def test_without_validation_examples_the_training_loss_decides(tmp_path) -> None:
+    config = experiment("curve")
+    run = create(config, tmp_path / "run")
+    empty = run.dataset.validation.take(slice(0))
+    import dataclasses
+
+    run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, validation=empty))
+    state, _ = train(run, console())
+    assert read_metrics(run.metrics_file)[0]["validation"] == {}
+    assert math.isfinite(float(state.best_loss))
+
+
+def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path) -> None:
+    run, _ = trained(tmp_path / "run")
+    before = {path: path.read_bytes() for path in run.directory.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match="already holds a run. Continue it with: vae-jax resume .*; or name another"):
+        create(experiment(), run.directory)
+    assert before == {path: path.read_bytes() for path in run.directory.rglob("*") if path.is_file()}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="is not an empty directory"):
+        create(experiment(), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed(experiment(), "data", dataset="nothing"), "unknown dataset 'nothing'"),
+        (changed(experiment(), "data", binarisation="none"), "a Bernoulli likelihood is for zeros and ones"),
+        (changed(experiment(), "train", batch_size=10_000), "larger than the training split"),
+        (changed(experiment(), "model", network="conv", hidden=(4, 4, 4, 4)), "sides must be multiples of 16"),
+        (changed(experiment(), "objective", beta=-1.0), "--beta must be at least 0"),
+    ],
+)
+def test_what_cannot_run_leaves_no_directory(tmp_path, config, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        create(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_opening_what_is_not_there(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no run \(no config.json\). Start one with: vae-jax train"):
+        open_run(tmp_path)
+    run = create(experiment(), tmp_path / "run")
+    with pytest.raises(ConfigError, match="holds no checkpoint yet. Train it with: vae-jax resume"):
+        load_state(run)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path) -> None:
+    run, _ = trained(tmp_path / "run")
+    (run.directory / "config.json").write_text(to_json(changed(run.config, "model", hidden=(17,))))
+    with pytest.raises(ConfigError, match="the checkpoint of step 36 is of another architecture"):
+        train(open_run(run.directory), console())
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_checkpoint(tmp_path) -> None:
+    config = changed(
+        experiment(epochs=20, save_seconds=0.0, chunk_seconds=1e-6), "optimizer", optimizer="sgd", learning_rate=1e6
+    )
+    run = create(config, tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf|-inf) before step .*lower --learning-rate"):
+        train(run, console())
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from vae_jax.train.run import open_run, train
+_, finished = train(open_run(Path(sys.argv[1])), Console())
+sys.exit(0 if finished else 130)
+"""
+
+
+def start(directory: Path) -> subprocess.Popen:
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(directory.parent / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(directory)], env=os.environ | cache, stdout=subprocess.PIPE, text=True
+    )
+
+
+def saving(directory: Path) -> bool:
+    """Whether a checkpoint is being written just now: Orbax renames it when it is whole."""
+    return any("tmp" in path.name for path in (directory / "checkpoints").glob("*"))
+
+
+def saved(directory: Path) -> int:
+    return max((int(path.name) for path in (directory / "checkpoints").glob("*") if path.name.isdigit()), default=-1)
+
+
+LONG = experiment(epochs=120, save_seconds=0.0, chunk_seconds=0.02)
+
+
+def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) -> None:
+    _, undisturbed = trained(tmp_path / "whole", LONG)
+    directory = tmp_path / "killed"
+    run = create(LONG, directory)
+    progress = []
+    for during_save in (True, False, True, False, True):
+        process, before = start(directory), saved(directory)
+        # At least two new checkpoints, then the moment that is wanted.
+        while process.poll() is None and not (saved(directory) > before + 60 and saving(directory) == during_save):
+            time.sleep(0.0005)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        progress.append(saved(directory))
+    assert sorted(progress) == progress
+    process = start(directory)
+    process.communicate()
+    assert process.returncode == 0
+    state = load_state(run)
+    assert_equal_states(state.train, undisturbed.train)
+    assert_equal_states(state.best_params, undisturbed.best_params)
+    epochs = [line["epoch"] for line in read_metrics(run.metrics_file)]
+    assert epochs == list(range(1, 121))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
+    run = create(LONG, tmp_path / "run")
+    process = start(run.directory)
+    while process.poll() is None and saved(run.directory) < 0:
+        time.sleep(0.001)
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == 130
+    state = load_state(run)
+    assert 0 < int(state.train.step) < run.num_steps
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(json.dumps({"step": 1}) + "\n" + '{"step": 2, "tr')
+    assert read_metrics(file) == [{"step": 1}]
+    assert read_metrics(tmp_path / "none") == []
