@@ -223,9 +223,11 @@ class Bernoulli:
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar."""
         check_value("Bernoulli", value, self.event_shape)
+        # Flat, because XLA on CPU vectorises badly over a last axis of one colour.
+        logits = jnp.ravel(self.logits)
         # As softplus, but 2.6 times cheaper on CPU than `jax.nn.softplus`; finite at logits ±1e4.
-        softplus = jnp.maximum(self.logits, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(self.logits)))
-        return jnp.sum(value * self.logits - softplus)
+        softplus = jnp.maximum(logits, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+        return jnp.sum(jnp.ravel(value) * logits - softplus)
 
 
 @jax.tree_util.register_dataclass

@@ -26,7 +26,7 @@ from jax import lax
 from vae_jax.bounds import Bound, path_weights
 from vae_jax.checks import check_count
 from vae_jax.distributions import Array, Key, PyTree, freeze, sample_and_path_log_prob
-from vae_jax.model import VAE, Params, log_weights, posterior_and_prior, sample_keys
+from vae_jax.model import VAE, Params, log_weights, over_samples, posterior_and_prior
 
 
 class Estimate(Protocol):
@@ -56,8 +56,7 @@ def _path_samples(where: str, vae: VAE, params: Params, key: Key, x: PyTree, num
     """`(z [k, …], log_q [k], log_joint(z) -> [k])`, with the path derivative alone in `log_q`."""
     check_count(where, "num_samples", num_samples)
     posterior, prior = posterior_and_prior(where, vae, params, key, x)
-    draw = jax.vmap(lambda key: sample_and_path_log_prob(posterior, key))
-    z, log_q = draw(sample_keys(key, num_samples))
+    z, log_q = over_samples(lambda key: sample_and_path_log_prob(posterior, key), key, num_samples)
 
     def log_joint(z: PyTree) -> Array:
         return jax.vmap(lambda z: prior.log_prob(z) + vae.decode(params, z).log_prob(x))(z)
@@ -162,7 +161,7 @@ def score(bound: Bound) -> Estimate:
             log_q = posterior.log_prob(z)
             return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q, log_q
 
-        log_w, log_q = jax.vmap(one)(sample_keys(key, num_samples))
+        log_w, log_q = over_samples(one, key, num_samples)
         value = bound(log_w)
         advantage = lax.stop_gradient(value - leave_one_out(bound, log_w))
         surrogate = jnp.dot(advantage, log_q)

@@ -56,9 +56,15 @@ def _shapes(tree: PyTree) -> PyTree:
     return jax.tree.map(jnp.shape, tree)
 
 
-def sample_keys(key: Key, num_samples: int) -> Key:
-    """One key per sample, `[k]`. Sample i has the same key for every k, and however k is cut into chunks."""
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_samples))
+def over_samples(function: Callable[[Key], Any], key: Key, num_samples: int) -> Any:
+    """`function` of one key per sample, results stacked to `[k, …]`.
+
+    Sample i has the key `fold_in(key, i)`: the same for every k, and however k is cut into chunks.
+    """
+    if num_samples == 1:
+        # Without the vmap a training step has no axis of length one, which costs XLA on CPU 5% of it.
+        return jax.tree.map(lambda leaf: leaf[None], function(jax.random.fold_in(key, 0)))
+    return jax.vmap(lambda i: function(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
 
 
 def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
@@ -74,7 +80,7 @@ def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: i
         z, log_q = sample_and_log_prob(posterior, key)
         return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
 
-    return jax.vmap(one)(sample_keys(key, num_samples))
+    return over_samples(one, key, num_samples)
 
 
 def generate(vae: VAE, params: Params, key: Key) -> Any:

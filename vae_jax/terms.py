@@ -6,13 +6,12 @@ terms and the caller writes the objective: `t.log_likelihood - beta * t.kl.sum()
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from vae_jax.checks import check_count
 from vae_jax.distributions import Array, Key, PyTree
 from vae_jax.divergences import kl_terms
-from vae_jax.model import VAE, Params, posterior_and_prior, sample_keys
+from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
 
 
 class Terms(NamedTuple):
@@ -42,7 +41,7 @@ def elbo_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: in
         return vae.decode(params, posterior.sample(key)).log_prob(x)
 
     return Terms(
-        log_likelihood=jnp.mean(jax.vmap(log_likelihood)(sample_keys(key, num_samples))),
+        log_likelihood=jnp.mean(over_samples(log_likelihood, key, num_samples)),
         kl=kl_terms(posterior, prior),
     )
 

@@ -74,7 +74,9 @@ class Dataset:
         """What the model sees of a stored batch. Pure; with dynamic binarisation it draws the bits from `key`."""
         x = self.intensities(batch["x"])
         if self.binarisation == "dynamic":
-            x = jax.random.bernoulli(key, x).astype(jnp.float32)
+            # Drawn flat: XLA on CPU vectorises badly over a last axis of one colour.
+            bits = jax.random.bernoulli(key, x.reshape(x.shape[0], -1))
+            x = bits.astype(jnp.float32).reshape(x.shape)
         return {**batch, "x": x}
 
     def protocol(self) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class BernoulliHead(nn.Module):
         mean = np.clip(self.mean, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
         logits = np.log(mean) - np.log1p(-mean)
         bias = self.param("bias", lambda key: jnp.asarray(logits, jnp.float32))
-        return Bernoulli(out[..., 0] + bias)
+        return Bernoulli((jnp.ravel(out) + jnp.ravel(bias)).reshape(mean.shape))
 
 
 class NormalHead(nn.Module):

@@ -101,22 +101,23 @@ def train_until(
     per_epoch = steps_per_epoch(data, batch_size)
     order_key, noise_key = jax.random.split(state.key)
 
-    def order(step: Array) -> Array:
-        return jax.random.permutation(jax.random.fold_in(order_key, step // per_epoch), size)
+    def epoch(state: TrainState) -> TrainState:
+        """From where the state stands to the end of its epoch, or to `stop`."""
+        number = state.step // per_epoch
+        order = jax.random.permutation(jax.random.fold_in(order_key, number), size)
+        begins = state.step % per_epoch == 0
+        sums = jax.tree.map(lambda total: jnp.where(begins, jnp.zeros_like(total), total), state.metrics)
+        end = jnp.minimum(stop, (number + 1) * per_epoch)
 
-    def body(carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
-        state, permutation = carry
-        position = state.step % per_epoch
-        first = position == 0
-        permutation = lax.cond(first, order, lambda _: permutation, state.step)
-        rows = lax.dynamic_slice_in_dim(permutation, position * batch_size, batch_size)
-        prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
-        batch = prepare(prepare_key, jax.tree.map(lambda leaf: leaf[rows], data))
-        metrics = jax.tree.map(lambda total: jnp.where(first, jnp.zeros_like(total), total), state.metrics)
-        return train_step(system, tx, state._replace(metrics=metrics), step_key, batch), permutation
+        def step(state: TrainState) -> TrainState:
+            rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
+            taken = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+            prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
+            return train_step(system, tx, state, step_key, prepare(prepare_key, taken))
 
-    state, _ = lax.while_loop(lambda carry: carry[0].step < stop, body, (state, order(state.step)))
-    return state
+        return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
+
+    return lax.while_loop(lambda state: state.step < stop, epoch, state)
 
 
 def mean_metrics(state: TrainState, per_epoch: int) -> Metrics:
