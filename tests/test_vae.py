@@ -21,11 +21,11 @@ def system(**objective) -> tuple[System, dict, dict]:
     return built, built.init(jax.random.key(1), batch), batch
 
 
-@pytest.mark.parametrize("bound", ["elbo", "iwae", "renyi"])
-@pytest.mark.parametrize("estimator", ["total", "stl", "dreg", "score", "analytic"])
+CELLS = [(bound, name) for bound in ("elbo", "iwae", "renyi") for name in ("total", "stl", "dreg", "score")]
+
+
+@pytest.mark.parametrize(("bound", "estimator"), [*CELLS, ("elbo", "analytic")])
 def test_every_loss_is_minus_its_bound(bound: str, estimator: str) -> None:
-    if estimator == "analytic" and bound != "elbo":
-        pytest.skip("the analytic estimator is of the ELBO alone")
     built, params, batch = system(bound=bound, estimator=estimator, num_samples=3)
     (loss, metrics), slope = jax.jit(jax.value_and_grad(built.loss, has_aux=True))(params, jax.random.key(2), batch, 0)
     np.testing.assert_allclose(loss, -metrics["bound"], rtol=1e-6)

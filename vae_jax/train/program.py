@@ -98,6 +98,7 @@ def train_until(
     Each epoch is `n // batch_size` steps in an order of its own. At its first step the metric sums start anew.
     """
     size = num_examples(data)
+    data = jax.tree.map(jnp.asarray, data)
     per_epoch = steps_per_epoch(data, batch_size)
     order_key, noise_key = jax.random.split(state.key)
 

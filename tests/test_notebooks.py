@@ -1,0 +1,22 @@
+"""Every notebook runs from top to bottom, and the outputs that are stored hold no error."""
+
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    stored = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any(output.output_type == "display_data" for output in stored), "stored without its pictures"
+    assert not any(output.output_type == "error" for output in stored)
+    nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": FOLDER}}
+    ).execute()

@@ -1,0 +1,53 @@
+"""The README as printed: its Python runs, its commands exist, its files are there."""
+
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vae_jax.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_runs_as_printed(capsys) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert np.isfinite(names["gradient"]["encoder"]["params"]["kernel"]).all()
+    assert re.search(r"log p\(x\) = -\d+\.\d\d ± \d\.\d\d nats, k = 5000", capsys.readouterr().out)
+
+
+def test_the_composed_bound_is_traced_once_under_every_transformation() -> None:
+    names: dict = {}
+    exec(compile(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0], "README.md", "exec"), names)
+    loss, params = names["loss"], names["params"]
+    eager = loss.__wrapped__(params, jax.random.key(3))
+    np.testing.assert_allclose(names["value"], eager, rtol=1e-5)
+    keys = jax.random.split(jax.random.key(0), 3)
+    many = jax.vmap(loss, in_axes=(None, 0))(params, keys)
+    _, scanned = jax.lax.scan(lambda carry, key: (carry, loss(params, key)), 0, keys)
+    np.testing.assert_allclose(many, scanned, rtol=1e-5)
+
+
+def test_every_command_of_the_readme_exists(capsys) -> None:
+    main(["--help"])
+    usage = capsys.readouterr().out
+    for command in set(re.findall(r"vae-jax ([a-z]+)", README)):
+        assert f"  {command} " in usage
+
+
+def test_every_link_and_picture_is_there() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_benchmark_of_the_readme_is_there() -> None:
+    scripts = set(re.findall(r"python (benchmarks/\w+\.py)", README))
+    assert scripts
+    for script in scripts:
+        assert (ROOT / script).is_file()
