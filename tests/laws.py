@@ -410,6 +410,7 @@ def _loose(bound: Any) -> Any:
 
 LAWS: list[Law] = []
 for _name, _bound in BOUNDS.items():
+    _plain = vj.total(_bound)
     LAWS += [
         Law(f"{_name} is a lower bound", is_lower_bound, _bound, lambda w, b=_bound: b(w) + 3.0),
         Law(f"{_name} is tight at the posterior", is_tight_at_the_posterior, _bound, _loose(_bound)),
@@ -428,8 +429,8 @@ for _name, _bound in BOUNDS.items():
         Law(
             f"dreg({_name}) is quieter where q is wide, louder where narrow",
             is_quieter_where_wide_and_louder_where_narrow,
-            (vj.dreg(_bound), vj.total(_bound)),
-            (vj.total(_bound), vj.total(_bound)),
+            (vj.dreg(_bound), _plain),
+            (_plain, _plain),
         ),
     ]
 for _name, _estimator in ESTIMATORS.items():

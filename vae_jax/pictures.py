@@ -55,12 +55,17 @@ def _training_curve(run: Run, state: RunState) -> Figure:
     )
 
 
+def _decoded(vae: VAE, params: Params, z: Any) -> Any:
+    """The mean of p(x | z) for a stack of codes `[n, d]`."""
+    return jax.jit(jax.vmap(lambda params, z: vae.decode(params, z).mean, in_axes=(None, 0)))(params, z)
+
+
 def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any) -> Figure:
     columns = min(_COLUMNS, len(x))
     rows = min(3, len(x) // columns)
     count = columns * rows
     z = posterior_means(encode_dataset(vae, params, x[:count]))
-    mean = jax.vmap(lambda z: vae.decode(params, z).mean)(z)
+    mean = _decoded(vae, params, z)
     shown = [run.dataset.intensities(test.x[:count]), x[:count], mean]
     names = ["data", "seen", "decoded"]
     if not run.dataset.is_binary:
@@ -73,14 +78,14 @@ def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any) ->
 def _samples(vae: VAE, params: Params) -> Figure:
     rows = 6
     z = vae.prior(params).sample(jax.random.key(0), (rows * _COLUMNS,))
-    mean = jax.vmap(lambda z: vae.decode(params, z).mean)(z)
+    mean = _decoded(vae, params, z)
     grid = mean.reshape(rows, _COLUMNS, *mean.shape[1:])
     return plots.show_images(grid, title="samples: mean of p(x | z), z from the prior")
 
 
 def _manifold(vae: VAE, params: Params, num: int = 20) -> Figure:
     z = manifold_grid(num).reshape(-1, 2)
-    mean = jax.vmap(lambda z: vae.decode(params, z).mean)(z)
+    mean = _decoded(vae, params, z)
     grid = mean.reshape(num, num, *mean.shape[1:])
     return plots.show_images(grid, title="manifold: mean of p(x | z), z at equal steps of prior probability")
 

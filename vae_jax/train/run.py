@@ -74,8 +74,8 @@ class Run:
     def initial(self) -> RunState:
         """The state before the first step, placed on the device."""
         data = self.dataset.train.batch()
-        key = jax.random.key(self.config.train.seed)
-        state = initial_state(self.system, self.optimizer, self.dataset.prepare, data, key)
+        start = jax.jit(lambda key: initial_state(self.system, self.optimizer, self.dataset.prepare, data, key))
+        state = start(jax.random.key(self.config.train.seed))
         infinity = jnp.float32(jnp.inf)
         return _place(RunState(state, state.params, infinity, jnp.int32(0), jnp.float32(0.0)))
 
