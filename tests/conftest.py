@@ -1,6 +1,9 @@
 import os
 from pathlib import Path
 
+# Most of the suite's time is compilation of programs that run once: LLVM's cheap passes are enough for them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+
 import jax
 import matplotlib
 import pytest

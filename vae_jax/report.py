@@ -82,7 +82,11 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     epochs = int(state.train.step) // run.steps_per_epoch
     rows: list[tuple[str, str]] = [
         ("test log p(x)", f"{result['log_marginal']:.2f} nats per example, importance-weighted, k = {result['k']}"),
-        ("± Monte Carlo", f"{result['monte_carlo_error']:.3f}, from the {result['k']} samples"),
+        (
+            "± Monte Carlo",
+            f"{result['monte_carlo_error']:.3f}, from the {result['k']} samples "
+            f"(median effective number {result['median_effective_sample_size']:.0f})",
+        ),
         ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
         ("± seeds", f"not known: one training seed ({seed})"),
         ("test ELBO", f"{result['elbo']:.2f} nats, of which KL {result['kl']:.2f}"),
