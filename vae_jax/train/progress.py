@@ -41,14 +41,18 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, step: int, *, loss: float, learning_rate: float, validation: float | None) -> float:
-        """Show the state after `step`; returns the examples per second so far."""
+    def update(
+        self, step: int, *, metrics: dict[str, float], learning_rate: float, validation: dict[str, float]
+    ) -> float:
+        """Show the state after `step`, the bound where there is one; returns the examples per second so far."""
         elapsed = time.monotonic() - self._began
         rate = (step - self._start) * self._batch_size / elapsed
         epoch = f"{-(-step // self._per_epoch)}/{self._steps // self._per_epoch}"
-        status = f"loss {loss:.3f}  lr {learning_rate:.1e}  {rate:,.0f} examples/s"
-        if validation is not None:
-            status += f"  validation {validation:.3f}"
+        name = "bound" if "bound" in metrics else "loss"
+        status = f"{name} {metrics[name]:.3f}  "
+        if validation:
+            status += f"(validation {validation[name]:.3f})  "
+        status += f"lr {learning_rate:.1e}  {rate:,.0f} examples/s"
         if self._live is not None:
             self._live.update(self._task, completed=step, epoch=epoch, status=status)
         elif elapsed - self._printed >= _PLAIN_SECONDS or step == self._steps:

@@ -192,7 +192,7 @@ def _train_chunks(
     saved = time.monotonic()
     step, chunk = int(state.train.step), 1
     shown = Display(console, start=step, steps=run.num_steps, per_epoch=per_epoch, batch_size=batch_size)
-    validation: float | None = None
+    held_out: dict[str, float] = {}
     with shown as display:
         while step < run.num_steps and not _exhausted(run, state, step) and not interruption.requested:
             stop = min(step + chunk, (step // per_epoch + 1) * per_epoch)
@@ -213,7 +213,6 @@ def _train_chunks(
                 epoch = step // per_epoch
                 held_out = validation_loss(trained.params)
                 score = held_out["loss"] if held_out else means["loss"]
-                validation = held_out["loss"] if held_out else None
                 if score < float(state.best_loss):
                     state = state._replace(
                         best_params=trained.params, best_loss=jnp.float32(score), best_epoch=jnp.int32(epoch)
@@ -222,7 +221,7 @@ def _train_chunks(
                 line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
                 with run.metrics_file.open("a") as file:
                     file.write(json.dumps(line) + "\n")
-            display.update(step, loss=means["loss"], learning_rate=learning_rate, validation=validation)
+            display.update(step, metrics=means, learning_rate=learning_rate, validation=held_out)
             state = _place(state)
             if time.monotonic() - saved >= train_config.save_seconds:
                 checkpoints.save(step, state)
