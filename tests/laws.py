@@ -108,12 +108,12 @@ def sticks_the_landing(estimator: Any) -> None:
 @functools.cache
 def plain_gradients(bound: Any) -> Any:
     """Those of `total`, once for every law that compares with them."""
-    return gradients(vj.total(bound), linear_gaussian_params(**OFF), num_samples=3, draws=DRAWS)
+    return gradients(vj.total(bound), linear_gaussian_params(**OFF), num_samples=4, draws=DRAWS)
 
 
 def is_unbiased(estimate: Any, bound: Any) -> None:
     plain = plain_gradients(bound)
-    found = gradients(estimate, linear_gaussian_params(**OFF), num_samples=3, draws=DRAWS)
+    found = gradients(estimate, linear_gaussian_params(**OFF), num_samples=4, draws=DRAWS)
     # The same keys are the same draws of z, so the difference is far quieter than either.
     assert z_score(found.encoder - plain.encoder) < 4
     assert z_score(found.decoder - plain.decoder) < 4
@@ -132,7 +132,7 @@ def is_quieter_where_wide_and_louder_where_narrow(estimators: Any) -> None:
 
 
 def stl_is_biased(estimate: Any) -> None:
-    found = gradients(estimate, linear_gaussian_params(**OFF), num_samples=3, draws=DRAWS)
+    found = gradients(estimate, linear_gaussian_params(**OFF), num_samples=4, draws=DRAWS)
     assert z_score(found.encoder - plain_gradients(vj.iwae).encoder) > 20
 
 
@@ -143,7 +143,7 @@ def reports_the_bound(estimator: Any) -> None:
         def estimate(*arguments: Any, **options: Any) -> Any:
             return jnp.stack([estimator(bound)(*arguments, **options) for bound in BOUNDS.values()])
 
-        return values(estimate, params, num_samples=3, draws=50)
+        return values(estimate, params, num_samples=4, draws=50)
 
     np.testing.assert_allclose(all_bounds(estimator), all_bounds(vj.total), rtol=1e-5, atol=1e-5)
 
@@ -153,7 +153,7 @@ def agrees_under_transformations(estimate: Any) -> None:
     keys, xs = jax.random.split(jax.random.key(3), 2), X[None] + 0.1 * jnp.arange(2.0)[:, None]
 
     def one(key: Any, x: Any) -> Any:
-        return jax.value_and_grad(lambda p: estimate(model, p, key, x, num_samples=3))(params)
+        return jax.value_and_grad(lambda p: estimate(model, p, key, x, num_samples=4))(params)
 
     eager = [one(key, x) for key, x in zip(keys, xs, strict=True)]
     eager = jax.tree.map(lambda *leaves: jnp.stack(leaves), *eager)
@@ -168,7 +168,7 @@ def traces_once_per_shape(make: Any) -> None:
     model, params = linear_gaussian(), linear_gaussian_params()
     chex.clear_trace_counter()
     estimate = make(chex.assert_max_traces(lambda log_w: vj.iwae(log_w), n=1))
-    run = jax.jit(lambda key, x: estimate(model, params, key, x, num_samples=3))
+    run = jax.jit(lambda key, x: estimate(model, params, key, x, num_samples=4))
     for seed in range(3):
         run(jax.random.key(seed), X + seed)
 
@@ -231,6 +231,25 @@ def optimum_is_probabilistic_pca(marginal_of: Any) -> None:
     np.testing.assert_allclose(mean_elbo(params), jax.vmap(marginal_of(best).log_prob)(xs).mean(), rtol=1e-4)
     exact = jax.grad(lambda d: jax.vmap(marginal_of(d).log_prob)(xs).mean())(best)
     chex.assert_trees_all_close(exact, jax.tree.map(jnp.zeros_like, exact), atol=2e-4)
+
+
+def miwae_joins_iwae_and_elbo(miwae: Any) -> None:
+    log_w = jnp.array([-1.0, 0.5, 0.3, -4.0, 2.0, -0.7])
+    np.testing.assert_allclose(miwae(1)(log_w), vj.iwae(log_w), rtol=1e-6)
+    np.testing.assert_allclose(miwae(6)(log_w), vj.elbo(log_w), rtol=1e-6)
+    for groups, size in ((2, 3), (3, 2)):
+        expected = np.mean([vj.iwae(log_w[i * size : (i + 1) * size]) for i in range(groups)])
+        np.testing.assert_allclose(miwae(groups)(log_w), expected, rtol=1e-5)
+
+
+def trains_each_part_by_its_own_bound(piwae: Any) -> None:
+    params = linear_gaussian_params(**OFF)
+    found = gradients(piwae(vj.iwae, vj.miwae(2)), params, num_samples=4, draws=50)
+    for bound, part in ((vj.iwae, "decoder"), (vj.miwae(2), "encoder")):
+        expected = getattr(gradients(vj.total(bound), params, num_samples=4, draws=50), part)
+        np.testing.assert_allclose(getattr(found, part), expected, rtol=1e-3, atol=1e-4)
+    value = values(piwae(vj.iwae, vj.miwae(2)), params, num_samples=4, draws=50)
+    np.testing.assert_allclose(value, values(vj.total(vj.iwae), params, num_samples=4, draws=50), rtol=1e-5)
 
 
 def estimates_the_sum_over_the_data(full: Any) -> None:
@@ -494,6 +513,19 @@ LAWS += [
         has_these_path_weights,
         path_weights,
         lambda bound, log_w: jax.grad(bound)(log_w),
+    ),
+    Law(
+        "miwae joins iwae and elbo",
+        miwae_joins_iwae_and_elbo,
+        vj.miwae,
+        # Normalised over the wrong axis.
+        lambda m: lambda log_w: jnp.mean(jax.nn.logsumexp(log_w.reshape(m, -1), axis=0)) - jnp.log(1.0 * m),
+    ),
+    Law(
+        "piwae trains decoder and encoder by a bound each",
+        trains_each_part_by_its_own_bound,
+        vj.piwae,
+        lambda generative, inference: vj.total(inference),
     ),
     Law("stl(elbo) sticks the landing", sticks_the_landing, vj.stl, vj.total),
     Law("dreg(elbo) sticks the landing", sticks_the_landing, vj.dreg, vj.score),

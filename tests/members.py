@@ -15,6 +15,8 @@ BOUNDS: dict[str, Any] = {
     "iwae": vj.iwae,
     "renyi(0.5)": vj.renyi(0.5),
     "renyi(2)": vj.renyi(2.0),
+    "miwae(2)": vj.miwae(2),
+    "ciwae(0.5)": vj.ciwae(0.5),
 }
 ESTIMATORS: dict[str, Any] = {"total": vj.total, "stl": vj.stl, "dreg": vj.dreg, "score": vj.score}
 

@@ -5,7 +5,8 @@ import pytest
 
 import vae_jax as vj
 from tests.members import X, linear_gaussian_decoder, linear_gaussian_params
-from vae_jax.linear_gaussian import linear_gaussian, marginal
+from vae_jax.evaluate.likelihood import naive_log_marginal
+from vae_jax.linear_gaussian import Decoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
 
 MODEL, PARAMS = linear_gaussian(), linear_gaussian_params(shift=0.2, width=1.2)
 
@@ -50,6 +51,25 @@ def test_memory_is_set_by_the_chunk_not_by_k() -> None:
         return compiled.memory_analysis().temp_size_in_bytes
 
     assert peak(100_000) < 2 * peak(1000) + 1_000_000
+
+
+def test_the_naive_estimator_fails_where_the_data_are_informative() -> None:
+    # Ten measurements of two latent dimensions, each precise: the prior hardly ever comes near the posterior.
+    weight = jax.random.normal(jax.random.key(0), (10, 2))
+    decoder = Decoder(weight, jnp.zeros(10), jnp.array(0.02))
+    params = LinearGaussian(decoder, exact_encoder(decoder))
+    x = marginal(decoder).sample(jax.random.key(1))
+    key, exact = jax.random.key(2), marginal(decoder).log_prob(x)
+    good = vj.log_marginal(MODEL, params, key, x, num_samples=1000)
+    naive = naive_log_marginal(MODEL, params, key, x, num_samples=1000)
+    np.testing.assert_allclose(good.value, exact, rtol=1e-3)
+    assert naive.value < exact - 5
+    assert naive.ess < 3
+    assert naive.pareto_k > 0.7 > good.pareto_k
+    # Where the data say little it works.
+    vague = params._replace(decoder=decoder._replace(scale=jnp.array(20.0)))
+    found = naive_log_marginal(MODEL, vague, key, x, num_samples=1000)
+    assert abs(found.value - marginal(vague.decoder).log_prob(x)) < 4 * found.standard_error
 
 
 def test_one_sample_has_no_error_to_report() -> None:

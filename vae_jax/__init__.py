@@ -1,9 +1,9 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
-from vae_jax.bounds import elbo, iwae, renyi
+from vae_jax.bounds import ciwae, elbo, iwae, miwae, renyi
 from vae_jax.distributions import Bernoulli, Categorical, DiagNormal, FullNormal, reparameterize, standard_normal
 from vae_jax.divergences import kl, register_kl
-from vae_jax.estimators import dreg, score, stl, total
+from vae_jax.estimators import dreg, piwae, score, stl, total
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.latent import interpolate, manifold_grid, map_latent
 from vae_jax.model import VAE, generate, log_weights, reconstruct
@@ -19,6 +19,7 @@ __all__ = [
     "LogMarginal",
     "System",
     "Terms",
+    "ciwae",
     "dreg",
     "elbo",
     "elbo_terms",
@@ -31,6 +32,8 @@ __all__ = [
     "log_weights",
     "manifold_grid",
     "map_latent",
+    "miwae",
+    "piwae",
     "reconstruct",
     "register_kl",
     "renyi",

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_log_weights
+from vae_jax.checks import check_count, check_log_weights
 from vae_jax.distributions import Array
 
 Bound = Callable[[Array], Array]
@@ -106,5 +106,50 @@ def renyi(alpha: float | Array) -> Bound:
         small = jnp.where(order == 0.0, 0.0, jnp.log1p(excess) / safe_order)
         large = (jax.nn.logsumexp(safe_order * centred) - math.log(log_w.shape[0])) / safe_order
         return mean + jnp.where(near, small, large)
+
+    return bound
+
+
+def miwae(num_groups: int) -> Bound:
+    """MIWAE: the mean over M = `num_groups` groups of the IWAE bound of K = k/M samples each.
+
+    `log_w` `[M K]` to a scalar in nats. M = 1 is `iwae`, K = 1 is `elbo`, and in expectation it is the IWAE
+    bound with K samples. Its gradient for the encoder has a higher signal-to-noise ratio than that of `iwae`
+    over all M K. ValueError if M does not divide the number of samples.
+
+    Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
+    """
+    check_count("miwae", "num_groups", num_groups)
+
+    def groups(log_w: Array) -> Array:
+        check_log_weights("miwae(num_groups)", log_w)
+        if log_w.shape[0] % num_groups:
+            raise ValueError(
+                f"miwae: {num_groups} groups need a multiple of {num_groups} samples, got {log_w.shape[0]}."
+            )
+        return log_w.reshape(num_groups, -1)
+
+    @has_path_weights(lambda log_w: jnp.ravel(jnp.square(jax.nn.softmax(groups(log_w), axis=1))) / num_groups)
+    def bound(log_w: Array) -> Array:
+        grouped = groups(log_w)
+        return jnp.mean(jax.nn.logsumexp(grouped, axis=1)) - math.log(grouped.shape[1])
+
+    return bound
+
+
+def ciwae(beta: float | Array) -> Bound:
+    """CIWAE: `β elbo + (1 − β) iwae` of the same log-weights, 0 <= β <= 1 (may be traced).
+
+    `log_w` `[k]` to a scalar in nats. ValueError if `beta` is a number outside 0..1.
+
+    Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
+    """
+    if not isinstance(beta, jax.Array) and not 0.0 <= beta <= 1.0:
+        raise ValueError(f"ciwae: beta must be between 0 (iwae) and 1 (elbo), got {beta}.")
+
+    @has_path_weights(lambda log_w: beta / log_w.shape[0] + (1.0 - beta) * jnp.square(jax.nn.softmax(log_w)))
+    def bound(log_w: Array) -> Array:
+        check_log_weights("ciwae(beta)", log_w)
+        return beta * elbo(log_w) + (1.0 - beta) * iwae(log_w)
 
     return bound

@@ -117,7 +117,7 @@ def _train_and_report(run: Any, console: Console) -> int:
         return 130
     if run.system.vae is None:
         return 0
-    result = report.evaluate(run, state.best_params)
+    result = report.evaluate(run, state.best_params, console=console)
     report.write_evaluation(run, result)
     write_pictures(run, state)
     console.print(report.panel(run, state, result))
@@ -163,7 +163,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             config = configs.validate(dataclasses.replace(opened.config, evaluate=measured))
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
-        result = report.evaluate(opened, state.best_params, seed=seed)
+        result = report.evaluate(opened, state.best_params, seed=seed, console=console)
         path = report.write_evaluation(opened, result)
         table = Table(title=str(run), title_justify="left", show_header=False)
         for name, value in result.items():

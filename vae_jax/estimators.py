@@ -10,6 +10,7 @@ only.
 | `stl`   | path derivative, score term left out | the same | `elbo` |
 | `dreg`  | path derivative, doubly reparameterised | the same | every bound |
 | `score` | score function with a leave-one-out baseline | any posterior, also discrete | every bound |
+| `piwae` | reparameterisation, of a second bound | a reparameterised posterior | the two bounds |
 
 Path derivatives (`stl`, `dreg`) vanish where the posterior is exact. They are not always the quieter choice:
 where q is at least as wide as the posterior their variance is smaller than `total`'s, and where q is much
@@ -25,7 +26,7 @@ from jax import lax
 
 from vae_jax.bounds import Bound, path_weights
 from vae_jax.checks import check_count
-from vae_jax.distributions import Array, Key, PyTree, freeze, sample_and_path_log_prob
+from vae_jax.distributions import Array, Key, PyTree, freeze, sample_and_log_prob, sample_and_path_log_prob
 from vae_jax.model import VAE, Params, log_weights, over_samples, posterior_and_prior
 
 
@@ -166,5 +167,32 @@ def score(bound: Bound) -> Estimate:
         advantage = lax.stop_gradient(value - leave_one_out(bound, log_w))
         surrogate = jnp.dot(advantage, log_q)
         return value + surrogate - lax.stop_gradient(surrogate)
+
+    return estimate
+
+
+def piwae(generative: Bound, inference: Bound) -> Estimate:
+    """Two bounds of the same log-weights: `generative` trains decoder and prior, `inference` the encoder.
+
+    PIWAE is `piwae(iwae, miwae(M))`: the decoder follows the tightest bound, and the encoder one whose gradient
+    has a higher signal-to-noise ratio. The value is that of `generative`; the gradients are those of `total`
+    for either bound, unbiased, at the price of a second backward pass of the decoder. First derivatives only.
+
+    Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
+    """
+
+    def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
+        check_count("piwae", "num_samples", num_samples)
+        posterior, _ = posterior_and_prior("piwae", vae, params, key, x)
+        z, log_q = over_samples(lambda key: sample_and_log_prob(posterior, key), key, num_samples)
+
+        def log_joint(params: Params, z: PyTree) -> Array:
+            prior = vae.prior(params)
+            return jax.vmap(lambda z: prior.log_prob(z) + vae.decode(params, z).log_prob(x))(z)
+
+        by_decoder = log_joint(params, freeze(z)) - lax.stop_gradient(log_q)
+        by_encoder = log_joint(freeze(params), z) - log_q
+        surrogate = inference(by_encoder)
+        return generative(by_decoder) + surrogate - lax.stop_gradient(surrogate)
 
     return estimate

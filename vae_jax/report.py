@@ -1,23 +1,35 @@
 """What a run leaves for people: measurements, samples, codes, and the panel at the end of training."""
 
 import dataclasses
+import hashlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.console import Console
 from rich.panel import Panel
+from rich.progress import Progress
 from rich.table import Table
 
 from vae_jax.checks import check_count
-from vae_jax.config import ConfigError
+from vae_jax.config import ConfigError, to_json
 from vae_jax.data import Dataset, Split, binarised, whole
 from vae_jax.divergences import kl_terms
-from vae_jax.evaluate.batched import encode_dataset, example_log_marginals, mean_log_marginal, posterior_means
+from vae_jax.evaluate.batched import (
+    encode_dataset,
+    join,
+    log_marginal_batches,
+    mean_log_marginal,
+    posterior_means,
+)
 from vae_jax.evaluate.collapse import active_units
+from vae_jax.evaluate.likelihood import LogMarginal
+from vae_jax.evaluate.resumable import resumable
 from vae_jax.model import VAE, Params
 from vae_jax.plots import show_images
 from vae_jax.train.run import Run, RunState
@@ -40,13 +52,21 @@ def prepared(run: Run, dataset: Dataset, split: Split) -> Any:
     return dataset.prepare(jax.random.key(run.config.data.data_seed), split.batch())["x"]
 
 
-def evaluate(run: Run, params: Params, *, seed: int = 0) -> dict[str, Any]:
-    """Measure on the test split: log p(x), the ELBO, active units, the KL. All in nats, with their protocol."""
+def evaluate(run: Run, params: Params, *, seed: int = 0, console: Console | None = None) -> dict[str, Any]:
+    """Measure on the test split: log p(x), the ELBO, active units, the KL. All in nats, with their protocol.
+
+    Shows its progress on `console`. Interrupted, it goes on where it stopped when called again.
+    """
     vae, config = density(run), run.config.evaluate
     x = prepared(run, run.dataset, run.dataset.test)[: config.evaluation_size]
-    k = config.evaluation_samples
-    key = jax.random.key(seed)
-    estimates = example_log_marginals(vae, params, key, x, num_samples=k, chunk_size=_CHUNK)
+    k, key = config.evaluation_samples, jax.random.key(seed)
+
+    def batches_from(first: int) -> Iterator[LogMarginal]:
+        return log_marginal_batches(vae, params, key, x, num_samples=k, first=first, chunk_size=_CHUNK)
+
+    path = run.directory / "evaluation.partial.npz"
+    steps = resumable(path, _fingerprint(run, params, k, seed), batches_from, size=len(x))
+    estimates = _with_progress(steps, len(x), console)
     mean = mean_log_marginal(estimates, num_samples=k)
     if not math.isfinite(mean.value):
         raise ConfigError(
@@ -61,6 +81,7 @@ def evaluate(run: Run, params: Params, *, seed: int = 0) -> dict[str, Any]:
         "test_examples_error": mean.examples_error,
         "k": k,
         "median_effective_sample_size": mean.ess,
+        "fraction_pareto_k_above_0.7": mean.unreliable,
         "elbo": mean.elbo,
         "kl": float(jnp.mean(jnp.sum(kl.reshape(len(kl), -1), axis=1))),
         "active_units": int(jnp.sum(active)),
@@ -71,6 +92,24 @@ def evaluate(run: Run, params: Params, *, seed: int = 0) -> dict[str, Any]:
         "train_seed": run.config.train.seed,
         **run.dataset.protocol(),
     }
+
+
+def _fingerprint(run: Run, params: Params, k: int, seed: int) -> str:
+    """What an estimate depends on: the config, the parameters, k and the seed."""
+    digest = hashlib.sha256(to_json(run.config).encode())
+    for leaf in jax.tree.leaves(params):
+        digest.update(np.asarray(leaf).tobytes())
+    return f"{digest.hexdigest()} k={k} seed={seed}"
+
+
+def _with_progress(steps: Iterator[LogMarginal], size: int, console: Console | None) -> LogMarginal:
+    """The last of the growing estimates, with a bar on a terminal while they grow."""
+    estimates = None
+    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("log p(x)", total=size)
+        for estimates in steps:
+            progress.update(task, completed=len(estimates.value))
+    return join([] if estimates is None else [estimates])
 
 
 def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
@@ -89,6 +128,10 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         ),
         ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
         ("± seeds", f"not known: one training seed ({seed})"),
+        (
+            "reliability",
+            f"Pareto k of the weights above 0.7 for {result['fraction_pareto_k_above_0.7']:.1%} of the examples",
+        ),
         ("test ELBO", f"{result['elbo']:.2f} nats, of which KL {result['kl']:.2f}"),
         ("active units", f"{result['active_units']} of {result['latent_size']}"),
         ("data", f"{result['dataset']}, binarisation {result['binarisation']}"),

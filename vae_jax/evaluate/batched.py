@@ -1,7 +1,7 @@
 """Measurements over a dataset, example by example, in batches of bounded memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,7 @@ class MeanLogMarginal(NamedTuple):
     `monte_carlo_error`: standard error of the mean from the k samples alone, for these very examples.
     `examples_error`: standard error of the mean from the choice of examples, `std / sqrt(n)` (NaN for n = 1).
     `ess`: median effective sample size, of k. `elbo`: mean ELBO of the same draws.
+    `unreliable`: fraction of examples whose Pareto k̂ is above 0.7: where it is not small, k was not enough.
     """
 
     value: float
@@ -27,21 +28,33 @@ class MeanLogMarginal(NamedTuple):
     examples_error: float
     ess: float
     elbo: float
+    unreliable: float
     num_samples: int
     num_examples: int
 
 
-def batches(size: int, batch_size: int) -> Iterator[slice]:
-    """Slices that cover `range(size)`, the last one shorter where needed."""
-    for start in range(0, size, batch_size):
+def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
+    """Slices that cover `range(first, size)`, the last one shorter where needed."""
+    for start in range(first, size, batch_size):
         yield slice(start, min(start + batch_size, size))
 
 
-def example_log_marginals(
-    vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int, batch_size: int = 100, chunk_size: int = 100
-) -> LogMarginal:
-    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`. Example i has the key `fold_in(key, i)`."""
-    check_count("example_log_marginals", "batch_size", batch_size)
+def log_marginal_batches(
+    vae: VAE,
+    params: Params,
+    key: Key,
+    x: Any,
+    *,
+    num_samples: int,
+    first: int = 0,
+    batch_size: int = 100,
+    chunk_size: int = 100,
+) -> Iterator[LogMarginal]:
+    """`log_marginal` of the examples of `x` `[n, …]` from number `first` on, a batch at a time, in host memory.
+
+    Example i has the key `fold_in(key, i)`, so neither the batches nor where one starts change its estimate.
+    """
+    check_count("log_marginal_batches", "batch_size", batch_size)
 
     @jax.jit
     def estimate(params: Params, indices: Any, x: Any) -> LogMarginal:
@@ -51,11 +64,24 @@ def example_log_marginals(
 
         return jax.vmap(one)(indices, x)
 
-    size = jax.tree.leaves(x)[0].shape[0]
-    parts = [
-        estimate(params, jnp.arange(rows.start, rows.stop), jax.tree.map(lambda leaf, rows=rows: leaf[rows], x))
-        for rows in batches(size, batch_size)
-    ]
+    for rows in batches(jax.tree.leaves(x)[0].shape[0], batch_size, first):
+        part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
+        yield jax.tree.map(np.asarray, estimate(params, jnp.arange(rows.start, rows.stop), part))
+
+
+def example_log_marginals(
+    vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int, batch_size: int = 100, chunk_size: int = 100
+) -> LogMarginal:
+    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`. ValueError if there are none."""
+    options = {"num_samples": num_samples, "batch_size": batch_size, "chunk_size": chunk_size}
+    return join(log_marginal_batches(vae, params, key, x, **options))
+
+
+def join(parts: Iterable[LogMarginal]) -> LogMarginal:
+    """Consecutive batches of estimates as one, arrays `[n]`. ValueError if there are none."""
+    parts = list(parts)
+    if not parts:
+        raise ValueError("there are no examples to evaluate: the dataset is empty.")
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
@@ -69,6 +95,7 @@ def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMar
         examples_error=float(value.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan,
         ess=float(np.median(estimates.ess)),
         elbo=float(np.asarray(estimates.elbo, np.float64).mean()),
+        unreliable=float(np.mean(np.asarray(estimates.pareto_k) > 0.7)),
         num_samples=num_samples,
         num_examples=n,
     )

@@ -8,6 +8,7 @@ from jax import lax
 
 from vae_jax.checks import check_count
 from vae_jax.distributions import Array, Key, PyTree, sample_and_log_prob
+from vae_jax.evaluate.pareto import pareto_k, tail_size
 from vae_jax.model import VAE, Params, posterior_and_prior
 
 
@@ -18,20 +19,24 @@ class LogMarginal(NamedTuple):
     `standard_error`: of `value`, by the delta method, `sqrt(Var(w) / k) / mean(w)`; inf for k = 1.
     `ess`: effective sample size of the weights, between 1 and k.
     `elbo`: mean of the log-weights of the same draws, an unbiased estimate of the ELBO.
+    `pareto_k`: k̂ of the weights (`vae_jax.evaluate.pareto`): above 0.7, k was not enough and the standard
+    error is too small; NaN for fewer than 25 samples.
     """
 
     value: Array
     standard_error: Array
     ess: Array
     elbo: Array
+    pareto_k: Array
 
 
 class _Sums(NamedTuple):
-    """Running log Σ w, log Σ w² and Σ log w."""
+    """Running log Σ w, log Σ w² and Σ log w, and the largest log-weights so far."""
 
     log_sum: Array
     log_sum_squares: Array
     sum_log: Array
+    largest: Array
 
 
 def log_marginal(
@@ -48,6 +53,7 @@ def log_marginal(
     check_count("log_marginal", "num_samples", num_samples)
     check_count("log_marginal", "chunk_size", chunk_size)
     chunk_size = min(chunk_size, num_samples)
+    tail = tail_size(num_samples)
     posterior, prior = posterior_and_prior("log_marginal", vae, params, key, x)
 
     def one(i: Array) -> Array:
@@ -60,11 +66,14 @@ def log_marginal(
             jnp.logaddexp(sums.log_sum, jax.nn.logsumexp(log_w)),
             jnp.logaddexp(sums.log_sum_squares, jax.nn.logsumexp(2.0 * log_w)),
             sums.sum_log + jnp.sum(log_w),
+            lax.top_k(jnp.concatenate([sums.largest, log_w]), tail + 1)[0] if tail else sums.largest,
         )
 
     whole = num_samples - num_samples % chunk_size
     chunks = jnp.arange(whole).reshape(-1, chunk_size)
-    start = add(_Sums(*jnp.array([-jnp.inf, -jnp.inf, 0.0])), chunks[0])
+    empty = jnp.array(-jnp.inf)
+    nothing = _Sums(empty, empty, jnp.array(0.0), jnp.full(tail + 1, -jnp.inf))
+    start = add(nothing, chunks[0])
     sums, _ = lax.scan(lambda sums, indices: (add(sums, indices), None), start, chunks[1:])
     if whole < num_samples:
         sums = add(sums, jnp.arange(whole, num_samples))
@@ -77,4 +86,17 @@ def log_marginal(
         standard_error=jnp.sqrt(jnp.asarray(relative_variance)),
         ess=ess,
         elbo=sums.sum_log / k,
+        pareto_k=pareto_k(sums.largest) if tail else jnp.asarray(jnp.nan),
     )
+
+
+def naive_log_marginal(
+    vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int, chunk_size: int = 100
+) -> LogMarginal:
+    """`log (1/k) Σ p(x | z_i)` with z_i from the PRIOR: for teaching how it fails.
+
+    Unbiased for p(x) like `log_marginal`, but the few draws that explain x carry all the weight: far too low
+    a value at any k that one can afford, with an effective sample size near 1 and a small reported error.
+    """
+    ignoring_x = vae._replace(encode=lambda params, x: vae.prior(params))
+    return log_marginal(ignoring_x, params, key, x, num_samples=num_samples, chunk_size=chunk_size)

@@ -1,0 +1,53 @@
+"""The Pareto k̂ of importance weights: whether their sum can be trusted.
+
+Below 0.5 the estimate has a finite variance, to 0.7 it is still useful, above it is not, however small the
+reported standard error.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.distributions import Array
+
+# Fewer tail weights than this say nothing of a tail.
+LEAST_TAIL = 5
+
+
+def tail_size(num_samples: int) -> int:
+    """How many of the largest of k weights are the tail: `min(k/5, 3 √k)`; 0 where that is too few to fit."""
+    size = min(num_samples // 5, math.floor(3.0 * math.sqrt(num_samples)))
+    return size if size >= LEAST_TAIL else 0
+
+
+def pareto_k(largest: Array) -> Array:
+    """k̂ from the `tail_size + 1` largest log-weights `[M + 1]`, in any order: a scalar.
+
+    The shape of the generalised Pareto distribution of what the M largest weights exceed the next one by, by
+    the empirical Bayes fit of Zhang and Stephens (2009) with a weak prior at 0.5. −inf where they do not
+    exceed it at all (equal weights), +inf where most are nothing beside the largest (float32 cannot hold both).
+
+    Source: Pareto Smoothed Importance Sampling, arXiv 1507.02646.
+    """
+    ordered = jnp.sort(largest)
+    size = ordered.shape[0] - 1
+    weights = jnp.exp(ordered - ordered[-1])
+    excess = weights[1:] - weights[0]
+    top, quartile = excess[-1], excess[int(size / 4 + 0.5) - 1]
+    equal, vanished = top <= 0.0, quartile <= 0.0
+    excess, top, quartile = (jnp.where(equal | vanished, 1.0, part) for part in (excess, top, quartile))
+
+    candidates = 30 + int(math.sqrt(size))
+    grid = 1.0 - jnp.sqrt(candidates / (jnp.arange(1, candidates + 1) - 0.5))
+    inverse_scale = grid / (3.0 * quartile) + 1.0 / top
+
+    def shape(b: Array) -> Array:
+        return jnp.mean(jnp.log1p(-b * excess))
+
+    shapes = jax.vmap(shape)(inverse_scale)
+    profile = size * (jnp.log(-inverse_scale / shapes) - shapes - 1.0)
+    posterior = jax.nn.softmax(profile)
+    fitted = shape(jnp.sum(posterior * inverse_scale))
+    regularised = (size * fitted + 10 * 0.5) / (size + 10)
+    return jnp.where(equal, -jnp.inf, jnp.where(vanished, jnp.inf, regularised))
