@@ -1,5 +1,6 @@
 """The tables of members: every property test runs over every row."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 import numpyro.distributions as nd
 
 import vae_jax as vj
-from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder
+from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian
+
+DRAWS = 40_000
 
 BOUNDS: dict[str, Any] = {
     "elbo": vj.elbo,
@@ -99,26 +102,37 @@ def z_score(values: Any, expected: Any = 0.0) -> float:
     return float(jnp.max(jnp.abs(mean - expected) / (error + 1e-6)))
 
 
-def gradients(estimate: Any, params: LinearGaussian, *, num_samples: int, draws: int, seed: int = 0) -> Any:
-    """Gradients `[draws, …]` of an estimate at `X`, as a `LinearGaussian` of flat arrays."""
-    from vae_jax.linear_gaussian import linear_gaussian
+@functools.cache
+def estimate_of(estimator: str, bound: str) -> Any:
+    """A member of the table, the same object each time, so that its program is compiled once."""
+    return ESTIMATORS[estimator](BOUNDS[bound])
 
+
+@functools.cache
+def _program(estimate: Any, num_samples: int) -> Any:
     model = linear_gaussian()
 
-    def gradient(key: Any) -> Any:
-        found = jax.grad(lambda p: estimate(model, p, key, X, num_samples=num_samples))(params)
-        return jax.tree.map(jax.numpy.ravel, found)
+    def one(params: LinearGaussian, key: Any) -> Any:
+        return jax.value_and_grad(lambda p: estimate(model, p, key, X, num_samples=num_samples))(params)
 
-    found = jax.jit(jax.vmap(gradient))(jax.random.split(jax.random.key(seed), draws))
-    join = jax.jit(lambda part: jnp.concatenate(jax.tree.leaves(part), axis=-1))
-    # The upper triangle of scale_tril is not a parameter: its gradient is zero for every estimator.
-    return LinearGaussian(join(found.decoder), join(found.encoder))
+    def join(part: Any) -> Any:
+        return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(part)], axis=1)
+
+    def many(params: LinearGaussian, keys: Any) -> Any:
+        values, slopes = jax.vmap(one, in_axes=(None, 0))(params, keys)
+        # The upper triangle of scale_tril is not a parameter: its gradient is zero for every estimator.
+        return values, LinearGaussian(join(slopes.decoder), join(slopes.encoder))
+
+    return jax.jit(many)
 
 
-def values(estimate: Any, params: LinearGaussian, *, num_samples: int, draws: int, seed: int = 0) -> Any:
+def gradients(
+    estimate: Any, params: LinearGaussian, *, num_samples: int = 4, draws: int = DRAWS, seed: int = 0
+) -> LinearGaussian:
+    """Gradients of an estimate at `X`: `decoder` and `encoder`, each `[draws, number of parameters]`."""
+    return _program(estimate, num_samples)(params, jax.random.split(jax.random.key(seed), draws))[1]
+
+
+def values(estimate: Any, params: LinearGaussian, *, num_samples: int = 4, draws: int = DRAWS, seed: int = 0) -> Any:
     """Values `[draws]` of an estimate at `X`."""
-    from vae_jax.linear_gaussian import linear_gaussian
-
-    model = linear_gaussian()
-    one = jax.jit(jax.vmap(lambda key: estimate(model, params, key, X, num_samples=num_samples)))
-    return one(jax.random.split(jax.random.key(seed), draws))
+    return _program(estimate, num_samples)(params, jax.random.split(jax.random.key(seed), draws))[0]

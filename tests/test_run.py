@@ -152,7 +152,7 @@ def saved(directory: Path) -> int:
     return max((int(path.name) for path in (directory / "checkpoints").glob("*") if path.name.isdigit()), default=-1)
 
 
-LONG = experiment(epochs=120, save_seconds=0.0, chunk_seconds=0.02)
+LONG = experiment("curve", epochs=120, save_seconds=0.0, chunk_seconds=0.02)
 
 
 def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) -> None:
