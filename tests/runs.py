@@ -28,7 +28,7 @@ def console() -> Console:
 
 def trained(directory: Path, config: Experiment | None = None) -> tuple[Run, RunState]:
     run = create(config or experiment(), directory)
-    state, finished = train(run, console())
+    state, finished, _ = train(run, console())
     assert finished
     return run, state
 

@@ -72,10 +72,14 @@ class _LinenNorm(nn.Module):
 
 
 def test_mutable_state_is_refused_with_the_alternative() -> None:
-    message = "sees one example at a time.*LayerNorm, GroupNorm"
+    message = "of one example at a time.*LayerNorm, GroupNorm"
     with pytest.raises(ValueError, match=rf"_LinenNorm has the state \['batch_stats'\].*{message}"):
         from_linen(_LinenNorm(), jax.random.key(0), X)
     with pytest.raises(ValueError, match=rf"BatchNorm has the state \['BatchStat'\].*{message}"):
         from_nnx(nnx.BatchNorm(3, rngs=nnx.Rngs(0)))
+    with pytest.raises(
+        ValueError, match=rf"Dropout has the state \['RngCount', 'RngKey'\].*{message} or RMSNorm, and no"
+    ):
+        from_nnx(nnx.Dropout(0.5, rngs=nnx.Rngs(0)))
     with pytest.raises(ValueError, match=rf"BatchNorm has mutable state.*{message}"):
         from_equinox(eqx.nn.BatchNorm(3, axis_name="batch", mode="batch"))

@@ -48,6 +48,12 @@ def test_bounds_are_ordered_by_alpha() -> None:
     assert all(a >= b - 1e-4 for a, b in zip(found, found[1:], strict=False))
 
 
+def test_a_weight_of_zero() -> None:
+    log_w = jnp.array([-jnp.inf, 0.0, -1.0])
+    np.testing.assert_allclose(vj.renyi(0.0)(log_w), vj.iwae(log_w), rtol=1e-6)
+    np.testing.assert_allclose(vj.renyi(0.5)(log_w), 2 * np.log((1 + np.exp(-0.5)) / 3), rtol=1e-5)
+
+
 def test_alpha_must_be_finite() -> None:
     with pytest.raises(ValueError, match="alpha must be finite, got nan"):
         vj.renyi(float("nan"))

@@ -1,5 +1,4 @@
 import json
-import re
 
 import numpy as np
 import pytest
@@ -37,9 +36,23 @@ def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, caps
 
 def test_fields_are_flags(tmp_path, capsys) -> None:
     out = tmp_path / "run"
-    flags = ["--quick", "--latent-size", "3", "--bound", "renyi", "--alpha", "0.3", "--hidden", "8", "9"]
+    flags = [
+        "--quick",
+        "--epochs",
+        "1",
+        "--latent-size",
+        "3",
+        "--bound",
+        "renyi",
+        "--alpha",
+        "0.3",
+        "--hidden",
+        "8",
+        "9",
+    ]
     assert main(["train", "digits", "--out", str(out), *flags]) == 0
     config = json.loads((out / "config.json").read_text())
+    assert config["train"]["epochs"] == 1
     assert config["model"]["latent_size"] == 3
     assert config["model"]["hidden"] == [8, 9]
     assert config["objective"]["alpha"] == 0.3
@@ -60,8 +73,11 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
     assert np.load(run / "samples.npz")["x"].shape[0] == 5
     assert main(["encode", str(run), "digits"]) == 0
     assert np.load(run / "codes.npz")["mean"].shape == (1797, 2)
+    before = (run / "evaluation.json").read_text()
     assert main(["resume", str(run)]) == 0
-    assert "test log p(x)" in capsys.readouterr().out
+    assert "is finished and evaluated already" in capsys.readouterr().out
+    assert (run / "evaluation.json").read_text() == before
+    assert {"step", "num_steps", "best_epoch", "likelihood", "levels"} <= set(json.loads(before))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +94,12 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
         (["train", "digits", "--binarisation", "none"], "a Bernoulli likelihood is for zeros and ones"),
         (["train", "digits", "--num-samples", "0"], "--num-samples must be greater than 0, got 0"),
         (["train", "digits_conv", "--hidden", "4", "4", "4", "4"], "sides must be multiples of 16"),
+        (["train", "digits", "--learning-rat", "0.1"], "no field --learning-rat. Did you mean --learning-rate"),
+        (["train", "digits", "--weight-decay", "0.5"], "--weight-decay has no effect with adam"),
+        (["train", "digits", "--system", "system"], "no system 'system'"),
+        (["train", "digits", "--data-seed", "-1"], "--data-seed must be at least 0, got -1"),
+        (["train", "digits", "--levels", "3"], "--levels 3 does not fit digits, which holds counts up to 16"),
+        (["configs", "foo"], "configs takes no arguments, got foo"),
         (["resume", "/nonexistent"], "/nonexistent holds no run"),
         (["evaluate", "/nonexistent"], "/nonexistent holds no run"),
     ],
@@ -91,14 +113,19 @@ def test_mistakes_get_one_clear_line(arguments, message: str, tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_field_gets_a_suggestion(tmp_path, monkeypatch, capsys) -> None:
+def test_a_run_can_be_used_from_another_folder(tmp_path, monkeypatch, capsys) -> None:
+    x = np.random.default_rng(0).integers(0, 17, (20, 4, 4)).astype(np.uint8)
+    (tmp_path / "there").mkdir()
+    np.save(tmp_path / "there" / "mine.npy", x)
+    monkeypatch.chdir(tmp_path / "there")
+    flags = ["--dataset", "mine.npy", "--levels", "16", "--out", "run [1]", "--epochs", "1"]
+    assert main(["train", "digits", "--quick", *flags]) == 0
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as caught:
-        main(["train", "digits", "--learning-rat", "0.1"])
-    assert caught.value.code != 0
-    shown = capsys.readouterr()
-    assert "--learning-rate" in re.sub(r"\x1b\[[0-9;]*m", "", shown.out + shown.err)
-    assert not list(tmp_path.iterdir())
+    assert main(["encode", "there/run [1]", "there/mine.npy"]) == 0
+    result = json.loads((tmp_path / "there" / "run [1]" / "evaluation.json").read_text())
+    assert result["levels"] == 16
+    assert result["num_steps"] == 1
+    capsys.readouterr()
 
 
 def test_evaluating_again_overwrites_nothing_when_it_fails(run, capsys) -> None:

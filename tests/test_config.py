@@ -37,6 +37,10 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", bound="iwae"), "closed-form KL; it has no iwae bound. Use --estimator total or dreg"),
         (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
         (changed("objective", estimator="score"), "use --num-samples 2 or more"),
+        (changed("objective", estimator="score", bound="iwae"), "use --num-samples 2 or more"),
+        (changed("model", hidden=()), "--hidden needs at least one layer"),
+        (changed("evaluate", evaluation_size=1), "--evaluation-size must be at least 2"),
+        (changed("optimizer", schedule="exponential", final_fraction=0.0), "exponential never reaches 0"),
         (changed("model", likelihood="normal"), "gives bits: use --binarisation none, or --likelihood bernoulli"),
     ],
 )
@@ -53,6 +57,12 @@ def test_an_unknown_config_gets_a_suggestion(tmp_path) -> None:
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ConfigError, match=r"defines no get_config\(\)"):
         load_config(str(tmp_path / "empty.py"))
+    (tmp_path / "syntax.py").write_text("x = 1\ndef get_config(:\n")
+    with pytest.raises(ConfigError, match="syntax.py, line 2: SyntaxError"):
+        load_config(str(tmp_path / "syntax.py"))
+    (tmp_path / "name.py").write_text("x = 1\n\nunknown\n")
+    with pytest.raises(ConfigError, match="name.py, line 3: NameError"):
+        load_config(str(tmp_path / "name.py"))
     (tmp_path / "wrong.py").write_text("def get_config():\n    return 3\n")
     with pytest.raises(ConfigError, match="must return an Experiment, got int"):
         load_config(str(tmp_path / "wrong.py"))

@@ -52,6 +52,7 @@ def test_the_protocol_names_everything() -> None:
     assert found == {
         "dataset": "digits",
         "binarisation": "static",
+        "levels": 16,
         "data_seed": 3,
         "train_examples": 1338,
         "validation_examples": 100,

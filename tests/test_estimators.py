@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import vae_jax as vj
-from tests.members import BOUNDS, ESTIMATORS, X, gradients, linear_gaussian_params
+from tests.members import BOUNDS, ESTIMATORS, X, gradients, linear_gaussian_params, z_score
 from vae_jax.estimators import leave_one_out
 from vae_jax.linear_gaussian import linear_gaussian
 
@@ -25,6 +25,33 @@ def test_bad_arguments_are_refused_at_trace_time(name: str) -> None:
         estimate(MODEL, PARAMS, jax.random.PRNGKey(0), X, num_samples=2)
     with pytest.raises(ValueError, match=r"x must be one example of shape \(3,\), got \(8, 3\). For a batch: jax.vmap"):
         jax.eval_shape(lambda x: estimate(MODEL, PARAMS, key, x, num_samples=2), jnp.zeros((8, 3)))
+
+
+def test_discrete_posteriors_are_for_score_alone() -> None:
+    vae = vj.VAE(
+        encode=lambda params, x: vj.Bernoulli(params * x),
+        decode=lambda params, z: vj.DiagNormal(z, jnp.array(1.0)),
+        prior=lambda params: vj.Bernoulli(jnp.zeros(3)),
+    )
+    arguments = (vae, jnp.ones(3), jax.random.key(0), X)
+    for estimate in (vj.total(vj.elbo), vj.stl(vj.elbo), vj.dreg(vj.iwae), vj.piwae(vj.iwae, vj.elbo)):
+        with pytest.raises(TypeError, match=r"samples of the posterior Bernoulli carry no gradient.*score\(bound\)"):
+            estimate(*arguments, num_samples=2)
+    with pytest.raises(TypeError, match="elbo_terms: samples of the posterior Bernoulli carry no gradient"):
+        vj.elbo_terms(*arguments)
+    assert vj.log_weights(*arguments, num_samples=2).shape == (2,)
+    # Two to the third codes: the exact gradient by enumeration.
+    codes = jnp.array([[i >> j & 1 for j in range(3)] for i in range(8)], jnp.float32)
+
+    def exact(params):
+        q = vae.encode(params, X)
+        log_q = jax.vmap(q.log_prob)(codes)
+        log_joint = jax.vmap(lambda z: vae.prior(params).log_prob(z) + vae.decode(params, z).log_prob(X))(codes)
+        return jnp.sum(jnp.exp(log_q) * (log_joint - log_q))
+
+    slope = jax.grad(lambda p, key: vj.score(vj.elbo)(vae, p, key, X, num_samples=4))
+    found = jax.vmap(slope, in_axes=(None, 0))(jnp.ones(3), jax.random.split(jax.random.key(0), 20_000))
+    assert z_score(found, jax.grad(exact)(jnp.ones(3))) < 4
 
 
 def test_dreg_of_elbo_is_stl_of_elbo() -> None:

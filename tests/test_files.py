@@ -50,6 +50,7 @@ def test_bits_booleans_and_real_numbers(tmp_path) -> None:
         ({"x": np.full((4, 2), 300)}, "integers must be counts 0..255, got 300..300"),
         ({"x": np.ones((4, 2)), "label": np.ones(3)}, "labels must have shape (4,), got (3,)"),
         ({"x": np.array([["a", "b"]])}, "must be numbers"),
+        ({"x": np.ones((4, 2)), "label": np.array(list("abcd"))}, "labels must be integers, got <U1"),
     ],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path, arrays, message: str) -> None:
@@ -57,6 +58,39 @@ def test_bad_files_are_refused_in_one_line(tmp_path, arrays, message: str) -> No
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load(str(tmp_path / "bad.npz"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_test_split_of_another_kind_is_refused(tmp_path, images) -> None:
+    for x_test in (images[:7, :4], images[:7] / 255.0):
+        np.savez(tmp_path / "d.npz", x_train=images, x_test=x_test)
+        with pytest.raises(ValueError, match="x_test must be of the same kind as the training examples, uint8"):
+            load(str(tmp_path / "d.npz"))
+    np.savez(tmp_path / "e.npz", x_train=images // 255, x_test=images)
+    assert load(str(tmp_path / "e.npz")).levels == 255
+
+
+def test_real_numbers_that_are_bits_are_bits(tmp_path) -> None:
+    np.save(tmp_path / "bits.npy", np.eye(20, 6))
+    assert load(str(tmp_path / "bits.npy"), binarisation="dynamic").levels == 1
+
+
+def test_levels_of_counts(tmp_path, images) -> None:
+    np.save(tmp_path / "counts.npy", images % 17)
+    assert load(str(tmp_path / "counts.npy")).levels == 255
+    assert load(str(tmp_path / "counts.npy"), levels=16).protocol()["levels"] == 16
+    with pytest.raises(ValueError, match="--levels 5 does not fit .* counts up to 16"):
+        load(str(tmp_path / "counts.npy"), levels=5)
+    np.save(tmp_path / "real.npy", images / 255.0)
+    with pytest.raises(ValueError, match="--levels 5 does not fit .* real numbers"):
+        load(str(tmp_path / "real.npy"), levels=5)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_damaged_files(tmp_path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as a .np. file of numbers"):
+        load(str(tmp_path / name))
 
 
 def test_a_missing_file_is_named(tmp_path) -> None:

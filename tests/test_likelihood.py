@@ -72,6 +72,18 @@ def test_the_naive_estimator_fails_where_the_data_are_informative() -> None:
     assert abs(found.value - marginal(vague.decoder).log_prob(x)) < 4 * found.standard_error
 
 
+def test_equal_weights_far_from_zero() -> None:
+    # log w is near −4e5 for every sample: relative to one another the weights are equal to the last digit kept.
+    far = vj.VAE(
+        encode=lambda params, x: vj.standard_normal(2),
+        decode=lambda params, z: vj.DiagNormal(jnp.full(3, 500.0), jnp.array(1.0)),
+        prior=lambda params: vj.standard_normal(2),
+    )
+    found = vj.log_marginal(far, None, jax.random.key(0), X, num_samples=1000)
+    np.testing.assert_allclose(found.ess, 1000.0, rtol=1e-3)
+    assert found.standard_error < 1e-2
+
+
 def test_one_sample_has_no_error_to_report() -> None:
     found = vj.log_marginal(MODEL, PARAMS, jax.random.key(0), X, num_samples=1)
     assert np.isinf(found.standard_error)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -73,15 +74,13 @@ def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:
     np.save(tmp_path / "bright.npy", np.full((5, 8, 8), 200, np.uint8))
     for name, message in (
         ("large", r"examples of shape \(8, 8, 1\), but .* have \(9, 9, 1\)"),
-        ("bright", "counts up to 200"),
+        ("bright", "--levels 16 does not fit .*bright.npy, which holds counts up to 200"),
     ):
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(ValueError, match=message):
             report.write_codes(run, state.best_params, data=str(tmp_path / f"{name}.npy"), data_dir=None, out=None)
 
 
 def test_a_model_without_density_says_so(digits) -> None:
-    import dataclasses
-
     run, _ = digits
     with pytest.raises(ConfigError, match="has no density"):
         report.density(dataclasses.replace(run, system=run.system._replace(vae=None)))
@@ -96,7 +95,32 @@ def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:
         report.evaluate(run, broken)
 
 
-def test_static_runs_encode_other_data(tmp_path) -> None:
-    run, state = trained(tmp_path / "run", changed(experiment(), "data", binarisation="static"))
-    path = report.write_codes(run, state.best_params, data="digits", data_dir=None, out=None)
-    assert np.load(path)["mean"].shape == (1797, 2)
+@pytest.mark.parametrize("binarisation", ["static", "none"])
+def test_own_files_are_on_the_scale_of_the_run(tmp_path, binarisation: str) -> None:
+    from sklearn.datasets import load_digits
+
+    config = changed(experiment(), "data", binarisation=binarisation)
+    if binarisation == "none":
+        config = changed(config, "model", likelihood="normal")
+    run, state = trained(tmp_path / "run", config)
+    np.save(tmp_path / "mine.npy", load_digits().images.astype(np.uint8))
+    encode = lambda data, out: np.load(
+        report.write_codes(run, state.best_params, data=data, data_dir=None, out=tmp_path / out)
+    )["mean"]
+    expected, found = encode("digits", "a.npz"), encode(str(tmp_path / "mine.npy"), "b.npz")
+    np.testing.assert_array_equal(found, expected)
+    np.save(tmp_path / "real.npy", np.full((5, 8, 8), 0.3))
+    with pytest.raises(ConfigError, match="was trained on counts, but .* holds real numbers"):
+        encode(str(tmp_path / "real.npy"), "c.npz")
+
+
+def test_what_is_not_known_is_null(digits, tmp_path) -> None:
+    run, state = digits
+    result = report.evaluate(changed_k(run, 1), state.best_params)
+    text = report.write_evaluation(run, result).read_text()
+    assert json.loads(text)["monte_carlo_error"] is None
+    assert json.loads(text)["fraction_pareto_k_above_0.7"] is None
+
+
+def changed_k(run, k: int):
+    return dataclasses.replace(run, config=changed(run.config, "evaluate", evaluation_samples=k))

@@ -36,8 +36,9 @@ def test_a_run_leaves_its_directory(tmp_path) -> None:
 
 def test_a_finished_run_resumes_to_itself(tmp_path) -> None:
     run, state = trained(tmp_path / "run")
-    again, finished = train(open_run(run.directory), console())
+    again, finished, moved = train(open_run(run.directory), console())
     assert finished
+    assert not moved
     assert_equal_states(again, state)
     assert len(read_metrics(run.metrics_file)) == 3
 
@@ -66,7 +67,7 @@ def test_without_validation_examples_the_training_loss_decides(tmp_path) -> None
     import dataclasses
 
     run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, validation=empty))
-    state, _ = train(run, console())
+    state = train(run, console()).state
     assert read_metrics(run.metrics_file)[0]["validation"] == {}
     assert math.isfinite(float(state.best_loss))
 
@@ -128,7 +129,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from vae_jax.train.run import open_run, train
-_, finished = train(open_run(Path(sys.argv[1])), Console())
+finished = train(open_run(Path(sys.argv[1])), Console()).finished
 sys.exit(0 if finished else 130)
 """
 
@@ -184,13 +185,40 @@ def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) ->
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
     run = create(LONG, tmp_path / "run")
     process = start(run.directory)
-    while process.poll() is None and saved(run.directory) < 0:
+    while process.poll() is None and saved(run.directory) < 60:
         time.sleep(0.001)
     process.send_signal(number)
     process.communicate()
     assert process.returncode == 130
     state = load_state(run)
     assert 0 < int(state.train.step) < run.num_steps
+
+
+def test_a_reader_leaves_a_save_in_progress_alone(tmp_path) -> None:
+    run, _ = trained(tmp_path / "run")
+    writing = run.directory / "checkpoints" / "99.orbax-checkpoint-tmp"
+    writing.mkdir()
+    (writing / "part").write_text("being written by a run that trains")
+    load_state(open_run(run.directory))
+    assert (writing / "part").is_file()
+
+
+def test_a_run_without_a_finished_epoch_has_no_best_parameters(tmp_path) -> None:
+    run = create(experiment(), tmp_path / "run")
+    from vae_jax.train.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(run.directory / "checkpoints")
+    checkpoints.save(0, run.initial())
+    checkpoints.close()
+    with pytest.raises(ConfigError, match="holds no finished epoch, so no best parameters, yet"):
+        load_state(run)
+
+
+def test_a_broken_config_is_named(tmp_path) -> None:
+    run, _ = trained(tmp_path / "run")
+    (run.directory / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"config.json is not the config of a run"):
+        open_run(run.directory)
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path) -> None:

@@ -96,7 +96,9 @@ def renyi(alpha: float | Array) -> Bound:
     def bound(log_w: Array) -> Array:
         check_log_weights("renyi(alpha)", log_w)
         order = jnp.asarray(1.0 - alpha, log_w.dtype)
+        # About the mean, for α near 1; about the largest where a weight is zero and the mean is −inf.
         mean = jnp.mean(log_w)
+        mean = jnp.where(jnp.isfinite(mean), mean, jnp.max(log_w))
         centred = log_w - mean
         # Near α = 1 the logarithm is of 1 + O(order²) and must not round to log 1 before the division;
         # far from it exp overflows, and logsumexp is the stable form. Each branch gets safe arguments.

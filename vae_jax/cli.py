@@ -1,6 +1,7 @@
 """The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
 
 import dataclasses
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from vae_jax import config as configs
 from vae_jax.config import ConfigError, Experiment
@@ -45,7 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vae-jax: no command {arguments[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
         return 2
     try:
-        return commands[arguments[0]](arguments[1:], Console())
+        return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
+    except KeyboardInterrupt:
+        print(
+            f"\nvae-jax {arguments[0]}: interrupted; what was computed is kept, and the same command goes on.",
+            file=sys.stderr,
+        )
+        return 130
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         print(f"vae-jax {arguments[0]}: {error}", file=sys.stderr)
         return 1
@@ -73,24 +81,49 @@ def _train(arguments: list[str], console: Console) -> int:
             return 0
         raise ConfigError(f"name a config first: vae-jax train CONFIG. There are {names}.")
     name = arguments[0]
+    config = configs.load_config(name)
+    _check_flags(name, arguments[1:])
+    # Before the flags are read, so that a flag still has the last word.
+    config = configs.quick(config) if "--quick" in arguments else config
     options = tyro.cli(
         _TrainOptions,
         prog=f"vae-jax train {name}",
-        description=configs.load_config(name).description,
-        default=_TrainOptions(configs.load_config(name)),
+        description=config.description,
+        default=_TrainOptions(config),
         args=arguments[1:],
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    experiment = configs.quick(options.experiment) if options.quick else options.experiment
-    if experiment.data.data_dir is not None:
-        # The run may be looked at from another folder.
-        data = dataclasses.replace(experiment.data, data_dir=str(Path(experiment.data.data_dir).absolute()))
-        experiment = dataclasses.replace(experiment, data=data)
+    experiment = options.experiment
+    # The run may be looked at from another folder.
+    data = experiment.data
+    if data.data_dir is not None:
+        data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
+    if data.dataset.endswith((".npz", ".npy")):
+        data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
+    experiment = dataclasses.replace(experiment, data=data)
     from vae_jax.train.run import create
 
-    run = create(experiment, options.out or _free_directory(Path("runs") / Path(name).stem))
-    console.print(f"{experiment.description}\nrun: {run.directory}", highlight=False, soft_wrap=True)
+    default = Path(name).stem + ("-quick" if options.quick else "")
+    run = create(experiment, options.out or _free_directory(Path("runs") / default))
+    console.print(f"{experiment.description}\nrun: {run.directory}", soft_wrap=True)
     return _train_and_report(run, console)
+
+
+def _check_flags(name: str, arguments: list[str]) -> None:
+    """Refuse in one line a flag that is no field of a config."""
+    sections = [f.type for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(f.type)]
+    known = {f.name for section in [Experiment, *sections] for f in dataclasses.fields(section)} | {
+        "out",
+        "quick",
+        "help",
+    }
+    for argument in arguments:
+        field = argument.removeprefix("--").split("=")[0].replace("-", "_")
+        if argument.startswith("--") and field not in known:
+            close = difflib.get_close_matches(field, known, n=2)
+            hint = " or ".join("--" + other.replace("_", "-") for other in close)
+            hint = f" Did you mean {hint}?" if close else ""
+            raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: vae-jax train {name} --help")
 
 
 def _free_directory(base: Path) -> Path:
@@ -107,7 +140,11 @@ def _train_and_report(run: Any, console: Console) -> int:
     from vae_jax.pictures import write_pictures
     from vae_jax.train.run import train
 
-    state, finished = train(run, console)
+    evaluation = run.directory / "evaluation.json"
+    state, finished, trained = train(run, console)
+    if finished and not trained and evaluation.is_file():
+        console.print(f"{run.directory} is finished and evaluated already: {evaluation}", soft_wrap=True)
+        return 0
     if not finished:
         step = int(state.train.step)
         console.print(
@@ -117,7 +154,7 @@ def _train_and_report(run: Any, console: Console) -> int:
         return 130
     if run.system.vae is None:
         return 0
-    result = report.evaluate(run, state.best_params, console=console)
+    result = report.evaluate(run, state.best_params, console=console) | report.progress(run, state)
     report.write_evaluation(run, result)
     write_pictures(run, state)
     console.print(report.panel(run, state, result))
@@ -164,8 +201,9 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         result = report.evaluate(opened, state.best_params, seed=seed, console=console)
+        result |= report.progress(opened, state)
         path = report.write_evaluation(opened, result)
-        table = Table(title=str(run), title_justify="left", show_header=False)
+        table = Table(title=Text(str(run)), title_justify="left", show_header=False)
         for name, value in result.items():
             table.add_row(name.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
         console.print(table)
@@ -220,6 +258,10 @@ def _encode(arguments: list[str], console: Console) -> int:
 
 
 def _configs(arguments: list[str], console: Console) -> int:
+    if arguments:
+        raise ConfigError(
+            f"configs takes no arguments, got {' '.join(arguments)}. For one of them: vae-jax train NAME --help"
+        )
     names = configs.config_names()
     width = max(map(len, names))
     for name in names:

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import importlib.util
 import json
+import traceback
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ class Data:
     """Examples cut off for validation; by default a tenth."""
     data_seed: int = 0
     """Fixes the splits, the static binarisation and the bits of validation and test."""
+    levels: int | None = None
+    """Largest count in your own file of integers; by default 255, or 1 where all are 0 or 1."""
     stand_in: bool = False
     """Put a small embedded dataset in the place of this one (what --quick does)."""
 
@@ -144,8 +147,8 @@ def quick(config: Experiment) -> Experiment:
     return replace(
         config,
         data=replace(config.data, stand_in=True),
-        train=replace(config.train, epochs=2, batch_size=min(config.train.batch_size, 64)),
-        evaluate=replace(config.evaluate, evaluation_samples=10),
+        train=replace(config.train, epochs=2, batch_size=min(config.train.batch_size, 16)),
+        evaluate=replace(config.evaluate, evaluation_samples=25),
     )
 
 
@@ -156,11 +159,11 @@ class ConfigError(ValueError):
 _POSITIVE = (
     *("model.latent_size", "model.hidden", "model.initial_scale", "objective.num_samples"),
     *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
-    *("train.patience", "train.chunk_seconds", "evaluate.evaluation_samples", "evaluate.evaluation_size"),
+    *("train.patience", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
 )
 _NOT_NEGATIVE = (
     *("data.validation_size", "objective.beta", "optimizer.final_fraction", "optimizer.warmup_steps"),
-    *("optimizer.weight_decay", "train.save_seconds"),
+    *("optimizer.weight_decay", "train.save_seconds", "train.seed", "data.data_seed"),
 )
 
 
@@ -184,7 +187,16 @@ def validate(config: Experiment) -> Experiment:
         )
     if objective.beta != 1.0 and objective.estimator != "analytic":
         raise ConfigError(f"--beta {objective.beta} needs the KL by itself: use --estimator analytic.")
-    if objective.bound == "elbo" and objective.estimator == "score" and objective.num_samples < 2:
+    if not config.model.hidden:
+        raise ConfigError("--hidden needs at least one layer, got none.")
+    if config.evaluate.evaluation_size is not None and config.evaluate.evaluation_size < 2:
+        raise ConfigError(f"--evaluation-size must be at least 2, got {config.evaluate.evaluation_size}.")
+    optimizer = config.optimizer
+    if optimizer.weight_decay and optimizer.optimizer not in ("adamw", "muon"):
+        raise ConfigError(f"--weight-decay has no effect with {optimizer.optimizer}: use --optimizer adamw or muon.")
+    if optimizer.schedule == "exponential" and optimizer.final_fraction == 0:
+        raise ConfigError("--schedule exponential never reaches 0: use --final-fraction 0.01, or --schedule cosine.")
+    if objective.estimator == "score" and objective.num_samples < 2:
         raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
     binary = config.data.binarisation != "none"
     if binary and config.model.likelihood != "bernoulli":
@@ -220,7 +232,12 @@ def load_config(name: str) -> Experiment:
     if spec is None or spec.loader is None:
         raise ConfigError(f"{path} cannot be loaded as Python.")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno if error.__traceback__ else None
+        where = f"line {error.lineno if isinstance(error, SyntaxError) else line}"
+        raise ConfigError(f"{path}, {where}: {type(error).__name__}: {error}") from error
     if not hasattr(module, "get_config"):
         raise ConfigError(f"{path} defines no get_config().")
     config = module.get_config()

@@ -13,7 +13,7 @@ that name where it has one (a flow never inverts its own sample) and the two bas
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,20 @@ def sample_and_path_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
         return distribution.sample_and_path_log_prob(key)
     value = distribution.sample(key)
     return value, freeze(distribution).log_prob(value)
+
+
+def check_reparameterised(where: str, distribution: Any) -> None:
+    """Refuse, with a TypeError, a distribution whose samples carry no gradient (or one that is made of such)."""
+
+    def marked(node: Any) -> bool:
+        return hasattr(node, "reparameterised")
+
+    for node in jax.tree.leaves(distribution, is_leaf=marked):
+        if not getattr(node, "reparameterised", True):
+            raise TypeError(
+                f"{where}: samples of the posterior {type(node).__name__} carry no gradient, so its result would be "
+                "wrong. For discrete latents: score(bound)."
+            )
 
 
 def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
@@ -203,6 +217,7 @@ class Bernoulli:
     """
 
     logits: Array
+    reparameterised: ClassVar[bool] = False
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -236,6 +251,7 @@ class Categorical:
     """Independent choices among `K`: `logits` of shape `event_shape + (K,)`, values are integers 0..K-1."""
 
     logits: Array
+    reparameterised: ClassVar[bool] = False
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -26,7 +26,15 @@ from jax import lax
 
 from vae_jax.bounds import Bound, path_weights
 from vae_jax.checks import check_count
-from vae_jax.distributions import Array, Key, PyTree, freeze, sample_and_log_prob, sample_and_path_log_prob
+from vae_jax.distributions import (
+    Array,
+    Key,
+    PyTree,
+    check_reparameterised,
+    freeze,
+    sample_and_log_prob,
+    sample_and_path_log_prob,
+)
 from vae_jax.model import VAE, Params, log_weights, over_samples, posterior_and_prior
 
 
@@ -48,7 +56,9 @@ def total(bound: Bound) -> Estimate:
     """
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
-        return bound(log_weights(vae, params, key, x, num_samples=num_samples))
+        log_w = log_weights(vae, params, key, x, num_samples=num_samples)
+        check_reparameterised("total", jax.eval_shape(vae.encode, params, x))
+        return bound(log_w)
 
     return estimate
 
@@ -57,6 +67,7 @@ def _path_samples(where: str, vae: VAE, params: Params, key: Key, x: PyTree, num
     """`(z [k, …], log_q [k], log_joint(z) -> [k])`, with the path derivative alone in `log_q`."""
     check_count(where, "num_samples", num_samples)
     posterior, prior = posterior_and_prior(where, vae, params, key, x)
+    check_reparameterised(where, posterior)
     z, log_q = over_samples(lambda key: sample_and_path_log_prob(posterior, key), key, num_samples)
 
     def log_joint(z: PyTree) -> Array:
@@ -105,7 +116,7 @@ def dreg(bound: Bound) -> Estimate:
     larger where q is five times narrower. First derivatives only.
 
     Source: Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives, arXiv 1810.04152;
-    Rényi weights: Generalized Doubly Reparameterized Gradient Estimators, arXiv 2101.11046.
+    Rényi weights: Alpha-divergence Variational Inference Meets Importance Weighted Auto-Encoders, arXiv 2210.06226.
     """
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
@@ -184,6 +195,7 @@ def piwae(generative: Bound, inference: Bound) -> Estimate:
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         check_count("piwae", "num_samples", num_samples)
         posterior, _ = posterior_and_prior("piwae", vae, params, key, x)
+        check_reparameterised("piwae", posterior)
         z, log_q = over_samples(lambda key: sample_and_log_prob(posterior, key), key, num_samples)
 
         def log_joint(params: Params, z: PyTree) -> Array:

@@ -20,8 +20,8 @@ class MapLatent(NamedTuple):
 def map_latent(vae: VAE, params: Params, x: PyTree, z: PyTree, *, num_steps: int = 100) -> MapLatent:
     """MAP z by gradient: `argmax_z log p(x | z) + log p(z)`, by L-BFGS from the start `z`.
 
-    The encoder is not asked, so a good start is its mean, and the result says how far off that is. Local:
-    it finds the maximum uphill of the start. One example; `vmap` for many.
+    The encoder is not asked; its mean is a good start. Local: it finds a maximum uphill of the start. One example;
+    `vmap` for many.
     """
     check_count("map_latent", "num_steps", num_steps)
     import optax  # only here: somebody who composes a bound does not pay for it

@@ -1,6 +1,5 @@
 """What a run leaves for people: measurements, samples, codes, and the panel at the end of training."""
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from vae_jax.checks import check_count
 from vae_jax.config import ConfigError, to_json
@@ -90,8 +90,14 @@ def evaluate(run: Run, params: Params, *, seed: int = 0, console: Console | None
         "evaluated_examples": mean.num_examples,
         "evaluation_seed": seed,
         "train_seed": run.config.train.seed,
+        "likelihood": run.config.model.likelihood,
         **run.dataset.protocol(),
     }
+
+
+def progress(run: Run, state: RunState) -> dict[str, int]:
+    """How far the run was when it was measured: a number of an unfinished run must say so."""
+    return {"step": int(state.train.step), "num_steps": run.num_steps, "best_epoch": int(state.best_epoch)}
 
 
 def _fingerprint(run: Run, params: Params, k: int, seed: int) -> str:
@@ -105,10 +111,10 @@ def _fingerprint(run: Run, params: Params, k: int, seed: int) -> str:
 def _with_progress(steps: Iterator[LogMarginal], size: int, console: Console | None) -> LogMarginal:
     """The last of the growing estimates, with a bar on a terminal while they grow."""
     estimates = None
-    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("log p(x)", total=size)
+    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("log p(x)", total=size)
         for estimates in steps:
-            progress.update(task, completed=len(estimates.value))
+            bar.update(task, completed=len(estimates.value))
     return join([] if estimates is None else [estimates])
 
 
@@ -130,7 +136,9 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         ("± seeds", f"not known: one training seed ({seed})"),
         (
             "reliability",
-            f"Pareto k of the weights above 0.7 for {result['fraction_pareto_k_above_0.7']:.1%} of the examples",
+            "not known: the Pareto k of the weights needs 25 samples or more"
+            if math.isnan(result["fraction_pareto_k_above_0.7"])
+            else f"Pareto k of the weights above 0.7 for {result['fraction_pareto_k_above_0.7']:.1%} of the examples",
         ),
         ("test ELBO", f"{result['elbo']:.2f} nats, of which KL {result['kl']:.2f}"),
         ("active units", f"{result['active_units']} of {result['latent_size']}"),
@@ -140,13 +148,15 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     ]
     for name, value in rows:
         table.add_row(name, value)
-    return Panel(table, title=f"{run.directory}", title_align="left", expand=False)
+    return Panel(table, title=Text(str(run.directory)), title_align="left", expand=False)
 
 
 def write_evaluation(run: Run, result: dict[str, Any]) -> Path:
     """RUN/evaluation.json."""
     path = run.directory / "evaluation.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    # JSON has no infinity and no NaN: what is not known is null.
+    known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in result.items()}
+    path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n")
     return path
 
 
@@ -177,18 +187,21 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     the scale that the run was trained on (0..16 for the digits).
     """
     vae, trained = density(run), run.dataset
-    source = whole(data, data_dir=data_dir or run.config.data.data_dir, seed=trained.seed)
+    folder = data_dir or run.config.data.data_dir
+    own_file = data.endswith((".npz", ".npy"))
+    source = whole(data, data_dir=folder, seed=trained.seed)
     if source.shape != trained.shape:
         raise ConfigError(
             f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
             f"{source.shape}."
         )
-    if trained.binarisation == "dynamic" and source.levels is not None:
-        source = dataclasses.replace(source, levels=trained.levels)
-    if source.levels is not None and source.train.x.max() > source.levels:
-        raise ConfigError(
-            f"{data} holds counts up to {source.train.x.max()}, but {trained.name} has 0..{source.levels}."
-        )
+    if own_file and source.levels not in (None, 1):
+        source = whole(data, levels=trained.source_levels, seed=trained.seed)
+    if (source.levels is None) != (trained.source_levels is None):
+        kinds = [
+            "counts" if levels is not None else "real numbers" for levels in (trained.source_levels, source.levels)
+        ]
+        raise ConfigError(f"{run.directory} was trained on {kinds[0]}, but {data} holds {kinds[1]}.")
     shown = binarised(source, trained.binarisation)
     x = prepared(run, shown, shown.train)
     posterior = encode_dataset(vae, params, x)
@@ -203,4 +216,5 @@ def _save_arrays(path: Path, **arrays: Any) -> None:
     if path.suffix != ".npz":
         raise ConfigError(f"--out must end in .npz, got {path}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+    values: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez(path, **values)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from vae_jax.checks import check_count
-from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.distributions import Array, Key, PyTree, check_reparameterised
 from vae_jax.divergences import kl_terms
 from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
 
@@ -36,6 +36,7 @@ def elbo_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: in
     """
     check_count("elbo_terms", "num_samples", num_samples)
     posterior, prior = posterior_and_prior("elbo_terms", vae, params, key, x)
+    check_reparameterised("elbo_terms", posterior)
 
     def log_likelihood(key: Key) -> Array:
         return vae.decode(params, posterior.sample(key)).log_prob(x)

@@ -44,6 +44,8 @@ class Dataset:
     levels: int | None
     binarisation: Binarisation
     seed: int
+    source_levels: int | None = None
+    """What `levels` was before static binarisation replaced the counts by bits."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,8 +54,8 @@ class Dataset:
 
     @property
     def is_image(self) -> bool:
-        """Whether one example is a picture, `(H, W, C)`."""
-        return len(self.shape) == 3
+        """Whether one example is a picture: `(H, W, C)`, grey or of three colours."""
+        return len(self.shape) == 3 and self.shape[2] in (1, 3)
 
     @property
     def is_binary(self) -> bool:
@@ -84,6 +86,7 @@ class Dataset:
         return {
             "dataset": self.name,
             "binarisation": self.binarisation,
+            "levels": self.source_levels,
             "data_seed": self.seed,
             "train_examples": len(self.train.x),
             "validation_examples": len(self.validation.x),
@@ -96,12 +99,14 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     if binarisation not in BINARISATIONS:
         raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}, got {binarisation!r}.")
     levels = dataset.levels
+    dataset = replace(dataset, source_levels=levels)
     if binarisation == "none":
         return replace(dataset, binarisation=binarisation)
     if levels is None:
         raise ValueError(
             f"binarisation {binarisation!r} needs counts (uint8), but the values of {dataset.name} are real "
-            "numbers. Use --binarisation none and a likelihood for real numbers: --likelihood normal."
+            "numbers. Where they are intensities 0..1, save them as (255 * x).round().astype(uint8); else use "
+            "--binarisation none --likelihood normal."
         )
     if binarisation == "dynamic":
         return replace(dataset, binarisation=binarisation)

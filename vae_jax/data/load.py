@@ -21,6 +21,7 @@ def load(
     data_dir: str | Path | None = None,
     binarisation: Binarisation = "none",
     validation_size: int | None = None,
+    levels: int | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load a dataset by name or path.
@@ -30,11 +31,13 @@ def load(
     "fashion_mnist", …), read from `data_dir` without TensorFlow and never downloaded here.
 
     Where the source has no test split, a fifth is cut off; `validation_size` examples (by default a tenth of
-    what remains) are cut off the training split. `seed` fixes both cuts and the static binarisation. ValueError or
+    what remains) are cut off the training split. The counts of your own file are 0..255, or bits where no
+    value is above 1; `levels` says otherwise. `seed` fixes both cuts and the static binarisation. ValueError or
     FileNotFoundError, with what to do, for anything that cannot be read.
     """
-    train, test, levels = _read(name, data_dir, seed)
-    test_size = len(train.x) // _TEST_FRACTION if test is None else 0
+    train, test, found = _read(name, data_dir, seed)
+    levels = _levels(name, found, levels, train, test)
+    test_size = max(1, len(train.x) // _TEST_FRACTION) if test is None else 0
     if validation_size is None:
         validation_size = (len(train.x) - test_size) // _VALIDATION_FRACTION
     train, validation, cut = split_rows(train, (validation_size, test_size), seed)
@@ -50,9 +53,10 @@ def load(
     return binarised(raw, binarisation)
 
 
-def whole(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
+def whole(name: str, *, data_dir: str | Path | None = None, levels: int | None = None, seed: int = 0) -> Dataset:
     """All examples of a source, in its own order, as the training split; the other two are empty."""
-    train, test, levels = _read(name, data_dir, seed)
+    train, test, found = _read(name, data_dir, seed)
+    levels = _levels(name, found, levels, train, test)
     if test is not None:
         label = None
         if train.label is not None and test.label is not None:
@@ -60,6 +64,17 @@ def whole(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Da
         train = Split(np.concatenate([train.x, test.x]), label)
     nothing = train.take(slice(0))
     return Dataset(name, train, nothing, nothing, levels=levels, binarisation="none", seed=seed)
+
+
+def _levels(name: str, found: int | None, asked: int | None, train: Split, test: Split | None) -> int | None:
+    """The largest count of a source: what was asked for, where that can be, or what is known of it."""
+    if asked is None or asked == found:
+        return found
+    most = max(int(split.x.max(initial=0)) for split in (train, test) if split is not None)
+    if found is None or most > asked:
+        values = "real numbers" if found is None else f"counts up to {most}"
+        raise ValueError(f"--levels {asked} does not fit {name}, which holds {values}.")
+    return asked
 
 
 def _read(name: str, data_dir: str | Path | None, seed: int) -> tuple[Split, Split | None, int | None]:
@@ -82,14 +97,14 @@ def _read(name: str, data_dir: str | Path | None, seed: int) -> tuple[Split, Spl
     return train, test, levels
 
 
-def stand_in(name: str, *, binarisation: Binarisation, seed: int = 0) -> Dataset:
+def stand_in(name: str, *, binarisation: Binarisation, levels: int | None = None, seed: int = 0) -> Dataset:
     """A small embedded dataset in the place of `name`, for `--quick`: no download, no `data_dir`.
 
     "curve" and your own files stand for themselves (at most 512 rows); image datasets are stood for by the
     digits, enlarged to 28×28 unless the name is "digits".
     """
     if name == "curve" or name.endswith((".npz", ".npy")):
-        full = load(name, seed=seed)
+        full = whole(name, levels=levels, seed=seed)
         train, levels = full.train.take(slice(512)), full.levels
     else:
         if name != "digits" and name not in tfds_names():
@@ -98,7 +113,7 @@ def stand_in(name: str, *, binarisation: Binarisation, seed: int = 0) -> Dataset
         levels = 16
         x = digits.x if name == "digits" else np.pad(np.kron(digits.x, np.ones((1, 3, 3, 1), np.uint8)), _FRAME)
         train = Split(x, digits.label)
-    parts = split_rows(train, (len(train.x) // 8, len(train.x) // 8), seed)
+    parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
     raw = Dataset(f"{name} (stand-in)", *parts, levels=levels, binarisation="none", seed=seed)
     return binarised(raw, binarisation)
 

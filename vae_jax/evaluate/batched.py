@@ -20,7 +20,8 @@ class MeanLogMarginal(NamedTuple):
     `monte_carlo_error`: standard error of the mean from the k samples alone, for these very examples.
     `examples_error`: standard error of the mean from the choice of examples, `std / sqrt(n)` (NaN for n = 1).
     `ess`: median effective sample size, of k. `elbo`: mean ELBO of the same draws.
-    `unreliable`: fraction of examples whose Pareto k̂ is above 0.7: where it is not small, k was not enough.
+    `unreliable`: fraction of examples whose Pareto k̂ is above 0.7: where it is not small, k was not enough. NaN
+    for k < 25, which is too few to tell.
     """
 
     value: float
@@ -95,7 +96,7 @@ def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMar
         examples_error=float(value.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan,
         ess=float(np.median(estimates.ess)),
         elbo=float(np.asarray(estimates.elbo, np.float64).mean()),
-        unreliable=float(np.mean(np.asarray(estimates.pareto_k) > 0.7)),
+        unreliable=math.nan if np.isnan(estimates.pareto_k).any() else float(np.mean(estimates.pareto_k > 0.7)),
         num_samples=num_samples,
         num_examples=n,
     )

@@ -60,8 +60,7 @@ def log_marginal(
         z, log_q = sample_and_log_prob(posterior, jax.random.fold_in(key, i))
         return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
 
-    def add(sums: _Sums, indices: Array) -> _Sums:
-        log_w = jax.vmap(one)(indices)
+    def add(sums: _Sums, log_w: Array) -> _Sums:
         return _Sums(
             jnp.logaddexp(sums.log_sum, jax.nn.logsumexp(log_w)),
             jnp.logaddexp(sums.log_sum_squares, jax.nn.logsumexp(2.0 * log_w)),
@@ -71,21 +70,28 @@ def log_marginal(
 
     whole = num_samples - num_samples % chunk_size
     chunks = jnp.arange(whole).reshape(-1, chunk_size)
+    first = jax.vmap(one)(chunks[0])
+    # All sums are of weights relative to one of them: at log w = −1e4 the digits of float32 are not enough.
+    largest = jnp.max(first)
+    reference = lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 0.0))
     empty = jnp.array(-jnp.inf)
-    nothing = _Sums(empty, empty, jnp.array(0.0), jnp.full(tail + 1, -jnp.inf))
-    start = add(nothing, chunks[0])
-    sums, _ = lax.scan(lambda sums, indices: (add(sums, indices), None), start, chunks[1:])
+    sums = add(_Sums(empty, empty, jnp.array(0.0), jnp.full(tail + 1, -jnp.inf)), first - reference)
+
+    def next_chunk(sums: _Sums, indices: Array) -> tuple[_Sums, None]:
+        return add(sums, jax.vmap(one)(indices) - reference), None
+
+    sums, _ = lax.scan(next_chunk, sums, chunks[1:])
     if whole < num_samples:
-        sums = add(sums, jnp.arange(whole, num_samples))
+        sums, _ = next_chunk(sums, jnp.arange(whole, num_samples))
 
     k = float(num_samples)
-    ess = jnp.exp(2.0 * sums.log_sum - sums.log_sum_squares)
-    relative_variance = jnp.maximum(k / ess - 1.0, 0.0) / (k - 1.0) if num_samples > 1 else jnp.inf
+    ess = jnp.clip(jnp.exp(2.0 * sums.log_sum - sums.log_sum_squares), 1.0, k)
+    relative_variance = (k / ess - 1.0) / (k - 1.0) if num_samples > 1 else jnp.inf
     return LogMarginal(
-        value=sums.log_sum - jnp.log(k),
+        value=reference + sums.log_sum - jnp.log(k),
         standard_error=jnp.sqrt(jnp.asarray(relative_variance)),
         ess=ess,
-        elbo=sums.sum_log / k,
+        elbo=reference + sums.sum_log / k,
         pareto_k=pareto_k(sums.largest) if tail else jnp.asarray(jnp.nan),
     )
 
@@ -96,7 +102,7 @@ def naive_log_marginal(
     """`log (1/k) Σ p(x | z_i)` with z_i from the PRIOR: for teaching how it fails.
 
     Unbiased for p(x) like `log_marginal`, but the few draws that explain x carry all the weight: far too low
-    a value at any k that one can afford, with an effective sample size near 1 and a small reported error.
+    a value at any k that one can afford, with an effective sample size near 1.
     """
     ignoring_x = vae._replace(encode=lambda params, x: vae.prior(params))
     return log_marginal(ignoring_x, params, key, x, num_samples=num_samples, chunk_size=chunk_size)

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,5 +48,6 @@ def _read(path: Path, fingerprint: str) -> LogMarginal | None:
 def _write(path: Path, fingerprint: str, done: LogMarginal) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, fingerprint=fingerprint, **done._asdict())
+        arrays: dict[str, Any] = {"fingerprint": fingerprint, **done._asdict()}
+        np.savez(file, **arrays)
     os.replace(partial, path)

@@ -11,9 +11,8 @@ from flax import nnx
 from vae_jax.distributions import Key, PyTree
 
 _STATEFUL = (
-    "its result would depend on the other examples of a batch, and the mathematics sees one example at a time "
-    "(BatchNorm of one example is zero). Use a normalisation within the example: LayerNorm, GroupNorm or "
-    "RMSNorm."
+    "a network must be a pure function of its parameters and of one example at a time (BatchNorm of one example "
+    "is zero). Use a normalisation within the example, LayerNorm, GroupNorm or RMSNorm, and no Dropout."
 )
 
 
@@ -39,9 +38,12 @@ def from_linen(module: nn.Module, key: Key, x: Any) -> Network:
 
 
 def from_nnx(module: nnx.Module) -> Network:
-    """An NNX module, whose `nnx.Param`s become the parameters. ValueError if it has other, mutable, state."""
+    """An NNX module, whose `nnx.Param`s become the parameters.
+
+    ValueError if it has any other state (running statistics, the generator of a Dropout): `apply` must be pure.
+    """
     graph, params, rest = nnx.split(module, nnx.Param, ...)
-    state = sorted({type(leaf).__name__ for _, leaf in nnx.to_flat_state(rest) if isinstance(leaf, nnx.BatchStat)})
+    state = sorted({type(leaf).__name__ for _, leaf in nnx.to_flat_state(rest)})
     if state:
         raise ValueError(f"from_nnx: {type(module).__name__} has the state {state}; {_STATEFUL}")
 

@@ -14,8 +14,11 @@ from vae_jax.distributions import PyTree
 class Checkpoints:
     """The checkpoints of one run. `save` returns at once and writes in the background."""
 
-    def __init__(self, directory: Path) -> None:
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, cleanup_tmp_directories=True)
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        # A reader must not clean up: what it takes for left behind may be the save of a run that is training.
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=None if read_only else 2, cleanup_tmp_directories=not read_only, read_only=read_only
+        )
         handler = ocp.StandardCheckpointHandler()
         self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
 

@@ -93,22 +93,23 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
     validate(config)
     data = config.data
     if data.stand_in:
-        dataset = stand_in(data.dataset, binarisation=data.binarisation, seed=data.data_seed)
+        dataset = stand_in(data.dataset, binarisation=data.binarisation, levels=data.levels, seed=data.data_seed)
     else:
         dataset = load(
             data.dataset,
             data_dir=data.data_dir,
             binarisation=data.binarisation,
             validation_size=data.validation_size,
+            levels=data.levels,
             seed=data.data_seed,
         )
     try:
-        family = importlib.import_module(f"vae_jax.systems.{config.system}")
-    except ModuleNotFoundError as error:
+        build = importlib.import_module(f"vae_jax.systems.{config.system}").build
+    except (ModuleNotFoundError, AttributeError) as error:
         raise ConfigError(
-            f"no system {config.system!r}: there is no file vae_jax/systems/{config.system}.py."
+            f"no system {config.system!r}: vae_jax/systems/{config.system}.py with a function build is not there."
         ) from error
-    system = family.build(config, dataset)
+    system = build(config, dataset)
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
     optimizer = make_optimizer(config.optimizer, per_epoch * config.train.epochs)
     run = Run(directory, config, dataset, system, optimizer, per_epoch)
@@ -138,7 +139,11 @@ def open_run(directory: Path) -> Run:
         raise ConfigError(
             f"{directory} holds no run (no config.json). Start one with: vae-jax train CONFIG --out {directory}"
         )
-    return prepare_run(from_json(file.read_text()), directory)
+    try:
+        config = from_json(file.read_text())
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ConfigError(f"{file} is not the config of a run ({error}). Restore it, or start a new run.") from error
+    return prepare_run(config, directory)
 
 
 def load_state(run: Run) -> RunState:
@@ -146,16 +151,25 @@ def load_state(run: Run) -> RunState:
     folder = run.directory / "checkpoints"
     if not folder.is_dir():
         raise ConfigError(f"{run.directory} holds no checkpoint yet. Train it with: vae-jax resume {run.directory}")
-    checkpoints = Checkpoints(folder)
+    checkpoints = Checkpoints(folder, read_only=True)
     state = checkpoints.restore(run.initial())
     checkpoints.close()
-    if state is None:
-        raise ConfigError(f"{run.directory} holds no checkpoint yet. Train it with: vae-jax resume {run.directory}")
+    if state is None or int(state.best_epoch) == 0:
+        what = "checkpoint" if state is None else "finished epoch, so no best parameters,"
+        raise ConfigError(f"{run.directory} holds no {what} yet. Train it with: vae-jax resume {run.directory}")
     return state
 
 
-def train(run: Run, console: Console) -> tuple[RunState, bool]:
-    """Train from the newest checkpoint, or from the start, to the end: `(state, finished)`.
+class Trained(NamedTuple):
+    """Where training came to: `finished` unless a signal stopped it, `moved` unless there was nothing left to do."""
+
+    state: RunState
+    finished: bool
+    moved: bool
+
+
+def train(run: Run, console: Console) -> Trained:
+    """Train from the newest checkpoint, or from the start, to the end.
 
     SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `finished` is False.
     TrainingError if the loss is no longer finite (the last checkpoint stays).
@@ -165,14 +179,15 @@ def train(run: Run, console: Console) -> tuple[RunState, bool]:
     restored = checkpoints.restore(state)
     if restored is not None:
         state = _place(restored)
-    _keep_metrics(run.metrics_file, up_to=int(state.train.step))
+    start = int(state.train.step)
+    _keep_metrics(run.metrics_file, up_to=start)
     try:
         with _Interruption() as interruption:
             state = _train_chunks(run, state, checkpoints, console, interruption)
         checkpoints.save(int(state.train.step), state)
     finally:
         checkpoints.close()
-    return state, not interruption.requested
+    return Trained(state, not interruption.requested, int(state.train.step) > start)
 
 
 def _train_chunks(
