@@ -118,11 +118,11 @@ def test_a_run_can_be_used_from_another_folder(tmp_path, monkeypatch, capsys) ->
     (tmp_path / "there").mkdir()
     np.save(tmp_path / "there" / "mine.npy", x)
     monkeypatch.chdir(tmp_path / "there")
-    flags = ["--dataset", "mine.npy", "--levels", "16", "--out", "run [1]", "--epochs", "1"]
+    flags = ["--dataset", "mine.npy", "--levels", "16", "--out", "run (1)", "--epochs", "1"]
     assert main(["train", "digits", "--quick", *flags]) == 0
     monkeypatch.chdir(tmp_path)
-    assert main(["encode", "there/run [1]", "there/mine.npy"]) == 0
-    result = json.loads((tmp_path / "there" / "run [1]" / "evaluation.json").read_text())
+    assert main(["encode", "there/run (1)", "there/mine.npy"]) == 0
+    result = json.loads((tmp_path / "there" / "run (1)" / "evaluation.json").read_text())
     assert result["levels"] == 16
     assert result["num_steps"] == 1
     capsys.readouterr()

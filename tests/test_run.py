@@ -1,6 +1,5 @@
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -78,6 +77,8 @@ def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path) -> Non
     with pytest.raises(ConfigError, match="already holds a run. Continue it with: vae-jax resume .*; or name another"):
         create(experiment(), run.directory)
     assert before == {path: path.read_bytes() for path in run.directory.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=r"must not hold any of \[ \] \* \?, got .*run \[1\]"):
+        create(experiment(), tmp_path / "run [1]")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
     with pytest.raises(ConfigError, match="is not an empty directory"):
@@ -135,13 +136,7 @@ sys.exit(0 if finished else 130)
 
 
 def start(directory: Path) -> subprocess.Popen:
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(directory.parent / "cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(directory)], env=os.environ | cache, stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(directory)], stdout=subprocess.PIPE, text=True)
 
 
 def saving(directory: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import absl.logging
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] not in commands:
         print(f"vae-jax: no command {arguments[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
         return 2
+    # Orbax and TFDS warn of their own affairs, which are not the user's.
+    absl.logging.set_verbosity(absl.logging.ERROR)
     try:
         return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
     except KeyboardInterrupt:

@@ -124,6 +124,9 @@ def create(config: Experiment, directory: Path) -> Run:
             f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
             "--out."
         )
+    # Orbax takes these for patterns, and saves checkpoints that it cannot find again.
+    if any(character in str(directory.absolute()) for character in "[]*?"):
+        raise ConfigError(f"the path of a run must not hold any of [ ] * ?, got {directory}. Name another with --out.")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
     run = prepare_run(config, directory)
