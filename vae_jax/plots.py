@@ -112,17 +112,18 @@ def point_clouds(clouds: Sequence[tuple[str, Any]], *, title: str) -> Figure:
 
 
 def _scatter(axes: Axes, points: np.ndarray, labels: Any | None, *, legend: bool) -> None:
+    size = 6 if len(points) < 1000 else 3
     if labels is None:
-        axes.plot(points[:, 0], points[:, 1], ".", markersize=3, alpha=0.6)
+        axes.plot(points[:, 0], points[:, 1], ".", markersize=size, alpha=0.6)
         return
     labels = np.asarray(labels)
     classes = sorted(set(labels.tolist()))
     for colour, label in zip(_colours(len(classes)), classes, strict=True):
         chosen = points[labels == label]
-        axes.plot(chosen[:, 0], chosen[:, 1], ".", markersize=3, alpha=0.7, color=colour, label=str(label))
+        axes.plot(chosen[:, 0], chosen[:, 1], ".", markersize=size, alpha=0.7, color=colour, label=str(label))
     if legend and len(classes) <= 20:
         axes.legend(
-            title="label", frameon=False, fontsize=8, markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5)
+            title="label", frameon=False, fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1.0, 0.5)
         )
 
 
