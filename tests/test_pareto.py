@@ -21,6 +21,8 @@ def test_it_finds_the_shape_of_a_pareto_tail(shape: float) -> None:
 
 def test_equal_weights_have_no_tail_and_order_does_not_matter() -> None:
     assert pareto_k(jnp.full(20, -3.0)) == -jnp.inf
+    # Equal but for rounding, with ties.
+    assert pareto_k(-300.0 + 3e-5 * (jnp.arange(20) > 15)) == -jnp.inf
     assert pareto_k(jnp.append(jnp.full(20, -300.0), 0.0)) == jnp.inf
     largest = jax.random.normal(jax.random.key(0), (30,))
     np.testing.assert_allclose(pareto_k(largest), pareto_k(largest[::-1]))

@@ -14,6 +14,9 @@ from vae_jax.distributions import Array
 # Fewer tail weights than this say nothing of a tail.
 LEAST_TAIL = 5
 
+# Log-weights of the tail that differ by less than this are called equal.
+_EQUAL = 1e-3
+
 
 def tail_size(num_samples: int) -> int:
     """How many of the largest of k weights are the tail: `min(k/5, 3 √k)`; 0 where that is too few to fit."""
@@ -25,8 +28,9 @@ def pareto_k(largest: Array) -> Array:
     """k̂ from the `tail_size + 1` largest log-weights `[M + 1]`, in any order: a scalar.
 
     The shape of the generalised Pareto distribution of what the M largest weights exceed the next one by, by
-    the empirical Bayes fit of Zhang and Stephens (2009) with a weak prior at 0.5. −inf where they do not
-    exceed it at all (equal weights), +inf where most are nothing beside the largest (float32 cannot hold both).
+    the empirical Bayes fit of Zhang and Stephens (2009) with a weak prior at 0.5. −inf where they are equal to
+    0.1% (a sampler that good leaves only rounding to fit), +inf where most are nothing beside the largest
+    (float32 cannot hold both).
 
     Source: Pareto Smoothed Importance Sampling, arXiv 1507.02646.
     """
@@ -35,7 +39,8 @@ def pareto_k(largest: Array) -> Array:
     weights = jnp.exp(ordered - ordered[-1])
     excess = weights[1:] - weights[0]
     top, quartile = excess[-1], excess[int(size / 4 + 0.5) - 1]
-    equal, vanished = top <= 0.0, quartile <= 0.0
+    equal = ordered[-1] - ordered[0] < _EQUAL
+    vanished = quartile <= 0.0
     excess, top, quartile = (jnp.where(equal | vanished, 1.0, part) for part in (excess, top, quartile))
 
     candidates = 30 + int(math.sqrt(size))
