@@ -5,7 +5,8 @@ from vae_jax.distributions import Bernoulli, Categorical, DiagNormal, FullNormal
 from vae_jax.divergences import kl, register_kl
 from vae_jax.estimators import dreg, piwae, score, stl, total
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
-from vae_jax.latent import interpolate, manifold_grid, map_latent
+from vae_jax.evaluate.map_latent import MapLatent, map_latent
+from vae_jax.latent import interpolate, manifold_grid
 from vae_jax.model import VAE, generate, log_weights, reconstruct
 from vae_jax.systems.system import System
 from vae_jax.terms import Terms, elbo_terms, full_data_bound
@@ -17,6 +18,7 @@ __all__ = [
     "DiagNormal",
     "FullNormal",
     "LogMarginal",
+    "MapLatent",
     "System",
     "Terms",
     "ciwae",

@@ -62,7 +62,7 @@ def over_samples(function: Callable[[Key], Any], key: Key, num_samples: int) -> 
     Sample i has the key `fold_in(key, i)`: the same for every k, and however k is cut into chunks.
     """
     if num_samples == 1:
-        # Without the vmap a training step has no axis of length one, which costs XLA on CPU 5% of it.
+        # XLA on CPU loses time on an axis of length one (`benchmarks/epoch.py` is the step that feels it).
         return jax.tree.map(lambda leaf: leaf[None], function(jax.random.fold_in(key, 0)))
     return jax.vmap(lambda i: function(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
 
@@ -74,13 +74,18 @@ def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: i
     one example or `num_samples < 1`, TypeError for a key that is not typed.
     """
     check_count("log_weights", "num_samples", num_samples)
-    posterior, prior = posterior_and_prior("log_weights", vae, params, key, x)
+    return over_samples(one_log_weight("log_weights", vae, params, key, x), key, num_samples)
+
+
+def one_log_weight(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> Callable[[Key], Array]:
+    """`key -> log p(x, z) − log q(z | x)` for one draw of z: encodes once, however often it is called."""
+    posterior, prior = posterior_and_prior(where, vae, params, key, x)
 
     def one(key: Key) -> Array:
         z, log_q = sample_and_log_prob(posterior, key)
         return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
 
-    return over_samples(one, key, num_samples)
+    return one
 
 
 def generate(vae: VAE, params: Params, key: Key) -> Any:

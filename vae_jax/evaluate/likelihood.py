@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.checks import check_count
-from vae_jax.distributions import Array, Key, PyTree, sample_and_log_prob
+from vae_jax.distributions import Array, Key, PyTree
 from vae_jax.evaluate.pareto import pareto_k, tail_size
-from vae_jax.model import VAE, Params, posterior_and_prior
+from vae_jax.model import VAE, Params, one_log_weight
 
 
 class LogMarginal(NamedTuple):
@@ -54,11 +54,10 @@ def log_marginal(
     check_count("log_marginal", "chunk_size", chunk_size)
     chunk_size = min(chunk_size, num_samples)
     tail = tail_size(num_samples)
-    posterior, prior = posterior_and_prior("log_marginal", vae, params, key, x)
+    log_weight = one_log_weight("log_marginal", vae, params, key, x)
 
     def one(i: Array) -> Array:
-        z, log_q = sample_and_log_prob(posterior, jax.random.fold_in(key, i))
-        return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
+        return log_weight(jax.random.fold_in(key, i))
 
     def add(sums: _Sums, log_w: Array) -> _Sums:
         return _Sums(

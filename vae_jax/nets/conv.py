@@ -1,9 +1,8 @@
 """A small convolutional pair for images whose sides can be halved as often as there are layers.
 
 Halving is space-to-depth and doubling depth-to-space, around convolutions of stride 1, and a convolution is one
-matrix product over patches. The reason is XLA on CPU: a strided transposed convolution has a backward pass about
-eight times slower, and any convolution inside a compiled loop, which training is, runs up to sixty times slower
-than the same matrix product (`benchmarks/convolution.py`).
+matrix product over patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is,
+runs up to sixty times slower than the same matrix product (`benchmarks/convolution.py`).
 """
 
 from collections.abc import Callable, Sequence
