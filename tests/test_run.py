@@ -1,18 +1,18 @@
 import json
-import math
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import chex
 import jax
 import numpy as np
 import pytest
 
 from tests.runs import changed, console, experiment, trained
 from vae_jax.config import ConfigError, to_json
-from vae_jax.train.run import TrainingError, create, load_state, open_run, read_metrics, train
+from vae_jax.train.run import TrainingError, create, load_snapshot, load_state, open_run, read_metrics, train
 
 
 def assert_equal_states(a, b) -> None:
@@ -59,16 +59,35 @@ def test_patience_stops_and_keeps_the_best(tmp_path) -> None:
     assert min(losses) == losses[best - 1] == pytest.approx(float(state.best_loss))
 
 
-def test_without_validation_examples_the_training_loss_decides(tmp_path) -> None:
-    config = experiment("curve")
-    run = create(config, tmp_path / "run")
-    empty = run.dataset.validation.take(slice(0))
-    import dataclasses
-
-    run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, validation=empty))
-    state = train(run, console()).state
+def test_without_validation_examples_the_last_epoch_is_taken(tmp_path) -> None:
+    config = changed(dataset_of_its_own(tmp_path), "data", validation_size=0)
+    run, state = trained(tmp_path / "run", config)
     assert read_metrics(run.metrics_file)[0]["validation"] == {}
-    assert math.isfinite(float(state.best_loss))
+    assert int(state.best_epoch) == 3
+    chex.assert_trees_all_equal(state.best_params, state.train.params)
+    with pytest.raises(ConfigError, match="--patience 2 waits for a better validation loss, but --validation-size"):
+        create(changed(config, "train", patience=2), tmp_path / "other")
+
+
+def dataset_of_its_own(tmp_path):
+    """An experiment on a small file, not on a stand-in."""
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).standard_normal((300, 2)))
+    return changed(experiment("curve"), "data", dataset=str(tmp_path / "points.npy"), stand_in=False)
+
+
+def test_an_average_of_the_parameters_is_what_is_measured(tmp_path) -> None:
+    config = changed(experiment("curve", average_decay=0.9), "train", snapshots=(1, 3))
+    run, state = trained(tmp_path / "run", config)
+    average = state.train.average
+    chex.assert_trees_all_equal(load_snapshot(run, 3), average)
+    assert int(state.best_epoch) != 3 or jax.tree.all(jax.tree.map(np.array_equal, state.best_params, average))
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_equal(average, state.train.params)
+    with pytest.raises(ConfigError, match="kept no snapshot of epoch 2; those it has: 1 3"):
+        load_snapshot(run, 2)
+    plain, _ = trained(tmp_path / "plain", experiment("curve"))
+    with pytest.raises(ConfigError, match="kept no snapshot of epoch 2; those it has: none"):
+        load_snapshot(plain, 2)
 
 
 def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path) -> None:
@@ -112,7 +131,7 @@ def test_opening_what_is_not_there(tmp_path) -> None:
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path) -> None:
     run, _ = trained(tmp_path / "run")
     (run.directory / "config.json").write_text(to_json(changed(run.config, "model", hidden=(17,))))
-    with pytest.raises(ConfigError, match="the checkpoint of step 36 is of another architecture"):
+    with pytest.raises(ConfigError, match="checkpoint 36 is of another architecture"):
         train(open_run(run.directory), console())
 
 

@@ -186,16 +186,17 @@ def _resume(arguments: list[str], console: Console) -> int:
 
 
 def _evaluate(arguments: list[str], console: Console) -> int:
-    def evaluate(run: _RunPath, k: int | None = None, seed: int = 0) -> int:
+    def evaluate(run: _RunPath, k: int | None = None, seed: int = 0, epoch: int | None = None) -> int:
         """Measure the best parameters of a run on the test split; writes RUN/evaluation.json.
 
         Args:
             run: Directory of the run.
             k: Samples per example of the importance-weighted log p(x); by default the config's.
             seed: Seed of the samples.
+            epoch: Measure the snapshot of this epoch instead; writes RUN/evaluation-epoch-N.json.
         """
         from vae_jax import report
-        from vae_jax.train.run import load_state, open_run
+        from vae_jax.train.run import load_snapshot, load_state, open_run
 
         opened = open_run(run)
         if k is not None:
@@ -203,8 +204,9 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             config = configs.validate(dataclasses.replace(opened.config, evaluate=measured))
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
-        result = report.evaluate(opened, state.best_params, seed=seed, console=console)
-        result |= report.progress(opened, state)
+        params = state.best_params if epoch is None else load_snapshot(opened, epoch)
+        result = report.evaluate(opened, params, seed=seed, console=console) | report.progress(opened, state)
+        result |= {} if epoch is None else {"measured_epoch": epoch}
         path = report.write_evaluation(opened, result)
         table = Table(title=Text(str(run)), title_justify="left", show_header=False)
         for name, value in result.items():

@@ -49,6 +49,10 @@ class Model:
     """Activation of the hidden layers."""
     latent_size: int = 20
     """Dimension of z."""
+    upper_latent_sizes: tuple[int, ...] = ()
+    """Dimensions of further stochastic layers above z, from the lowest up; by default z is the only one."""
+    upper_hidden: tuple[int, ...] = (100, 100)
+    """Hidden sizes of the networks between two stochastic layers."""
     posterior: Literal["diagonal", "isotropic", "full"] = "diagonal"
     """Covariance of q(z | x)."""
     likelihood: Literal["bernoulli", "normal"] = "bernoulli"
@@ -69,6 +73,10 @@ class Objective:
     """The gradient estimator; analytic is the ELBO with the KL in closed form."""
     num_samples: int = 1
     """Samples of z per example (L, or k)."""
+    grow_to: tuple[int, ...] = ()
+    """Later values of num_samples: cheap gradients first, a tight bound at the end."""
+    grow_at: tuple[float, ...] = ()
+    """Where each of grow_to begins, as a fraction of the run."""
     alpha: float = 0.5
     """Order of the Rényi bound."""
     beta: float = 1.0
@@ -83,10 +91,10 @@ class Optimizer:
     """Rule, by its name in optax."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
-    schedule: Literal["constant", "cosine", "linear", "exponential"] = "constant"
-    """Shape of the learning rate over the run; all but constant end at `final_fraction` of the peak."""
+    schedule: Literal["constant", "cosine", "linear", "exponential", "ladder"] = "constant"
+    """Shape of the learning rate over the run; ladder is that of Burda et al., 8 stairs from 1 down to 1/10."""
     final_fraction: float = 0.01
-    """Where the schedule ends, as a fraction of the peak."""
+    """Where cosine, linear and exponential end, as a fraction of the peak."""
     warmup_steps: int = 0
     """Steps of a linear rise to the peak."""
     clip_norm: float | None = None
@@ -105,10 +113,14 @@ class Train:
     """Passes over the training split."""
     batch_size: int = 128
     """Examples per step."""
+    average_decay: float | None = None
+    """Measure a running mean of the parameters over about 1 / (1 - decay) steps; by default the last ones."""
     patience: int | None = None
     """Stop after this many epochs without a better validation loss; by default never."""
     seed: int = 0
     """Seed of the parameters, the order of the data and the noise."""
+    snapshots: tuple[int, ...] = ()
+    """Epochs after which the parameters are kept, to be measured later: vae-jax evaluate RUN --epoch N."""
     save_seconds: float = 30.0
     """Least time between checkpoints; one is always written at the end."""
     chunk_seconds: float = 1.5
@@ -158,8 +170,10 @@ class ConfigError(ValueError):
 
 _POSITIVE = (
     *("model.latent_size", "model.hidden", "model.initial_scale", "objective.num_samples"),
+    *("model.upper_latent_sizes", "model.upper_hidden"),
+    *("objective.grow_to", "objective.grow_at"),
     *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
-    *("train.patience", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
+    *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
 )
 _NOT_NEGATIVE = (
     *("data.validation_size", "objective.beta", "optimizer.final_fraction", "optimizer.warmup_steps"),
@@ -187,6 +201,21 @@ def validate(config: Experiment) -> Experiment:
         )
     if objective.beta != 1.0 and objective.estimator != "analytic":
         raise ConfigError(f"--beta {objective.beta} needs the KL by itself: use --estimator analytic.")
+    grow_at = objective.grow_at
+    if len(grow_at) != len(objective.grow_to):
+        raise ConfigError(
+            f"--grow-to and --grow-at go together, one fraction for each number: got {len(objective.grow_to)} numbers "
+            f"and {len(grow_at)} fractions."
+        )
+    if list(grow_at) != sorted(set(grow_at)) or (grow_at and grow_at[-1] >= 1):
+        raise ConfigError(f"--grow-at must be rising fractions of the run, below 1; got {' '.join(map(str, grow_at))}.")
+    decay = config.train.average_decay
+    if decay is not None and not 0.0 <= decay < 1.0:
+        raise ConfigError(f"--average-decay must be at least 0 and below 1, got {decay}; 0.998 remembers 500 steps.")
+    if config.model.upper_latent_sizes and objective.estimator == "analytic":
+        raise ConfigError(
+            "--estimator analytic needs a KL in closed form, which several stochastic layers lack: use total or dreg."
+        )
     if not config.model.hidden:
         raise ConfigError("--hidden needs at least one layer, got none.")
     if config.evaluate.evaluation_size is not None and config.evaluate.evaluation_size < 2:

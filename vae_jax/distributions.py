@@ -72,7 +72,7 @@ def check_reparameterised(where: str, distribution: Any) -> None:
     """Refuse, with a TypeError, a distribution whose samples carry no gradient (or one that is made of such)."""
 
     def marked(node: Any) -> bool:
-        return hasattr(node, "reparameterised")
+        return hasattr(type(node), "reparameterised")
 
     for node in jax.tree.leaves(distribution, is_leaf=marked):
         if not getattr(node, "reparameterised", True):

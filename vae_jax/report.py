@@ -152,8 +152,9 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
 
 
 def write_evaluation(run: Run, result: dict[str, Any]) -> Path:
-    """RUN/evaluation.json."""
-    path = run.directory / "evaluation.json"
+    """RUN/evaluation.json, or RUN/evaluation-epoch-N.json of a snapshot."""
+    epoch = result.get("measured_epoch")
+    path = run.directory / ("evaluation.json" if epoch is None else f"evaluation-epoch-{epoch}.json")
     # JSON has no infinity and no NaN: what is not known is null.
     known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in result.items()}
     path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n")

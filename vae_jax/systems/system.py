@@ -8,6 +8,8 @@ from vae_jax.model import VAE, Params
 
 Batch = Any
 Metrics = dict[str, Array]
+# `(params, key, batch, step) -> (loss, metrics)`.
+Loss = Callable[[Params, Key, Batch, Array], tuple[Array, Metrics]]
 
 
 def _unchanged(tx: Any) -> Any:
@@ -30,7 +32,7 @@ class System(NamedTuple):
     """
 
     init: Callable[[Key, Batch], Params]
-    loss: Callable[[Params, Key, Batch, Array], tuple[Array, Metrics]]
+    loss: Loss
     vae: VAE | None
     optimizer: Callable[[Any], Any] = _unchanged
     given: Callable[[Any], VAE] | None = None

@@ -16,12 +16,14 @@ from vae_jax import bounds, estimators
 from vae_jax.bounds import Bound
 from vae_jax.config import ConfigError, Experiment, Model, Objective
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Key, standard_normal
+from vae_jax.distributions import Array, Key
 from vae_jax.estimators import Estimate
 from vae_jax.model import VAE, Params
-from vae_jax.nets import conv, from_linen, linen_apply, mlp
+from vae_jax.nets import conv, mlp
 from vae_jax.nets.heads import POSTERIORS, BernoulliHead, NormalHead
-from vae_jax.systems.system import Batch, Metrics, System
+from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
+from vae_jax.systems.stages import staged
+from vae_jax.systems.system import Batch, Loss, Metrics, System
 from vae_jax.terms import elbo_terms
 
 _ESTIMATORS: dict[str, Callable[[Bound], Estimate]] = {
@@ -57,20 +59,8 @@ def analytic_loss(*, beta: float | Array, num_samples: int) -> ExampleLoss:
     return loss
 
 
-def vae_system(encoder: nn.Module, decoder: nn.Module, *, latent_size: int, example_loss: ExampleLoss) -> System:
-    """A system from a pair of Linen networks, a standard normal prior and the loss of one example.
-
-    Batches are dicts with `x`, `[B, …]`; the loss is the mean over the batch.
-    """
-    vae = vae_from_modules(encoder, decoder, latent_size=latent_size)
-
-    def init(key: Key, batch: Batch) -> Params:
-        encoder_key, decoder_key = jax.random.split(key)
-        x = jax.tree.map(lambda leaf: leaf[0], batch["x"])
-        return {
-            "encoder": from_linen(encoder, encoder_key, x).params,
-            "decoder": from_linen(decoder, decoder_key, jnp.zeros(latent_size)).params,
-        }
+def mean_loss(vae: VAE, example_loss: ExampleLoss) -> Loss:
+    """The mean over a batch, a dict with `x` `[B, …]`, of the loss and the metrics of one example."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
@@ -79,40 +69,43 @@ def vae_system(encoder: nn.Module, decoder: nn.Module, *, latent_size: int, exam
         losses, metrics = one(jax.random.split(key, size), batch["x"])
         return jnp.mean(losses), jax.tree.map(jnp.mean, metrics)
 
-    return System(init=init, loss=loss, vae=vae)
+    return loss
 
 
-def vae_from_modules(encoder: nn.Module, decoder: nn.Module, *, latent_size: int) -> VAE:
-    """The model of two Linen networks with the prior N(0, I); its parameters are a dict `encoder`, `decoder`."""
-    encode, decode = linen_apply(encoder), linen_apply(decoder)
-    return VAE(
-        encode=lambda params, x: encode(params["encoder"], x),
-        decode=lambda params, z: decode(params["decoder"], z),
-        prior=lambda params: standard_normal(latent_size),
-    )
+def vae_system(encoder: nn.Module, decoder: nn.Module, *, latent_size: int, example_loss: ExampleLoss) -> System:
+    """A system from a pair of Linen networks, a standard normal prior and the loss of one example."""
+    layers = [StochasticLayer(encoder, decoder, latent_size)]
+    vae = layered_vae(layers)
+    return System(init=layered_init(layers), loss=mean_loss(vae, example_loss), vae=vae)
 
 
-def networks(model: Model, shape: tuple[int, ...], mean: np.ndarray) -> tuple[nn.Module, nn.Module]:
-    """The (encoder, decoder) pair of a config, for examples of `shape` with the given data mean."""
+def stochastic_layers(model: Model, shape: tuple[int, ...], mean: np.ndarray) -> list[StochasticLayer]:
+    """The layers of a config, for examples of `shape` with the given data mean; the lowest is that of x."""
+    activation = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
+    chosen = activation[model.activation]
     posterior = POSTERIORS[model.posterior](size=model.latent_size)  # pyright: ignore[reportCallIssue]
     if model.likelihood == "bernoulli":
         likelihood = BernoulliHead(mean)
     else:
         likelihood = NormalHead(mean, model.initial_scale, model.likelihood_scale)
-    activation = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
-    chosen = activation[model.activation]
     if model.network == "conv":
-        return conv(shape, posterior, likelihood, channels=model.hidden, activation=chosen)
-    return mlp(shape, posterior, likelihood, hidden=model.hidden, activation=chosen)
+        lowest = conv(shape, posterior, likelihood, channels=model.hidden, activation=chosen)
+    else:
+        lowest = mlp(shape, posterior, likelihood, hidden=model.hidden, activation=chosen)
+    layers = [StochasticLayer(*lowest, model.latent_size)]
+    for size in model.upper_latent_sizes:
+        below = layers[-1].latent_size
+        layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=chosen), size))
+    return layers
 
 
-def objective_loss(objective: Objective) -> ExampleLoss:
-    """The loss of one example that a config names."""
+def objective_loss(objective: Objective, num_samples: int) -> ExampleLoss:
+    """The loss of one example that a config names, with `num_samples` draws of z."""
     if objective.estimator == "analytic":
-        return analytic_loss(beta=objective.beta, num_samples=objective.num_samples)
+        return analytic_loss(beta=objective.beta, num_samples=num_samples)
     chosen = {"elbo": bounds.elbo, "iwae": bounds.iwae, "renyi": bounds.renyi(objective.alpha)}
     estimate = _ESTIMATORS[objective.estimator](chosen[objective.bound])
-    return bound_loss(estimate, num_samples=objective.num_samples)
+    return bound_loss(estimate, num_samples=num_samples)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -123,7 +116,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
             f"{'real numbers' if dataset.levels is None else f'counts 0..{dataset.levels}'}. Use --binarisation "
             "dynamic (or static), or --likelihood normal."
         )
-    encoder, decoder = networks(config.model, dataset.shape, dataset.mean())
-    return vae_system(
-        encoder, decoder, latent_size=config.model.latent_size, example_loss=objective_loss(config.objective)
-    )
+    objective = config.objective
+    layers = stochastic_layers(config.model, dataset.shape, dataset.mean())
+    vae = layered_vae(layers)
+    num_steps = config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
+    losses = [mean_loss(vae, objective_loss(objective, k)) for k in (objective.num_samples, *objective.grow_to)]
+    starts = [round(share * num_steps) for share in objective.grow_at]
+    return System(init=layered_init(layers), loss=staged(losses, starts), vae=vae)

@@ -12,12 +12,15 @@ from vae_jax.distributions import PyTree
 
 
 class Checkpoints:
-    """The checkpoints of one run. `save` returns at once and writes in the background."""
+    """Trees saved by number in one folder. `save` returns at once and writes in the background.
 
-    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+    `keep`: how many of the newest stay; by default all.
+    """
+
+    def __init__(self, directory: Path, *, keep: int | None = None, read_only: bool = False) -> None:
         # A reader must not clean up: what it takes for left behind may be the save of a run that is training.
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=None if read_only else 2, cleanup_tmp_directories=not read_only, read_only=read_only
+            max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
         )
         handler = ocp.StandardCheckpointHandler()
         self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
@@ -27,13 +30,17 @@ class Checkpoints:
         if step != self._manager.latest_step():
             self._manager.save(step, args=ocp.args.StandardSave(tree))
 
-    def restore(self, template: PyTree) -> PyTree | None:
-        """The newest whole checkpoint, in the structure of `template`, or None if there is none.
+    def numbers(self) -> list[int]:
+        """What can be restored, rising."""
+        return sorted(self._manager.all_steps())
+
+    def restore(self, template: PyTree, step: int | None = None) -> PyTree | None:
+        """The newest whole checkpoint, or that of `step`, in the structure of `template`; None if there is none.
 
         ConfigError, naming the first differing array, if the checkpoint is of another architecture.
         """
-        step = self._manager.latest_step()
-        if step is None:
+        step = self._manager.latest_step() if step is None else step
+        if step not in self._manager.all_steps():
             return None
         # Orbax reports a mismatch by printing both trees; one line is enough.
         saved = _shapes(self._manager.item_metadata(step).tree)
@@ -41,7 +48,7 @@ class Checkpoints:
         for name in sorted(saved.keys() | expected.keys()):
             if saved.get(name) != expected.get(name):
                 raise ConfigError(
-                    f"the checkpoint of step {step} is of another architecture: {name} has shape "
+                    f"checkpoint {step} is of another architecture: {name} has shape "
                     f"{saved.get(name, 'none')} there and {expected.get(name, 'none')} in the run's config.json."
                 )
         return self._manager.restore(step, args=ocp.args.StandardRestore(template))

@@ -4,12 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from vae_jax.config import Optimizer
 from vae_jax.distributions import Array, freeze
 
 Schedule = Callable[[Any], Any]
+
+
+def ladder_schedule(num_steps: int) -> Schedule:
+    """10^(−i/7) for a share 3^i of the steps, i = 0 … 7: over 3,280 epochs, stair i lasts 3^i of them.
+
+    Source: Importance Weighted Autoencoders, arXiv 1509.00519.
+    """
+    stairs = 3 ** np.arange(8)
+    starts = np.ceil(num_steps * np.cumsum(stairs[:-1]) / stairs.sum())
+    return lambda step: 10.0 ** (-jnp.searchsorted(starts, step, side="right") / 7)
 
 
 def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
@@ -21,6 +32,7 @@ def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
         "cosine": lambda: optax.cosine_decay_schedule(1.0, steps, alpha=end),
         "linear": lambda: optax.linear_schedule(1.0, end, steps),
         "exponential": lambda: optax.exponential_decay(1.0, steps, end, end_value=end),
+        "ladder": lambda: ladder_schedule(steps),
     }
     shape = shapes[config.schedule]()
     if config.warmup_steps:

@@ -26,9 +26,13 @@ Prepare = Callable[[Key, Batch], Batch]
 
 
 class TrainState(NamedTuple):
-    """All that a run needs to go on: `metrics` are sums since the start of the epoch, `step` counts from 0."""
+    """All that a run needs to go on: `metrics` are sums since the start of the epoch, `step` counts from 0.
+
+    `average`: the running mean of the parameters, or None where none is kept.
+    """
 
     params: Params
+    average: Params | None
     opt_state: Any
     step: Array
     key: Key
@@ -53,9 +57,18 @@ def steps_per_epoch(data: Batch, batch_size: int) -> int:
 
 
 def initial_state(
-    system: System, tx: optax.GradientTransformation, prepare: Prepare, data: Batch, key: Key
+    system: System,
+    tx: optax.GradientTransformation,
+    prepare: Prepare,
+    data: Batch,
+    key: Key,
+    *,
+    averaged: bool = False,
 ) -> TrainState:
-    """The state before step 0. `data` is only looked at for one prepared example's shape."""
+    """The state before step 0. `data` is only looked at for one prepared example's shape.
+
+    `averaged`: keep a running mean of the parameters (with the `average_decay` of `train_until`).
+    """
     check_key("initial_state", key)
     init_key, train_key = jax.random.split(key)
     batch = prepare(init_key, jax.tree.map(lambda leaf: leaf[:2], data))
@@ -64,18 +77,46 @@ def initial_state(
     zeros = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics}
     )
-    return TrainState(params, system.optimizer(tx).init(params), jnp.int32(0), train_key, zeros)
+    return TrainState(
+        params=params,
+        average=params if averaged else None,
+        opt_state=system.optimizer(tx).init(params),
+        step=jnp.int32(0),
+        key=train_key,
+        metrics=zeros,
+    )
+
+
+def measured_params(state: TrainState) -> Params:
+    """What to evaluate: the running mean of the parameters where one is kept, else the parameters."""
+    return state.params if state.average is None else state.average
 
 
 def train_step(
-    system: System, tx: optax.GradientTransformation, state: TrainState, key: Key, batch: Batch
+    system: System,
+    tx: optax.GradientTransformation,
+    state: TrainState,
+    key: Key,
+    batch: Batch,
+    *,
+    average_decay: float | Array = 0.0,
 ) -> TrainState:
-    """One step on one prepared batch; `metrics` are added to, the step number goes up."""
+    """One step on one prepared batch; `metrics` are added to, the step number goes up.
+
+    A running mean of the parameters, where the state keeps one, remembers about `1 / (1 − average_decay)` steps,
+    and at the start a tenth of those done.
+    """
     value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)
     updates, opt_state = system.optimizer(tx).update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.average
+    if average is not None:
+        decay = jnp.minimum(average_decay, (1.0 + state.step) / (10.0 + state.step))
+        average = optax.incremental_update(params, average, 1.0 - decay)
     return TrainState(
-        params=optax.apply_updates(state.params, updates),
+        params=params,
+        average=average,
         opt_state=opt_state,
         step=state.step + 1,
         key=state.key,
@@ -92,6 +133,7 @@ def train_until(
     stop: Array | int,
     *,
     batch_size: int,
+    average_decay: float | Array = 0.0,
 ) -> TrainState:
     """Train from `state.step` until step `stop` (may be traced), on stored `data` `[n, …]`.
 
@@ -114,7 +156,7 @@ def train_until(
             rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
             taken = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
             prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
-            return train_step(system, tx, state, step_key, prepare(prepare_key, taken))
+            return train_step(system, tx, state, step_key, prepare(prepare_key, taken), average_decay=average_decay)
 
         return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
 
@@ -136,7 +178,12 @@ def fit(
     *,
     batch_size: int,
     num_steps: int,
+    average_decay: float | Array | None = None,
 ) -> TrainState:
-    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`."""
-    state = initial_state(system, tx, prepare, data, key)
-    return train_until(system, tx, prepare, data, state, num_steps, batch_size=batch_size)
+    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`.
+
+    With `average_decay`, `average` of the result is the running mean of the parameters.
+    """
+    state = initial_state(system, tx, prepare, data, key, averaged=average_decay is not None)
+    decay = 0.0 if average_decay is None else average_decay
+    return train_until(system, tx, prepare, data, state, num_steps, batch_size=batch_size, average_decay=decay)

@@ -3,6 +3,7 @@
     RUN/config.json      every field of the experiment
     RUN/metrics.jsonl    one line per epoch
     RUN/checkpoints/     everything needed to go on: parameters, optimiser, step, key, best so far
+    RUN/snapshots/       parameters after each epoch of --snapshots
     RUN/evaluation.json, RUN/pictures/   written when training ends
 
 Nothing is written before the config, the data and the model have been found to fit together.
@@ -26,12 +27,19 @@ from rich.console import Console
 
 from vae_jax.config import ConfigError, Experiment, from_json, to_json, validate
 from vae_jax.data import Dataset, load, stand_in
-from vae_jax.distributions import Array
+from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
 from vae_jax.systems.system import System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.optimizer import make_optimizer, make_schedule
-from vae_jax.train.program import TrainState, initial_state, mean_metrics, steps_per_epoch, train_until
+from vae_jax.train.program import (
+    TrainState,
+    initial_state,
+    mean_metrics,
+    measured_params,
+    steps_per_epoch,
+    train_until,
+)
 from vae_jax.train.progress import Display
 from vae_jax.train.validation import split_metrics
 
@@ -74,8 +82,12 @@ class Run:
     def initial(self) -> RunState:
         """The state before the first step, placed on the device."""
         data = self.dataset.train.batch()
-        start = jax.jit(lambda key: initial_state(self.system, self.optimizer, self.dataset.prepare, data, key))
-        state = start(jax.random.key(self.config.train.seed))
+        averaged = self.config.train.average_decay is not None
+
+        def start(key: Key) -> TrainState:
+            return initial_state(self.system, self.optimizer, self.dataset.prepare, data, key, averaged=averaged)
+
+        state = jax.jit(start)(jax.random.key(self.config.train.seed))
         infinity = jnp.float32(jnp.inf)
         return _place(RunState(state, state.params, infinity, jnp.int32(0), jnp.float32(0.0)))
 
@@ -109,6 +121,10 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
         raise ConfigError(
             f"no system {config.system!r}: vae_jax/systems/{config.system}.py with a function build is not there."
         ) from error
+    if config.train.patience is not None and len(dataset.validation.x) == 0:
+        raise ConfigError(
+            f"--patience {config.train.patience} waits for a better validation loss, but --validation-size is 0."
+        )
     system = build(config, dataset)
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
     optimizer = make_optimizer(config.optimizer, per_epoch * config.train.epochs)
@@ -163,6 +179,18 @@ def load_state(run: Run) -> RunState:
     return state
 
 
+def load_snapshot(run: Run, epoch: int) -> Params:
+    """The parameters that a run measured after `epoch`. ConfigError if it kept none (`--snapshots`)."""
+    folder = run.directory / "snapshots"
+    snapshots = Checkpoints(folder, read_only=True) if folder.is_dir() else None
+    params = snapshots.restore(run.initial().best_params, epoch) if snapshots else None
+    if snapshots is None or params is None:
+        kept = " ".join(map(str, snapshots.numbers())) if snapshots else "none"
+        raise ConfigError(f"{run.directory} kept no snapshot of epoch {epoch}; those it has: {kept}.")
+    snapshots.close()
+    return params
+
+
 class Trained(NamedTuple):
     """Where training came to: `finished` unless a signal stopped it, `moved` unless there was nothing left to do."""
 
@@ -177,7 +205,8 @@ def train(run: Run, console: Console) -> Trained:
     SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `finished` is False.
     TrainingError if the loss is no longer finite (the last checkpoint stays).
     """
-    checkpoints = Checkpoints(run.directory / "checkpoints")
+    checkpoints = Checkpoints(run.directory / "checkpoints", keep=2)
+    snapshots = Checkpoints(run.directory / "snapshots") if run.config.train.snapshots else None
     state = run.initial()
     restored = checkpoints.restore(state)
     if restored is not None:
@@ -186,23 +215,31 @@ def train(run: Run, console: Console) -> Trained:
     _keep_metrics(run.metrics_file, up_to=start)
     try:
         with _Interruption() as interruption:
-            state = _train_chunks(run, state, checkpoints, console, interruption)
+            state = _train_chunks(run, state, checkpoints, snapshots, console, interruption)
         checkpoints.save(int(state.train.step), state)
     finally:
         checkpoints.close()
+        if snapshots is not None:
+            snapshots.close()
     return Trained(state, not interruption.requested, int(state.train.step) > start)
 
 
 def _train_chunks(
-    run: Run, state: RunState, checkpoints: Checkpoints, console: Console, interruption: "_Interruption"
+    run: Run,
+    state: RunState,
+    checkpoints: Checkpoints,
+    snapshots: Checkpoints | None,
+    console: Console,
+    interruption: "_Interruption",
 ) -> RunState:
     train_config = run.config.train
     batch_size, per_epoch = train_config.batch_size, run.steps_per_epoch
     rate = make_schedule(run.config.optimizer, run.num_steps)
     data = _place(run.dataset.train.batch())
+    options = {"batch_size": batch_size, "average_decay": train_config.average_decay or 0.0}
     advance = jax.jit(
         lambda state, data, stop: train_until(
-            run.system, run.optimizer, run.dataset.prepare, data, state, stop, batch_size=batch_size
+            run.system, run.optimizer, run.dataset.prepare, data, state, stop, **options
         )
     )
     validation_loss = _validation(run)
@@ -229,12 +266,16 @@ def _train_chunks(
             learning_rate = float(rate(step))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
-                held_out = validation_loss(trained.params)
+                params = measured_params(trained)
+                held_out = validation_loss(params)
                 score = held_out["loss"] if held_out else means["loss"]
-                if score < float(state.best_loss):
+                # Without held-out examples there is nothing to choose by: the last epoch is taken.
+                if not held_out or score < float(state.best_loss):
                     state = state._replace(
-                        best_params=trained.params, best_loss=jnp.float32(score), best_epoch=jnp.int32(epoch)
+                        best_params=params, best_loss=jnp.float32(score), best_epoch=jnp.int32(epoch)
                     )
+                if snapshots is not None and epoch in train_config.snapshots:
+                    snapshots.save(epoch, params)
                 line = {"epoch": epoch, "step": step, "train": means, "validation": held_out}
                 line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
                 with run.metrics_file.open("a") as file:

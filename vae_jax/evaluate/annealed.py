@@ -1,0 +1,219 @@
+"""Annealed importance sampling: log p(x) where the encoder is too far from the posterior to sample with.
+
+A chain goes from the prior to the posterior through `π_t(z) ∝ p(z) p(x | z)^β_t`, moved by Hamiltonian Monte Carlo
+at every temperature, and its weights estimate p(x) without bias: `ais` is a lower bound in expectation. From an exact
+posterior draw the same chain runs backwards and estimates 1 / p(x): `reverse_ais` is an upper bound. A model's own
+samples come with such a draw, so for them log p(x) is caught between the two (`bdmc`), and their gap says how far to
+trust `ais` on data.
+
+Source: On the Quantitative Analysis of Decoder-Based Generative Models, arXiv 1611.04273; Sandwiching the Marginal
+Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543. The transitions are blackjax's.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vae_jax.checks import check_count, check_key
+from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.model import VAE, Params, posterior_and_prior
+
+# The pilot run steers each step size towards this share of accepted moves, the usual choice for HMC.
+_ACCEPTANCE = 0.65
+_PILOT_CHAINS = 4
+_STEEPNESS = 4.0
+
+
+class Annealed(NamedTuple):
+    """An estimate of log p(x) for one example from n chains, in nats.
+
+    `value`: a lower bound in expectation from `ais`, an upper bound from `reverse_ais`.
+    `standard_error`: of `value`, from the spread of the n weights by the delta method; inf for n = 1.
+    `ess`: effective number of the n chains. `acceptance`: share of accepted moves.
+    """
+
+    value: Array
+    standard_error: Array
+    ess: Array
+    acceptance: Array
+
+
+class Sandwich(NamedTuple):
+    """Both bounds on log p(x) for an `x` that the model itself drew."""
+
+    x: Any
+    lower: Annealed
+    upper: Annealed
+
+
+class _Path(NamedTuple):
+    """`π_t ∝ start · exp(β_t · log_ratio)`, with the step size of HMC at each temperature."""
+
+    log_start: Callable[[PyTree], Array]
+    log_ratio: Callable[[PyTree], Array]
+    temperatures: Array
+
+
+def temperatures(num_temperatures: int) -> Array:
+    """`[T + 1]` from 0 to 1, dense at both ends, where the path changes fastest (a sigmoid)."""
+    check_count("temperatures", "num_temperatures", num_temperatures)
+    levels = jax.nn.sigmoid(_STEEPNESS * jnp.linspace(-1.0, 1.0, num_temperatures + 1))
+    return (levels - levels[0]) / (levels[-1] - levels[0])
+
+
+def ais(
+    vae: VAE,
+    params: Params,
+    key: Key,
+    x: PyTree,
+    *,
+    num_chains: int = 16,
+    num_temperatures: int = 1000,
+    num_integration_steps: int = 10,
+) -> Annealed:
+    """log p(x) of one example by annealed importance sampling from the prior: in expectation a lower bound, nats.
+
+    The step sizes are found by a pilot run on draws of their own and then fixed, so that the weights stay unbiased.
+    z must be continuous. Memory does not grow with `num_temperatures`. One example; `vmap` for many.
+
+    Source: On the Quantitative Analysis of Decoder-Based Generative Models, arXiv 1611.04273.
+    """
+    check_count("ais", "num_chains", num_chains)
+    check_count("ais", "num_integration_steps", num_integration_steps)
+    _, prior = posterior_and_prior("ais", vae, params, key, x)
+    pilot_key, start_key, chain_key = jax.random.split(key, 3)
+    path = _path(vae, params, x, num_temperatures)
+    step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
+    z = prior.sample(start_key, (num_chains,))
+
+    def one(key: Key, z: PyTree) -> tuple[Array, Array]:
+        return _anneal(path, key, z, jnp.arange(1, num_temperatures + 1), -1, step_sizes, num_integration_steps)
+
+    log_weights, acceptance = jax.vmap(one)(jax.random.split(chain_key, num_chains), z)
+    return _summary(log_weights, acceptance, sign=1.0)
+
+
+def reverse_ais(
+    vae: VAE,
+    params: Params,
+    key: Key,
+    x: PyTree,
+    z: PyTree,
+    *,
+    num_chains: int = 16,
+    num_temperatures: int = 1000,
+    num_integration_steps: int = 10,
+) -> Annealed:
+    """log p(x) from chains that run backwards from `z`: in expectation an upper bound, nats.
+
+    `z` must be an exact draw from p(z | x), which one has where `(x, z)` was drawn from the model itself. All chains
+    start there. The other arguments as in `ais`, with which it shares the path and the way to find step sizes.
+
+    Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
+    """
+    check_count("reverse_ais", "num_chains", num_chains)
+    check_count("reverse_ais", "num_integration_steps", num_integration_steps)
+    _, prior = posterior_and_prior("reverse_ais", vae, params, key, x)
+    pilot_key, chain_key = jax.random.split(key)
+    path = _path(vae, params, x, num_temperatures)
+    step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
+
+    def one(key: Key) -> tuple[Array, Array]:
+        return _anneal(path, key, z, jnp.arange(num_temperatures - 1, -1, -1), 1, step_sizes, num_integration_steps)
+
+    log_weights, acceptance = jax.vmap(one)(jax.random.split(chain_key, num_chains))
+    return _summary(log_weights, acceptance, sign=-1.0)
+
+
+def bdmc(
+    vae: VAE,
+    params: Params,
+    key: Key,
+    *,
+    num_chains: int = 16,
+    num_temperatures: int = 1000,
+    num_integration_steps: int = 10,
+) -> Sandwich:
+    """Bidirectional Monte Carlo: draw one `(x, z)` from the model, and bound log p(x) from both sides, nats.
+
+    The mean over many draws of `upper.value − lower.value` bounds the error of `ais` on data like the model's own.
+
+    Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
+    """
+    check_key("bdmc", key)
+    z_key, x_key, up_key, down_key = jax.random.split(key, 4)
+    z = vae.prior(params).sample(z_key)
+    x = vae.decode(params, z).sample(x_key)
+    options = {
+        "num_chains": num_chains,
+        "num_temperatures": num_temperatures,
+        "num_integration_steps": num_integration_steps,
+    }
+    lower = ais(vae, params, up_key, x, **options)
+    return Sandwich(x, lower, reverse_ais(vae, params, down_key, x, z, **options))
+
+
+def _path(vae: VAE, params: Params, x: PyTree, num_temperatures: int) -> _Path:
+    prior = vae.prior(params)
+    return _Path(prior.log_prob, lambda z: vae.decode(params, z).log_prob(x), temperatures(num_temperatures))
+
+
+def _move(path: _Path, beta: Array, key: Key, z: PyTree, step_size: Array, num_steps: int) -> tuple[PyTree, Array]:
+    """One HMC move that leaves `π ∝ start · exp(β log_ratio)` invariant, and its acceptance rate."""
+    # Here, so that `import vae_jax` does not load it.
+    from blackjax.mcmc import hmc
+
+    def log_density(z: PyTree) -> Array:
+        return path.log_start(z) + beta * path.log_ratio(z)
+
+    size = sum(leaf.size for leaf in jax.tree.leaves(z))
+    state, info = hmc.build_kernel()(key, hmc.init(z, log_density), log_density, step_size, jnp.ones(size), num_steps)
+    return state.position, info.acceptance_rate
+
+
+def _anneal(
+    path: _Path, key: Key, z: PyTree, targets: Array, back: int, step_sizes: Array, num_steps: int
+) -> tuple[Array, Array]:
+    """`(log weight, mean acceptance)` of one chain through the temperatures numbered `targets`.
+
+    The weight of going to number t from its neighbour t + `back` is taken where the chain stands before it moves.
+    """
+
+    def step(z: PyTree, t: Array) -> tuple[PyTree, tuple[Array, Array]]:
+        change = path.temperatures[t] - path.temperatures[t + back]
+        increment = change * path.log_ratio(z)
+        z, acceptance = _move(path, path.temperatures[t], jax.random.fold_in(key, t), z, step_sizes[t], num_steps)
+        return z, (increment, acceptance)
+
+    _, (increments, acceptance) = lax.scan(step, z, targets)
+    return jnp.sum(increments), jnp.mean(acceptance)
+
+
+def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
+    """Step sizes `[T + 1]`: those that a few chains of their own settled on as they passed each temperature."""
+    start_key, chain_key = jax.random.split(key)
+    z = prior.sample(start_key, (_PILOT_CHAINS,))
+
+    def step(carry: tuple[PyTree, Array], t: Array) -> tuple[tuple[PyTree, Array], Array]:
+        z, log_size = carry
+        keys = jax.random.split(jax.random.fold_in(chain_key, t), _PILOT_CHAINS)
+        move = jax.vmap(lambda key, z: _move(path, path.temperatures[t], key, z, jnp.exp(log_size), num_steps))
+        z, acceptance = move(keys, z)
+        log_size = log_size + 0.2 * (jnp.mean(acceptance) - _ACCEPTANCE)
+        return (z, log_size), jnp.exp(log_size)
+
+    numbers = jnp.arange(path.temperatures.shape[0])
+    return lax.stop_gradient(lax.scan(step, (z, jnp.log(0.2)), numbers)[1])
+
+
+def _summary(log_weights: Array, acceptance: Array, *, sign: float) -> Annealed:
+    """From the log-weights `[n]` of p(x) (`sign` 1) or of 1 / p(x) (`sign` −1)."""
+    n = log_weights.shape[0]
+    log_mean = jax.nn.logsumexp(log_weights) - jnp.log(float(n))
+    ess = jnp.exp(2.0 * jax.nn.logsumexp(log_weights) - jax.nn.logsumexp(2.0 * log_weights))
+    relative_variance = (n / ess - 1.0) / (n - 1.0) if n > 1 else jnp.inf
+    error = jnp.sqrt(jnp.maximum(jnp.asarray(relative_variance), 0.0))
+    return Annealed(sign * log_mean, error, ess, jnp.mean(acceptance))

@@ -1,0 +1,86 @@
+"""A VAE from networks: one stochastic layer, or several above one another.
+
+    q(z | x) = q(z1 | x) q(z2 | z1) …,    p(x, z) = p(zL) … p(z1 | z2) p(x | z1)
+
+The parameters are a dict: `encoder` and `decoder` of the lowest layer, `encoder2` and `decoder2` of the second, …
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from vae_jax.distributions import Array, Key, standard_normal
+from vae_jax.hierarchy import bottom_up, top_down
+from vae_jax.model import VAE, Params
+from vae_jax.nets.adapters import from_linen, linen_apply
+from vae_jax.nets.heads import DiagNormalHead
+from vae_jax.nets.mlp import MLP
+
+
+class StochasticLayer(NamedTuple):
+    """`encoder`: what is below (x, or the layer below) -> q(z | it). `decoder`: z -> p(what is below | z)."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+    latent_size: int
+
+
+def between(
+    below: int, above: int, *, hidden: Sequence[int], activation: Callable[[Array], Array]
+) -> tuple[nn.Module, nn.Module]:
+    """The networks between two stochastic layers: q(z2 | z1) and p(z1 | z2), both with diagonal covariance."""
+    encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(above)])
+    decoder = nn.Sequential([MLP(hidden[::-1], activation), DiagNormalHead(below)])
+    return encoder, decoder
+
+
+def _names(num_layers: int) -> list[tuple[str, str]]:
+    return [(f"encoder{i or ''}", f"decoder{i or ''}") for i in (0, *range(2, num_layers + 1))]
+
+
+def layered_vae(layers: Sequence[StochasticLayer]) -> VAE:
+    """The model of stochastic layers, the lowest first; the highest has the prior N(0, I).
+
+    With one layer z is an array `[d]`; with more it is a tuple of them, the lowest first.
+    """
+    encoders = [linen_apply(layer.encoder) for layer in layers]
+    decoders = [linen_apply(layer.decoder) for layer in layers]
+    names = _names(len(layers))
+    highest = standard_normal(layers[-1].latent_size)
+    if len(layers) == 1:
+        return VAE(
+            encode=lambda params, x: encoders[0](params["encoder"], x),
+            decode=lambda params, z: decoders[0](params["decoder"], z),
+            prior=lambda params: highest,
+        )
+
+    def encode(params: Params, x: Array) -> Any:
+        upper = [Partial(apply, params[name]) for apply, (name, _) in zip(encoders[1:], names[1:], strict=True)]
+        return bottom_up(encoders[0](params["encoder"], x), *upper)
+
+    def prior(params: Params) -> Any:
+        lower = [Partial(apply, params[name]) for apply, (_, name) in zip(decoders[1:], names[1:], strict=True)]
+        return top_down(highest, *reversed(lower))
+
+    return VAE(encode=encode, decode=lambda params, z: decoders[0](params["decoder"], z[0]), prior=prior)
+
+
+def layered_init(layers: Sequence[StochasticLayer]) -> Callable[[Key, dict[str, Any]], Params]:
+    """`(key, batch) -> params` for the networks of `layered_vae`; the batch is a dict with `x`, `[B, …]`."""
+
+    def init(key: Key, batch: dict[str, Any]) -> Params:
+        below = jax.tree.map(lambda leaf: leaf[0], batch["x"])
+        params = {}
+        keys = jax.random.split(key, 2 * len(layers))
+        for i, (layer, (encoder, decoder)) in enumerate(zip(layers, _names(len(layers)), strict=True)):
+            z = jnp.zeros(layer.latent_size)
+            params[encoder] = from_linen(layer.encoder, keys[2 * i], below).params
+            params[decoder] = from_linen(layer.decoder, keys[2 * i + 1], z).params
+            below = z
+        return params
+
+    return init
