@@ -6,6 +6,7 @@ from vae_jax.divergences import kl, register_kl
 from vae_jax.estimators import dreg, piwae, score, stl, total
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
+from vae_jax.hierarchy import bottom_up, top_down
 from vae_jax.latent import interpolate, manifold_grid
 from vae_jax.model import VAE, generate, log_weights, reconstruct
 from vae_jax.systems.system import System
@@ -21,6 +22,7 @@ __all__ = [
     "MapLatent",
     "System",
     "Terms",
+    "bottom_up",
     "ciwae",
     "dreg",
     "elbo",
@@ -43,5 +45,6 @@ __all__ = [
     "score",
     "standard_normal",
     "stl",
+    "top_down",
     "total",
 ]

@@ -50,7 +50,7 @@ class Sandwich(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """`π_t ∝ start · exp(β_t · log_ratio)`, with the step size of HMC at each temperature."""
+    """`π_t ∝ start · exp(β_t · log_ratio)`."""
 
     log_start: Callable[[PyTree], Array]
     log_ratio: Callable[[PyTree], Array]
@@ -170,7 +170,8 @@ def _move(path: _Path, beta: Array, key: Key, z: PyTree, step_size: Array, num_s
         return path.log_start(z) + beta * path.log_ratio(z)
 
     size = sum(leaf.size for leaf in jax.tree.leaves(z))
-    state, info = hmc.build_kernel()(key, hmc.init(z, log_density), log_density, step_size, jnp.ones(size), num_steps)
+    kernel: Any = hmc.build_kernel()
+    state, info = kernel(key, hmc.init(z, log_density), log_density, step_size, jnp.ones(size), num_steps)
     return state.position, info.acceptance_rate
 
 

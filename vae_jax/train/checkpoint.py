@@ -40,7 +40,7 @@ class Checkpoints:
         ConfigError, naming the first differing array, if the checkpoint is of another architecture.
         """
         step = self._manager.latest_step() if step is None else step
-        if step not in self._manager.all_steps():
+        if step is None or step not in self._manager.all_steps():
             return None
         # Orbax reports a mismatch by printing both trees; one line is enough.
         saved = _shapes(self._manager.item_metadata(step).tree)

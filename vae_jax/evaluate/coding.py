@@ -1,0 +1,154 @@
+"""The averaged ELBO taken apart: a VAE as a code for its data, and the divergences that the ELBO is made of.
+
+With the data distribution q(x), `1/N` on each of N examples, and q(x, z) = q(x) q(z | x), q(z) = 1/N Σ_n q(z | x_n):
+
+    mean ELBO  =  −distortion − rate                       distortion = −E log p(x | z),  rate = E KL(q(z|x) ‖ p(z))
+    rate       =  index code + marginal KL                 I_q(n; z)  +  KL(q(z) ‖ p(z))
+    marginal KL = total correlation + dimension-wise KL    KL(q(z) ‖ Π q(z_j))  +  Σ_j KL(q(z_j) ‖ p(z_j))
+
+and, where x is discrete and the examples are distinct, so that q(x) has the entropy log N:
+
+    mean ELBO + log N  =  −KL(q(x, z) ‖ p(x, z))
+                       =  −KL(q(x) ‖ p(x)) − E KL(q(z | x) ‖ p(z | x))
+                       =  −KL(q(z) ‖ p(z)) − E KL(q(x | z) ‖ p(x | z))
+
+Sources: ELBO surgery: yet another way to carve up the variational evidence lower bound (Hoffman and Johnson, 2016);
+Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942; InfoVAE, arXiv 1706.02262.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vae_jax.checks import check_count, check_key
+from vae_jax.distributions import Array, DiagNormal, Key, sample_and_log_prob
+from vae_jax.model import VAE, Params
+
+
+class Coding(NamedTuple):
+    """Means over N examples, in nats; `rate = index_code + marginal_kl`.
+
+    `rate`, `distortion`: `−elbo = distortion + rate`. `index_code`: the mutual information I_q(n; z) between an
+    example's number and its code, at most log N. `marginal_kl`: KL(q(z) ‖ p(z)).
+    `standard_errors`: of the four, in that order, `[4]`, over draws of one z per example and over the examples.
+    """
+
+    rate: Array
+    distortion: Array
+    index_code: Array
+    marginal_kl: Array
+    standard_errors: Array
+
+
+class MarginalKL(NamedTuple):
+    """KL(q(z) ‖ p(z)) of a factorised posterior and prior: `total_correlation + dimension_wise.sum()`, nats."""
+
+    total_correlation: Array
+    dimension_wise: Array
+
+
+class JointKL(NamedTuple):
+    """KL(q(x, z) ‖ p(x, z)) and its two splits, nats: `joint = data + posterior = latent + conditional`.
+
+    `data`: KL(q(x) ‖ p(x)). `posterior`: E KL(q(z|x) ‖ p(z|x)). `latent`: KL(q(z) ‖ p(z)). `conditional`:
+    E KL(q(x|z) ‖ p(x|z)).
+    """
+
+    joint: Array
+    data: Array
+    posterior: Array
+    latent: Array
+    conditional: Array
+
+
+def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, batch_size: int = 100) -> Coding:
+    """Rate, distortion and the split of the rate, over the N examples of `x` `[N, …]`, with `num_samples` draws each.
+
+    q(z) is the exact mixture of the N posteriors, so the time grows with N²; memory is set by `batch_size`. The only
+    error is that of the draws. Posterior and prior may be any distributions.
+
+    Source: ELBO surgery: yet another way to carve up the variational evidence lower bound (2016).
+    """
+    check_key("coding", key)
+    check_count("coding", "num_samples", num_samples)
+    size = jax.tree.leaves(x)[0].shape[0]
+    posteriors = jax.vmap(vae.encode, in_axes=(None, 0))(params, x)
+    prior = vae.prior(params)
+
+    def one(at: tuple[Array, Any]) -> Array:
+        index, x = at
+        posterior = jax.tree.map(lambda leaf: leaf[index], posteriors)
+
+        def draw(key: Key) -> Array:
+            z, log_q = sample_and_log_prob(posterior, key)
+            log_mixture = jax.nn.logsumexp(jax.vmap(lambda q: q.log_prob(z))(posteriors)) - math.log(size)
+            log_prior = prior.log_prob(z)
+            distortion = -vae.decode(params, z).log_prob(x)
+            return jnp.stack([log_q - log_prior, distortion, log_q - log_mixture, log_mixture - log_prior])
+
+        keys = jax.random.split(jax.random.fold_in(key, index), num_samples)
+        return jnp.mean(jax.vmap(draw)(keys), axis=0)
+
+    found = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
+    means = jnp.mean(found, axis=0)
+    errors = jnp.std(found, axis=0, ddof=1) / math.sqrt(size) if size > 1 else jnp.full(4, jnp.nan)
+    return Coding(*means, standard_errors=errors)
+
+
+def marginal_kl(posteriors: Any, prior: Any, key: Key, *, batch_size: int = 100) -> MarginalKL:
+    """Total correlation and dimension-wise KL `[d]` of the mixture of N posteriors, one draw from each.
+
+    `posteriors`: a stack of `DiagNormal` (leaves `[N, d]`), as `encode_dataset` gives; `prior`: a `DiagNormal` of
+    `[d]`. TypeError for others, which do not factorise. Time grows with N²; memory is set by `batch_size`.
+
+    Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
+    """
+    check_key("marginal_kl", key)
+    for name, one in (("posteriors", posteriors), ("prior", prior)):
+        if not isinstance(one, DiagNormal):
+            raise TypeError(
+                f"marginal_kl: {name} must be DiagNormal, got {type(one).__name__}, which does not factorise."
+            )
+    size = jax.tree.leaves(posteriors)[0].shape[0]
+
+    def by_dimension(q: DiagNormal, z: Array) -> Array:
+        """`log q(z_j)` `[d]`."""
+        return jax.vmap(lambda loc, scale, z: DiagNormal(loc, scale).log_prob(z))(q.mean, q.stddev, z)
+
+    def one(at: tuple[Array, DiagNormal]) -> tuple[Array, Array]:
+        index, posterior = at
+        z = posterior.sample(jax.random.fold_in(key, index))
+        log_q = jax.vmap(lambda q: by_dimension(q, z))(posteriors)
+        marginals = jax.nn.logsumexp(log_q, axis=0) - math.log(size)
+        joint = jax.nn.logsumexp(jnp.sum(log_q, axis=1)) - math.log(size)
+        return joint - jnp.sum(marginals), marginals - by_dimension(prior, z)
+
+    found = lax.map(one, (jnp.arange(size), posteriors), batch_size=min(batch_size, size))
+    return MarginalKL(*(jnp.mean(part, axis=0) for part in found))
+
+
+def joint_kl(found: Coding, log_marginal: Array, *, num_examples: int) -> JointKL:
+    """KL(q(x, z) ‖ p(x, z)) and its two splits, from a `Coding` and the mean log p(x) of the same N examples.
+
+    For discrete x and distinct examples; otherwise only differences between models mean anything.
+
+    Source: InfoVAE: Balancing Learning and Inference in Variational Autoencoders, arXiv 1706.02262.
+    """
+    check_count("joint_kl", "num_examples", num_examples)
+    entropy = math.log(num_examples)
+    elbo = -found.distortion - found.rate
+    return JointKL(
+        joint=-elbo - entropy,
+        data=-log_marginal - entropy,
+        posterior=log_marginal - elbo,
+        latent=found.marginal_kl,
+        conditional=found.index_code + found.distortion - entropy,
+    )
+
+
+def bits_per_dimension(log_marginal: float | Array, shape: tuple[int, ...]) -> float | Array:
+    """`−log p(x) / (D log 2)` for discrete x of `shape` with D elements: what a code of it costs."""
+    return -log_marginal / (math.prod(shape) * math.log(2.0))
