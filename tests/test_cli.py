@@ -67,8 +67,15 @@ def test_the_default_directory_is_numbered(tmp_path) -> None:
 
 
 def test_evaluate_sample_encode_resume(run, capsys) -> None:
-    assert main(["evaluate", str(run), "--k", "7"]) == 0
-    assert json.loads((run / "evaluation.json").read_text())["k"] == 7
+    assert main(["evaluate", str(run), "--k", "7", "--ais", "3", "--temperatures", "20"]) == 0
+    found = json.loads((run / "evaluation.json").read_text())
+    assert (found["k"], found["ais_examples"], found["ais_temperatures"]) == (7, 3, 20)
+    printed = capsys.readouterr().out
+    assert "BDMC gap" in printed
+    assert "index code" in printed
+    assert main(["compare", str(run), "--picture", str(run / "curves.png")]) == 0
+    assert (run / "curves.png").is_file()
+    assert "log p(x)" in capsys.readouterr().out
     assert main(["sample", str(run), "--count", "5"]) == 0
     assert np.load(run / "samples.npz")["x"].shape[0] == 5
     assert main(["encode", str(run), "digits"]) == 0
@@ -84,7 +91,7 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
     ("arguments", "message"),
     [
         (["fly"], "no command 'fly'; there are train, resume"),
-        (["train"], "name a config first: vae-jax train CONFIG. There are curve, digits"),
+        (["train"], "name a config first: vae-jax train CONFIG. There are burda, burda_two"),
         (["train", "digts"], "no config 'digts'. Did you mean digits"),
         (["train", "digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
         (
@@ -102,6 +109,15 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
         (["configs", "foo"], "configs takes no arguments, got foo"),
         (["resume", "/nonexistent"], "/nonexistent holds no run"),
         (["evaluate", "/nonexistent"], "/nonexistent holds no run"),
+        (["evaluate", "/nonexistent", "--ais", "-1"], "--ais must be at least 0, got -1"),
+        (["evaluate", "/nonexistent", "--temperatures", "0"], "--temperatures must be at least 1, got 0"),
+        (["compare"], "name the runs to compare: vae-jax compare RUN RUN"),
+        (["compare", "/nonexistent"], "/nonexistent holds no run"),
+        (["train", "digits", "--average-decay", "1.0"], "--average-decay must be at least 0 and below 1, got 1.0"),
+        (
+            ["train", "digits", "--patience", "3", "--validation-size", "0"],
+            "--patience 3 waits for a better validation",
+        ),
     ],
 )
 def test_mistakes_get_one_clear_line(arguments, message: str, tmp_path, monkeypatch, capsys) -> None:
@@ -131,6 +147,7 @@ def test_a_run_can_be_used_from_another_folder(tmp_path, monkeypatch, capsys) ->
 def test_evaluating_again_overwrites_nothing_when_it_fails(run, capsys) -> None:
     before = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
     assert main(["evaluate", str(run), "--k", "0"]) == 1
+    assert main(["evaluate", str(run), "--epoch", "2"]) == 1
     after = (run / "evaluation.json").read_text() if (run / "evaluation.json").exists() else None
     assert before == after
     assert "--evaluation-samples must be greater than 0" in capsys.readouterr().err

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from tests.runs import changed, experiment, trained
-from vae_jax import report
+from vae_jax import measure, report
 from vae_jax.config import ConfigError
+from vae_jax.pictures import write_pictures
 
 
 @pytest.fixture(scope="module")
@@ -17,20 +18,61 @@ def digits(tmp_path_factory):
 
 def test_every_number_carries_its_protocol(digits) -> None:
     run, state = digits
-    result = report.evaluate(run, state.best_params)
+    result, estimates = measure.likelihood(run, state.best_params)
     assert {"k", "binarisation", "evaluated_examples", "train_seed", "data_seed", "unit"} <= set(result)
     assert result["log_marginal"] > result["elbo"]
     assert 0 < result["monte_carlo_error"] < result["test_examples_error"]
-    assert 0 <= result["active_units"] <= result["latent_size"] == 2
-    assert report.evaluate(run, state.best_params) == result
-    path = report.write_evaluation(run, result)
+    np.testing.assert_allclose(result["elbo"], -result["rate"] - result["distortion"], atol=0.1)
+    np.testing.assert_allclose(result["bits_per_dimension"], -result["log_marginal"] / np.log(2) / 64)
+    assert result["latent_size"] == [2]
+    assert 0 <= result["active_units"][0] <= 2
+    assert measure.likelihood(run, state.best_params)[0] == result
+    path = report.write_evaluation(run, result, estimates)
     assert json.loads(path.read_text()) == result | {"fraction_pareto_k_above_0.7": None}
+    saved = np.load(path.with_suffix(".npz"))
+    np.testing.assert_allclose(saved["value"].mean(), result["log_marginal"], rtol=1e-6)
+
+
+def test_diagnostics_add_up(digits) -> None:
+    run, state = digits
+    result, estimates = measure.likelihood(run, state.best_params)
+    found = measure.diagnostics(run, state.best_params, result["log_marginal"], gap_examples=10)
+    np.testing.assert_allclose(found["index_code"] + found["marginal_kl"], result["rate"], atol=0.1)
+    np.testing.assert_allclose(found["total_correlation"] + found["dimension_wise_kl"], found["marginal_kl"], atol=0.05)
+    np.testing.assert_allclose(sum(found["kl_per_dimension"]), result["rate"], atol=0.1)
+    np.testing.assert_allclose(found["joint_kl"], found["joint_kl_data"] + found["joint_kl_posterior"], rtol=1e-5)
+    np.testing.assert_allclose(found["joint_kl"], found["joint_kl_latent"] + found["joint_kl_conditional"], rtol=1e-5)
+    assert found["approximation_gap"] > -0.1
+    assert found["amortisation_gap"] > -0.1
+    chains = measure.annealed(run, state.best_params, examples=5, num_temperatures=100)
+    sampled = float(estimates.value[:5].mean())
+    assert abs(chains["ais_log_marginal"] - sampled) < 4 * chains["ais_monte_carlo_error"] + 0.2
+    assert abs(chains["bdmc_gap"]) < 0.5
+    console = Console(width=150, record=True)
+    console.print(report.table(result | found | chains | measure.progress(run, state), "a run"))
+    text = console.export_text()
+    for part in ("likelihood", "BDMC gap", "index code", "data + posterior", "amortisation gap", "protocol"):
+        assert part in text
+
+
+def test_a_hierarchy_is_measured_as_far_as_it_goes(tmp_path) -> None:
+    config = changed(experiment(), "model", upper_latent_sizes=(2,), upper_hidden=(4,))
+    config = changed(config, "objective", bound="iwae", estimator="dreg", num_samples=2)
+    run, state = trained(tmp_path / "run", config)
+    result, _ = measure.likelihood(run, state.best_params)
+    assert result["latent_size"] == [2, 2]
+    assert result["log_marginal"] > result["elbo"]
+    assert measure.diagnostics(run, state.best_params, result["log_marginal"]) == {}
+    console = Console(width=150, record=True)
+    console.print(report.table(result | measure.progress(run, state), "a run"))
+    assert "of 2 +" in console.export_text()
+    assert {path.stem for path in write_pictures(run, state)} >= {"samples", "reconstructions", "training_curve"}
 
 
 def test_the_panel_says_what_each_error_is_of(digits) -> None:
     run, state = digits
     console = Console(width=150, record=True)
-    console.print(report.panel(run, state, report.evaluate(run, state.best_params)))
+    console.print(report.panel(run, state, measure.likelihood(run, state.best_params)[0]))
     text = console.export_text()
     for part in ("nats per example", "k = 10", "Monte Carlo", "test images", "seeds", "active units", "pictures"):
         assert part in text
@@ -83,7 +125,7 @@ def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:
 def test_a_model_without_density_says_so(digits) -> None:
     run, _ = digits
     with pytest.raises(ConfigError, match="has no density"):
-        report.density(dataclasses.replace(run, system=run.system._replace(vae=None)))
+        measure.density(dataclasses.replace(run, system=run.system._replace(vae=None)))
 
 
 def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:
@@ -92,7 +134,7 @@ def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:
     run, state = digits
     broken = jax.tree.map(lambda leaf: leaf * np.nan, state.best_params)
     with pytest.raises(ConfigError, match="log p.* is nan: the likelihood cannot give the data. Nothing was written"):
-        report.evaluate(run, broken)
+        measure.likelihood(run, broken)
 
 
 @pytest.mark.parametrize("binarisation", ["static", "none"])
@@ -116,8 +158,7 @@ def test_own_files_are_on_the_scale_of_the_run(tmp_path, binarisation: str) -> N
 
 def test_what_is_not_known_is_null(digits, tmp_path) -> None:
     run, state = digits
-    result = report.evaluate(changed_k(run, 1), state.best_params)
-    text = report.write_evaluation(run, result).read_text()
+    text = report.write_evaluation(run, *measure.likelihood(changed_k(run, 1), state.best_params)).read_text()
     assert json.loads(text)["monte_carlo_error"] is None
     assert json.loads(text)["fraction_pareto_k_above_0.7"] is None
 

@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import absl.logging
 import tyro
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from vae_jax import config as configs
 from vae_jax.config import ConfigError, Experiment
@@ -21,6 +19,7 @@ _USAGE = """usage: vae-jax COMMAND …
   train CONFIG [--field value …]   train a model; --quick tries any config in seconds, --out names the run
   resume RUN                       continue an interrupted run, bit for bit
   evaluate RUN                     measure log p(x) and more on the test split
+  compare RUN…                     runs side by side, with error bars over their seeds
   sample RUN                       draw from the model: a picture and an array
   encode RUN DATA                  codes of a dataset or of your own file
   configs                          the configs, one a line
@@ -37,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": _train,
         "resume": _resume,
         "evaluate": _evaluate,
+        "compare": _compare,
         "sample": _sample,
         "encode": _encode,
         "configs": _configs,
@@ -139,7 +139,7 @@ def _free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
-    from vae_jax import report
+    from vae_jax import measure, report
     from vae_jax.pictures import write_pictures
     from vae_jax.train.run import train
 
@@ -157,8 +157,9 @@ def _train_and_report(run: Any, console: Console) -> int:
         return 130
     if run.system.vae is None:
         return 0
-    result = report.evaluate(run, state.best_params, console=console) | report.progress(run, state)
-    report.write_evaluation(run, result)
+    result, estimates = measure.likelihood(run, state.best_params, console=console)
+    result |= measure.progress(run, state)
+    report.write_evaluation(run, result, estimates)
     write_pictures(run, state)
     console.print(report.panel(run, state, result))
     return 0
@@ -186,18 +187,31 @@ def _resume(arguments: list[str], console: Console) -> int:
 
 
 def _evaluate(arguments: list[str], console: Console) -> int:
-    def evaluate(run: _RunPath, k: int | None = None, seed: int = 0, epoch: int | None = None) -> int:
-        """Measure the best parameters of a run on the test split; writes RUN/evaluation.json.
+    def evaluate(
+        run: _RunPath,
+        k: int | None = None,
+        seed: int = 0,
+        epoch: int | None = None,
+        ais: int = 0,
+        temperatures: int = 1000,
+    ) -> int:
+        """Measure the best parameters of a run on the test split; writes RUN/evaluation.json and .npz.
 
         Args:
             run: Directory of the run.
             k: Samples per example of the importance-weighted log p(x); by default the config's.
             seed: Seed of the samples.
             epoch: Measure the snapshot of this epoch instead; writes RUN/evaluation-epoch-N.json.
+            ais: Measure this many examples by annealed importance sampling too, with its BDMC gap; slow.
+            temperatures: Temperatures of annealed importance sampling.
         """
-        from vae_jax import report
+        from vae_jax import measure, report
+        from vae_jax.checks import check_count
         from vae_jax.train.run import load_snapshot, load_state, open_run
 
+        check_count("evaluate", "--temperatures", temperatures)
+        if ais < 0:
+            raise ConfigError(f"--ais must be at least 0, got {ais}.")
         opened = open_run(run)
         if k is not None:
             measured = dataclasses.replace(opened.config.evaluate, evaluation_samples=k)
@@ -205,17 +219,47 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
-        result = report.evaluate(opened, params, seed=seed, console=console) | report.progress(opened, state)
-        result |= {} if epoch is None else {"measured_epoch": epoch}
-        path = report.write_evaluation(opened, result)
-        table = Table(title=Text(str(run)), title_justify="left", show_header=False)
-        for name, value in result.items():
-            table.add_row(name.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
-        console.print(table)
+        result, estimates = measure.likelihood(opened, params, seed=seed, console=console)
+        result |= measure.progress(opened, state) | ({} if epoch is None else {"measured_epoch": epoch})
+        # Written now, and again with more: what took long is kept if the rest is interrupted.
+        path = report.write_evaluation(opened, result, estimates)
+        with console.status("diagnostics"):
+            result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed)
+        if ais:
+            with console.status("annealed importance sampling"):
+                result |= measure.annealed(opened, params, examples=ais, num_temperatures=temperatures, seed=seed)
+            result["same_examples_log_marginal"] = float(estimates.value[:ais].mean())
+        report.write_evaluation(opened, result, estimates)
+        console.print(report.table(result, str(run)))
         console.print(f"written: {path}", soft_wrap=True)
         return 0
 
     return _parse("evaluate", evaluate, arguments)
+
+
+def _compare(arguments: list[str], console: Console) -> int:
+    runs_type = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN…")]
+
+    def compare(runs: runs_type, picture: Path | None = None) -> int:  # pyright: ignore[reportInvalidTypeForm]
+        """Evaluated runs side by side; runs that differ in their seed alone are one row.
+
+        Args:
+            runs: Directories of the runs; the first is what the others are compared with.
+            picture: Draw the bound against the examples seen, of every run, into this file.
+        """
+        from vae_jax import plots
+        from vae_jax.compare import comparison, curves, grouped, read_run
+
+        if not runs:
+            raise ConfigError("name the runs to compare: vae-jax compare RUN RUN …")
+        rows = grouped([read_run(run) for run in runs])
+        console.print(comparison(rows))
+        if picture is not None:
+            plots.bound_curves(curves(rows)).savefig(picture, dpi=150)
+            console.print(f"written: {picture}", soft_wrap=True)
+        return 0
+
+    return _parse("compare", compare, arguments)
 
 
 def _sample(arguments: list[str], console: Console) -> int:

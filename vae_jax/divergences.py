@@ -25,6 +25,11 @@ def register_kl(q: type, p: type) -> Callable[[Callable[[Any, Any], Array]], Cal
     return register
 
 
+def has_kl(q: Any, p: Any) -> bool:
+    """Whether this pair of types has a closed form here."""
+    return (type(q), type(p)) in _ROWS
+
+
 def kl_terms(q: Any, p: Any) -> Array:
     """The terms of KL(q ‖ p): one per dimension, `[d]` (the event shape), where it factorises, else `[]`."""
     row = _ROWS.get((type(q), type(p)))

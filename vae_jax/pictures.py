@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 
 from vae_jax import plots
 from vae_jax.data.dataset import Split
-from vae_jax.divergences import kl_terms
-from vae_jax.evaluate.batched import encode_dataset, posterior_means
+from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
 from vae_jax.latent import manifold_grid
+from vae_jax.measure import density, prepared
 from vae_jax.model import VAE, Params
-from vae_jax.report import density, prepared
 from vae_jax.train.run import Run, RunState, read_metrics
 
 # Pictures show this many examples in a row, and codes of at most so many.
@@ -28,13 +27,13 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
     folder.mkdir(exist_ok=True)
     test = run.dataset.test.take(slice(_MOST_CODES))
     x = prepared(run, run.dataset, test)
-    posterior = encode_dataset(vae, params, x)
+    means = latent_means(vae, params, jax.random.key(0), x)
     figures: dict[str, Figure] = {"training_curve": _training_curve(run, state)}
-    figures["latent"] = _latent(vae, params, posterior, test.label)
+    figures["latent"] = _latent(vae, params, x, means, test.label)
     if run.dataset.is_image:
-        figures["reconstructions"] = _reconstructions(run, vae, params, test, x)
+        figures["reconstructions"] = _reconstructions(run, vae, params, test, x, means)
         figures["samples"] = _samples(vae, params)
-        if run.config.model.latent_size == 2:
+        if isinstance(means, np.ndarray) and means.shape[1] == 2:
             figures["manifold"] = _manifold(vae, params)
     elif run.dataset.shape == (2,):
         figures["samples"] = _plane(vae, params, x)
@@ -60,12 +59,11 @@ def _decoded(vae: VAE, params: Params, z: Any) -> Any:
     return jax.jit(jax.vmap(lambda params, z: vae.decode(params, z).mean, in_axes=(None, 0)))(params, z)
 
 
-def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any) -> Figure:
+def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any, means: Any) -> Figure:
     columns = min(_COLUMNS, len(x))
     rows = min(3, len(x) // columns)
     count = columns * rows
-    z = posterior_means(encode_dataset(vae, params, x[:count]))
-    mean = _decoded(vae, params, z)
+    mean = _decoded(vae, params, jax.tree.map(lambda layer: layer[:count], means))
     shown = [run.dataset.intensities(test.x[:count]), x[:count], mean]
     names = ["data", "seen", "decoded"]
     if not run.dataset.is_binary:
@@ -102,16 +100,16 @@ def _plane(vae: VAE, params: Params, x: Any) -> Figure:
     return plots.point_clouds(clouds, title="data and samples")
 
 
-def _latent(vae: VAE, params: Params, posterior: Any, labels: Any | None) -> Figure:
-    means = posterior_means(posterior)
+def _latent(vae: VAE, params: Params, x: Any, layers: Any, labels: Any | None) -> Figure:
+    """Codes of the highest layer."""
+    means = jax.tree.leaves(layers)[-1]
     size = means.shape[1]
     if size == 1:
         return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
     if size == 2:
         return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
-    kl = np.asarray(jax.vmap(kl_terms, in_axes=(0, None))(posterior, vae.prior(params)))
-    if kl.ndim == 2:
-        average = kl.mean(axis=0)
+    average = kl_per_dimension(vae, params, x)
+    if average is not None:
         first, second = np.argsort(average)[::-1][:2]
         chosen, title = means[:, [first, second]], "the two dimensions of largest KL, and two principal components"
         names = (f"z[{first}], KL {average[first]:.2f} nats", f"z[{second}], KL {average[second]:.2f} nats")

@@ -3,7 +3,7 @@
 Images are `[…, H, W, C]` in 0..1 (C is 1 or 3), shown as ink on paper: 0 is white where C is 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,33 @@ def training_curve(
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
     axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def bound_curves(curves: Mapping[str, Sequence[Sequence[tuple[float, float, float]]]], *, title: str = "") -> Figure:
+    """The bound against the examples seen: for every name its runs, each `(examples, training, validation)` points.
+
+    Training is solid and validation dashed, one colour for a name. The value axis leaves out the first tenth of the
+    points where they are far below the rest.
+    """
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for colour, (name, runs) in zip(_colours(len(curves)), curves.items(), strict=True):
+        for number, run in enumerate(runs):
+            examples, training, validation = np.asarray(run, float).T
+            axes.plot(examples, training, color=colour, linewidth=1.2, label=name if number == 0 else None)
+            axes.plot(examples, validation, color=colour, linewidth=1.2, linestyle="--")
+    later = [
+        value for runs in curves.values() for run in runs for point in run[len(run) // 10 :] for value in point[1:]
+    ]
+    finite = [value for value in later if np.isfinite(value)]
+    if finite:
+        room = 0.05 * (max(finite) - min(finite)) or 1.0
+        axes.set_ylim(min(finite) - room, max(finite) + room)
+    axes.set(xscale="log", xlabel="examples seen", ylabel="bound (nats per example)")
+    axes.set_title(title or "training (solid) and validation (dashed)", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
     axes.grid(alpha=0.3)
     return figure
 

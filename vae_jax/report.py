@@ -1,121 +1,28 @@
-"""What a run leaves for people: measurements, samples, codes, and the panel at the end of training."""
+"""What a run leaves for people: the panel and the table of its numbers, samples, codes."""
 
-import hashlib
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
+from rich.console import Group
 from rich.panel import Panel
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from vae_jax.checks import check_count
-from vae_jax.config import ConfigError, to_json
-from vae_jax.data import Dataset, Split, binarised, whole
-from vae_jax.divergences import kl_terms
-from vae_jax.evaluate.batched import (
-    encode_dataset,
-    join,
-    log_marginal_batches,
-    mean_log_marginal,
-    posterior_means,
-)
-from vae_jax.evaluate.collapse import active_units
+from vae_jax.config import ConfigError
+from vae_jax.data import binarised, whole
+from vae_jax.evaluate.batched import map_batches
+from vae_jax.evaluate.collapse import latent_means
 from vae_jax.evaluate.likelihood import LogMarginal
-from vae_jax.evaluate.resumable import resumable
-from vae_jax.model import VAE, Params
+from vae_jax.measure import density, prepared
+from vae_jax.model import Params
 from vae_jax.plots import show_images
 from vae_jax.train.run import Run, RunState
-
-# Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
-_CHUNK = 100
-
-
-def density(run: Run) -> VAE:
-    """The run's model as a VAE. ConfigError if its system has no density."""
-    if run.system.vae is None:
-        raise ConfigError(
-            f"the system {run.config.system!r} of {run.directory} has no density, so nothing to measure or sample."
-        )
-    return run.system.vae
-
-
-def prepared(run: Run, dataset: Dataset, split: Split) -> Any:
-    """Examples of a dataset as the model sees them: with dynamic binarisation, one fixed draw by the data seed."""
-    return dataset.prepare(jax.random.key(run.config.data.data_seed), split.batch())["x"]
-
-
-def evaluate(run: Run, params: Params, *, seed: int = 0, console: Console | None = None) -> dict[str, Any]:
-    """Measure on the test split: log p(x), the ELBO, active units, the KL. All in nats, with their protocol.
-
-    Shows its progress on `console`. Interrupted, it goes on where it stopped when called again.
-    """
-    vae, config = density(run), run.config.evaluate
-    x = prepared(run, run.dataset, run.dataset.test)[: config.evaluation_size]
-    k, key = config.evaluation_samples, jax.random.key(seed)
-
-    def batches_from(first: int) -> Iterator[LogMarginal]:
-        return log_marginal_batches(vae, params, key, x, num_samples=k, first=first, chunk_size=_CHUNK)
-
-    path = run.directory / "evaluation.partial.npz"
-    steps = resumable(path, _fingerprint(run, params, k, seed), batches_from, size=len(x))
-    estimates = _with_progress(steps, len(x), console)
-    mean = mean_log_marginal(estimates, num_samples=k)
-    if not math.isfinite(mean.value):
-        raise ConfigError(
-            f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
-        )
-    posterior = encode_dataset(vae, params, x)
-    active = active_units(jnp.asarray(posterior_means(posterior)))
-    kl = jax.vmap(kl_terms, in_axes=(0, None))(posterior, vae.prior(params))
-    return {
-        "log_marginal": mean.value,
-        "monte_carlo_error": mean.monte_carlo_error,
-        "test_examples_error": mean.examples_error,
-        "k": k,
-        "median_effective_sample_size": mean.ess,
-        "fraction_pareto_k_above_0.7": mean.unreliable,
-        "elbo": mean.elbo,
-        "kl": float(jnp.mean(jnp.sum(kl.reshape(len(kl), -1), axis=1))),
-        "active_units": int(jnp.sum(active)),
-        "latent_size": len(active),
-        "unit": "nats per example, mean over the test split",
-        "evaluated_examples": mean.num_examples,
-        "evaluation_seed": seed,
-        "train_seed": run.config.train.seed,
-        "likelihood": run.config.model.likelihood,
-        **run.dataset.protocol(),
-    }
-
-
-def progress(run: Run, state: RunState) -> dict[str, int]:
-    """How far the run was when it was measured: a number of an unfinished run must say so."""
-    return {"step": int(state.train.step), "num_steps": run.num_steps, "best_epoch": int(state.best_epoch)}
-
-
-def _fingerprint(run: Run, params: Params, k: int, seed: int) -> str:
-    """What an estimate depends on: the config, the parameters, k and the seed."""
-    digest = hashlib.sha256(to_json(run.config).encode())
-    for leaf in jax.tree.leaves(params):
-        digest.update(np.asarray(leaf).tobytes())
-    return f"{digest.hexdigest()} k={k} seed={seed}"
-
-
-def _with_progress(steps: Iterator[LogMarginal], size: int, console: Console | None) -> LogMarginal:
-    """The last of the growing estimates, with a bar on a terminal while they grow."""
-    estimates = None
-    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("log p(x)", total=size)
-        for estimates in steps:
-            bar.update(task, completed=len(estimates.value))
-    return join([] if estimates is None else [estimates])
 
 
 def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
@@ -140,8 +47,8 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
             if math.isnan(result["fraction_pareto_k_above_0.7"])
             else f"Pareto k of the weights above 0.7 for {result['fraction_pareto_k_above_0.7']:.1%} of the examples",
         ),
-        ("test ELBO", f"{result['elbo']:.2f} nats, of which KL {result['kl']:.2f}"),
-        ("active units", f"{result['active_units']} of {result['latent_size']}"),
+        ("test ELBO", f"{result['elbo']:.2f} nats: rate {result['rate']:.2f}, distortion {result['distortion']:.2f}"),
+        ("active units", active_of(result)),
         ("data", f"{result['dataset']}, binarisation {result['binarisation']}"),
         ("training", f"{float(state.seconds):.1f} s, {epochs} epochs, best at epoch {int(state.best_epoch)}"),
         ("pictures", str(run.directory / "pictures")),
@@ -151,12 +58,128 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     return Panel(table, title=Text(str(run.directory)), title_align="left", expand=False)
 
 
-def write_evaluation(run: Run, result: dict[str, Any]) -> Path:
-    """RUN/evaluation.json, or RUN/evaluation-epoch-N.json of a snapshot."""
+def active_of(result: dict[str, Any]) -> str:
+    """`25 of 50`, a number of each stochastic layer, the lowest first."""
+    pairs = zip(result["active_units"], result["latent_size"], strict=True)
+    return " + ".join(f"{active} of {size}" for active, size in pairs)
+
+
+# Rows of the table: title of a section, then (what it is called, how it is written, what it says).
+_TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
+    (
+        "likelihood, nats per test example",
+        [
+            ("log p(x)", "{log_marginal:.3f}", "importance-weighted, k = {k}: in expectation a lower bound"),
+            ("± Monte Carlo", "{monte_carlo_error:.3f}", "from the {k} samples"),
+            ("± test examples", "{test_examples_error:.3f}", "from the choice of {evaluated_examples} examples"),
+            ("effective samples", "{median_effective_sample_size:.1f}", "median over examples, of {k}"),
+            ("Pareto k > 0.7", "{unreliable:.1%}", "of examples: where not small, k was not enough"),
+            ("bits per dimension", "{bits_per_dimension:.4f}", "-log2 p(x) for each element of x"),
+            ("ELBO", "{elbo:.3f}", "mean log-weight"),
+        ],
+    ),
+    (
+        "annealed importance sampling",
+        [
+            ("log p(x)", "{ais_log_marginal:.3f}", "first {ais_examples} examples, {ais_temperatures} temperatures"),
+            (
+                "± Monte Carlo",
+                "{ais_monte_carlo_error:.3f}",
+                "from {ais_chains} chains, accepting {ais_acceptance:.0%}",
+            ),
+            ("± test examples", "{ais_test_examples_error:.3f}", "from the choice of examples"),
+            ("log p(x), k = {k}", "{same_examples_log_marginal:.3f}", "importance-weighted, on the same examples"),
+            ("BDMC gap", "{bdmc_gap:.3f} ± {bdmc_gap_error:.3f}", "upper minus lower bound on the model's own draws"),
+        ],
+    ),
+    (
+        "code, nats",
+        [
+            ("distortion", "{distortion:.3f}", "-E log p(x | z)"),
+            ("rate", "{rate:.3f}", "E KL(q(z | x), p(z)) = index code + marginal KL"),
+            ("index code", "{index_code:.3f}", "mutual information of example and code, at most {most_index_code:.3f}"),
+            ("marginal KL", "{marginal_kl:.3f}", "KL(q(z), p(z)) = total correlation + dimension-wise KL"),
+            ("total correlation", "{total_correlation:.3f}", "KL(q(z), product of q(z_j))"),
+            ("dimension-wise KL", "{dimension_wise_kl:.3f}", "sum of KL(q(z_j), p(z_j))"),
+            ("active units", "{active}", "variance of the posterior mean above 0.01"),
+        ],
+    ),
+    (
+        "joint KL(q(x, z), p(x, z)) = -ELBO - log N, nats",
+        [
+            ("joint", "{joint_kl:.3f}", "of the {evaluated_examples} examples and the model"),
+            (
+                "data + posterior",
+                "{joint_kl_data:.3f} + {joint_kl_posterior:.3f}",
+                "KL(q(x), p(x)) + E KL(q(z|x), p(z|x))",
+            ),
+            (
+                "latent + conditional",
+                "{joint_kl_latent:.3f} + {joint_kl_conditional:.3f}",
+                "KL(q(z), p(z)) + E KL(q(x|z), p(x|z))",
+            ),
+        ],
+    ),
+    (
+        "inference, nats: log p(x) - ELBO = approximation + amortisation gap",
+        [
+            (
+                "approximation gap",
+                "{approximation_gap:.3f} ± {approximation_gap_error:.3f}",
+                "the best q(z) of the family, {gap_examples} examples",
+            ),
+            (
+                "amortisation gap",
+                "{amortisation_gap:.3f} ± {amortisation_gap_error:.3f}",
+                "the encoder instead of the best q(z)",
+            ),
+        ],
+    ),
+    (
+        "protocol",
+        [
+            ("data", "{dataset}", "binarisation {binarisation}, data seed {data_seed}"),
+            ("examples", "{train_examples} / {validation_examples} / {test_examples}", "training, validation, test"),
+            (
+                "training",
+                "step {step} of {num_steps}",
+                "parameters of epoch {measured}, {training_seconds:.0f} s, seed {train_seed}",
+            ),
+            ("evaluation seed", "{evaluation_seed}", ""),
+        ],
+    ),
+]
+
+
+def table(result: dict[str, Any], title: str) -> Group:
+    """All numbers of an evaluation with what each means; what was not measured is left out."""
+    values = result | {
+        "active": active_of(result),
+        "measured": result.get("measured_epoch", result["best_epoch"]),
+        "unreliable": result["fraction_pareto_k_above_0.7"],
+    }
+    parts: list[Any] = [Text(title, style="bold")]
+    for section, rows in _TABLE:
+        grid = Table(title=Text(section, style="bold"), title_justify="left", show_header=False, box=None)
+        grid.add_column(min_width=21)
+        grid.add_column(min_width=17)
+        grid.add_column(style="dim")
+        for row in rows:
+            # A field that is missing was not measured for this model.
+            if all(field in values for part in row for _, field, _, _ in Formatter().parse(part) if field):
+                grid.add_row(*(part.format_map(values) for part in row))
+        if grid.row_count:
+            parts.append(grid)
+    return Group(*parts)
+
+
+def write_evaluation(run: Run, result: dict[str, Any], estimates: LogMarginal) -> Path:
+    """RUN/evaluation.json, and evaluation.npz with log p(x) of every example; of a snapshot evaluation-epoch-N."""
     epoch = result.get("measured_epoch")
     path = run.directory / ("evaluation.json" if epoch is None else f"evaluation-epoch-{epoch}.json")
     # JSON has no infinity and no NaN: what is not known is null.
     known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in result.items()}
+    _save_arrays(path.with_suffix(".npz"), **estimates._asdict())
     path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n")
     return path
 
@@ -170,7 +193,7 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
     decode = jax.jit(jax.vmap(lambda z, key: (lambda p: (p.sample(key), p.mean))(vae.decode(params, z))))
     x, mean = decode(z, jax.random.split(x_key, count))
     path = out or run.directory / "samples.npz"
-    _save_arrays(path, x=x, mean=mean, z=z)
+    _save_arrays(path, x=x, mean=mean, **_layers("z", z))
     if not run.dataset.is_image:
         return [path]
     columns = min(12, count)
@@ -184,8 +207,8 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
 def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, out: Path | None) -> Path:
     """The codes of every example of `data`, in its own order (for TFDS: train, then test): an .npz.
 
-    It holds `mean` and `stddev` of q(z | x), and `label` where there is one. Counts in your own file are on
-    the scale that the run was trained on (0..16 for the digits).
+    It holds `mean` and `stddev` of q(z | x) (`mean1`, `mean2`, … of several layers), and `label` where there is one.
+    Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
     """
     vae, trained = density(run), run.dataset
     folder = data_dir or run.config.data.data_dir
@@ -205,12 +228,19 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
         raise ConfigError(f"{run.directory} was trained on {kinds[0]}, but {data} holds {kinds[1]}.")
     shown = binarised(source, trained.binarisation)
     x = prepared(run, shown, shown.train)
-    posterior = encode_dataset(vae, params, x)
-    stddev = jax.vmap(lambda q: q.stddev)(posterior)
+    means = latent_means(vae, params, jax.random.key(trained.seed), x)
+    arrays = _layers("mean", means)
+    if not isinstance(means, tuple):
+        arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
     labels = {} if source.train.label is None else {"label": source.train.label}
     path = out or run.directory / "codes.npz"
-    _save_arrays(path, mean=posterior_means(posterior), stddev=stddev, **labels)
+    _save_arrays(path, **arrays, **labels)
     return path
+
+
+def _layers(name: str, z: Any) -> dict[str, Any]:
+    """`{name: z}`, or `{name1: …, name2: …}` for a tuple of layers."""
+    return {f"{name}{i}": layer for i, layer in enumerate(z, 1)} if isinstance(z, tuple) else {name: z}
 
 
 def _save_arrays(path: Path, **arrays: Any) -> None:

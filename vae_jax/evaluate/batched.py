@@ -1,7 +1,7 @@
 """Measurements over a dataset, example by example, in batches of bounded memory."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -38,6 +38,17 @@ def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
     """Slices that cover `range(first, size)`, the last one shorter where needed."""
     for start in range(first, size, batch_size):
         yield slice(start, min(start + batch_size, size))
+
+
+def map_batches(function: Callable[[Any, Any], Any], x: Any, *, batch_size: int = 100) -> Any:
+    """`function(i, x[i])` of every example of `x` `[n, …]`, a compiled batch at a time; `[n, …]` on the host."""
+    compiled = jax.jit(jax.vmap(function))
+    size = jax.tree.leaves(x)[0].shape[0]
+    parts = []
+    for rows in batches(size, batch_size):
+        part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
+        parts.append(jax.tree.map(np.asarray, compiled(jnp.arange(rows.start, rows.stop), part)))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def log_marginal_batches(
@@ -104,10 +115,7 @@ def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMar
 
 def encode_dataset(vae: VAE, params: Params, x: Any, *, batch_size: int = 1000) -> Any:
     """q(z | x) of every example of `x` `[n, …]`: one distribution with leaves `[n, …]` in host memory."""
-    encode = jax.jit(jax.vmap(vae.encode, in_axes=(None, 0)))
-    size = jax.tree.leaves(x)[0].shape[0]
-    parts = [encode(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)) for rows in batches(size, batch_size)]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    return map_batches(lambda i, x: vae.encode(params, x), x, batch_size=batch_size)
 
 
 def posterior_means(posterior: Any) -> np.ndarray:

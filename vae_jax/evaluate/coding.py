@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.checks import check_count, check_key
-from vae_jax.distributions import Array, DiagNormal, Key, sample_and_log_prob
-from vae_jax.model import VAE, Params
+from vae_jax.distributions import Array, DiagNormal, Key, PyTree, sample_and_log_prob
+from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
 
 
 class Coding(NamedTuple):
@@ -64,11 +64,30 @@ class JointKL(NamedTuple):
     conditional: Array
 
 
+def rate_distortion(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 100) -> tuple[Array, Array]:
+    """`(rate, distortion)` of one example: `E log q(z|x) − log p(z)` and `−E log p(x|z)`, nats, by `num_samples` draws.
+
+    For any posterior and prior, also without a KL in closed form. `ELBO = −rate − distortion`. `vmap` for many.
+
+    Source: Fixing a Broken ELBO, arXiv 1711.00464.
+    """
+    check_count("rate_distortion", "num_samples", num_samples)
+    posterior, prior = posterior_and_prior("rate_distortion", vae, params, key, x)
+
+    def draw(key: Key) -> tuple[Array, Array]:
+        z, log_q = sample_and_log_prob(posterior, key)
+        return log_q - prior.log_prob(z), -vae.decode(params, z).log_prob(x)
+
+    rate, distortion = over_samples(draw, key, num_samples)
+    return jnp.mean(rate), jnp.mean(distortion)
+
+
 def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, batch_size: int = 100) -> Coding:
     """Rate, distortion and the split of the rate, over the N examples of `x` `[N, …]`, with `num_samples` draws each.
 
     q(z) is the exact mixture of the N posteriors, so the time grows with N²; memory is set by `batch_size`. The only
-    error is that of the draws. Posterior and prior may be any distributions.
+    error is that of the draws. Posterior and prior may be any distributions, but the N posteriors are held at once: a
+    hierarchy, which carries its network, needs N copies of it.
 
     Source: ELBO surgery: yet another way to carve up the variational evidence lower bound (2016).
     """
@@ -90,7 +109,7 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
             return jnp.stack([log_q - log_prior, distortion, log_q - log_mixture, log_mixture - log_prior])
 
         keys = jax.random.split(jax.random.fold_in(key, index), num_samples)
-        return jnp.mean(jax.vmap(draw)(keys), axis=0)
+        return jnp.mean(lax.map(draw, keys, batch_size=min(batch_size, num_samples)), axis=0)
 
     found = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
     means = jnp.mean(found, axis=0)
@@ -98,8 +117,8 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
     return Coding(*means, standard_errors=errors)
 
 
-def marginal_kl(posteriors: Any, prior: Any, key: Key, *, batch_size: int = 100) -> MarginalKL:
-    """Total correlation and dimension-wise KL `[d]` of the mixture of N posteriors, one draw from each.
+def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, batch_size: int = 10) -> MarginalKL:
+    """Total correlation and dimension-wise KL `[d]` of the mixture of N posteriors, `num_samples` draws from each.
 
     `posteriors`: a stack of `DiagNormal` (leaves `[N, d]`), as `encode_dataset` gives; `prior`: a `DiagNormal` of
     `[d]`. TypeError for others, which do not factorise. Time grows with N²; memory is set by `batch_size`.
@@ -107,6 +126,7 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, batch_size: int = 100)
     Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
     """
     check_key("marginal_kl", key)
+    check_count("marginal_kl", "num_samples", num_samples)
     for name, one in (("posteriors", posteriors), ("prior", prior)):
         if not isinstance(one, DiagNormal):
             raise TypeError(
@@ -120,11 +140,16 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, batch_size: int = 100)
 
     def one(at: tuple[Array, DiagNormal]) -> tuple[Array, Array]:
         index, posterior = at
-        z = posterior.sample(jax.random.fold_in(key, index))
-        log_q = jax.vmap(lambda q: by_dimension(q, z))(posteriors)
-        marginals = jax.nn.logsumexp(log_q, axis=0) - math.log(size)
-        joint = jax.nn.logsumexp(jnp.sum(log_q, axis=1)) - math.log(size)
-        return joint - jnp.sum(marginals), marginals - by_dimension(prior, z)
+
+        def draw(key: Key) -> tuple[Array, Array]:
+            z = posterior.sample(key)
+            log_q = jax.vmap(lambda q: by_dimension(q, z))(posteriors)
+            marginals = jax.nn.logsumexp(log_q, axis=0) - math.log(size)
+            joint = jax.nn.logsumexp(jnp.sum(log_q, axis=1)) - math.log(size)
+            return joint - jnp.sum(marginals), marginals - by_dimension(prior, z)
+
+        drawn = lax.map(draw, jax.random.split(jax.random.fold_in(key, index), num_samples))
+        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), drawn)
 
     found = lax.map(one, (jnp.arange(size), posteriors), batch_size=min(batch_size, size))
     return MarginalKL(*(jnp.mean(part, axis=0) for part in found))

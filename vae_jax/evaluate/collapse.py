@@ -1,8 +1,16 @@
 """Which latent dimensions a model uses."""
 
-import jax.numpy as jnp
+from typing import Any
 
-from vae_jax.distributions import Array
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.checks import check_count
+from vae_jax.distributions import Array, Key
+from vae_jax.divergences import has_kl, kl_terms
+from vae_jax.evaluate.batched import map_batches
+from vae_jax.model import VAE, Params
 
 
 def active_units(means: Array, *, threshold: float = 0.01) -> Array:
@@ -15,3 +23,38 @@ def active_units(means: Array, *, threshold: float = 0.01) -> Array:
     if jnp.ndim(means) != 2 or means.shape[0] < 2:
         raise ValueError(f"active_units: means must have shape (n, d) with n >= 2, got {jnp.shape(means)}.")
     return jnp.var(means, axis=0, ddof=1) > threshold
+
+
+def latent_means(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1000, batch_size: int = 100) -> Any:
+    """E_q[z | x] of every example of `x` `[n, …]`, in host memory: `[n, d]`, or a tuple of them for several layers.
+
+    The posterior's own `mean` where it has one, else the mean of `num_samples` draws, enough for their noise, a
+    thousandth of the posterior variance, to stay below the threshold of `active_units`.
+    """
+    check_count("latent_means", "num_samples", num_samples)
+
+    def one(i: Array, x: Any) -> Any:
+        posterior = vae.encode(params, x)
+        if hasattr(posterior, "mean"):
+            return posterior.mean
+        draws = posterior.sample(jax.random.fold_in(key, i), (num_samples,))
+        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws)
+
+    return map_batches(one, x, batch_size=batch_size)
+
+
+def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
+    """`[d]`: KL(q(z_j | x) ‖ p(z_j)) averaged over the examples of `x` `[n, …]`, nats.
+
+    None where the KL is no sum over dimensions, or has no closed form.
+    """
+    prior = vae.prior(params)
+
+    def one(i: Array, x: Any) -> Array:
+        return kl_terms(vae.encode(params, x), prior)
+
+    example = jax.tree.map(lambda leaf: leaf[0], x)
+    if not has_kl(jax.eval_shape(lambda x: vae.encode(params, x), example), prior):
+        return None
+    terms = map_batches(one, x)
+    return terms.mean(axis=0) if terms.ndim == 2 else None

@@ -48,7 +48,7 @@ def _free_full(q: FullNormal) -> tuple[Any, Callable[[Any], FullNormal]]:
 
 
 # How a family is written in numbers that may take any value.
-_FREE: dict[type, Callable[[Any], tuple[Any, Callable[[Any], Any]]]] = {
+FAMILIES: dict[type, Callable[[Any], tuple[Any, Callable[[Any], Any]]]] = {
     DiagNormal: _free_diagonal,
     FullNormal: _free_full,
 }
@@ -76,10 +76,10 @@ def optimise_posterior(
     import optax
 
     posterior, _ = posterior_and_prior("optimise_posterior", vae, params, key, x)
-    if type(posterior) not in _FREE:
-        known = ", ".join(kind.__name__ for kind in _FREE)
+    if type(posterior) not in FAMILIES:
+        known = ", ".join(kind.__name__ for kind in FAMILIES)
         raise TypeError(f"optimise_posterior: the posterior must be one of {known}, got {type(posterior).__name__}.")
-    start, build = _FREE[type(posterior)](posterior)
+    start, build = FAMILIES[type(posterior)](posterior)
     estimate = stl(elbo)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 

@@ -1,0 +1,75 @@
+import dataclasses
+import io
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.runs import changed, experiment, trained
+from vae_jax import measure, report
+from vae_jax.compare import comparison, curves, difference, grouped, read_run
+from vae_jax.config import ConfigError, Objective
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    directories = []
+    for beta in (1.0, 3.0):
+        for seed in (0, 1):
+            config = dataclasses.replace(experiment(), objective=Objective(beta=beta))
+            directory = folder / f"beta{beta:g}-{seed}"
+            run, state = trained(directory, changed(config, "train", seed=seed))
+            result, estimates = measure.likelihood(run, state.best_params)
+            report.write_evaluation(run, result | measure.progress(run, state), estimates)
+            directories.append(directory)
+    return [read_run(directory) for directory in directories]
+
+
+def test_runs_that_differ_in_their_seed_are_one_row(runs) -> None:
+    rows = grouped(runs)
+    assert {label: [run.seed for run in members] for label, members in rows.items()} == {
+        "beta=1.0": [0, 1],
+        "beta=3.0": [0, 1],
+    }
+    with pytest.raises(ConfigError, match="have the same config and seed"):
+        grouped([runs[0], runs[0]])
+
+
+def test_the_difference_is_paired_by_seed_and_image(runs) -> None:
+    low, high = grouped(runs).values()
+    found = difference(high, low)
+    each = np.stack([b.log_marginal - a.log_marginal for a, b in zip(low, high, strict=True)])
+    np.testing.assert_allclose(found.value, each.mean())
+    np.testing.assert_allclose(found.seeds_error, abs(np.subtract(*each.mean(axis=1))) / 2)
+    np.testing.assert_allclose(found.examples_error, each.mean(axis=0).std(ddof=1) / np.sqrt(each.shape[1]))
+    # Far quieter than the two means taken apart.
+    assert found.examples_error < 0.5 * low[0].result["test_examples_error"]
+    alone = difference(high[:1], low)
+    assert alone.num_seeds == 1
+    assert math.isnan(alone.seeds_error)
+    # Another k is another quantity.
+    other = [run._replace(result=run.result | {"k": 7}) for run in high]
+    assert difference(other, low) is None
+
+
+def test_the_table_and_the_curves(runs) -> None:
+    rows = grouped(runs)
+    console = Console(file=io.StringIO(), width=200, record=True)
+    console.print(comparison(rows))
+    text = console.export_text()
+    for part in ("beta=1.0", "beta=3.0", "±", "over 2 seeds", "over images", "minus first"):
+        assert part in text
+    found = curves(rows)
+    assert [len(curve) for runs in found.values() for curve in runs] == [3, 3, 3, 3]
+    seen = [point[0] for point in found["beta=1.0"][0]]
+    assert seen == [32 * run_step for run_step in (12, 24, 36)]
+
+
+def test_a_run_without_an_evaluation_says_what_to_do(tmp_path) -> None:
+    run, _ = trained(tmp_path / "run")
+    with pytest.raises(ConfigError, match="was not evaluated yet. Do it with: vae-jax evaluate .*run"):
+        read_run(run.directory)
+    with pytest.raises(ConfigError, match="holds no run"):
+        read_run(tmp_path)

@@ -1,0 +1,168 @@
+"""Runs side by side: runs that differ in their seed alone are one row, with an error bar over the seeds."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from vae_jax.config import ConfigError, Experiment, from_json
+from vae_jax.train.run import read_metrics
+
+# Two log p(x) may be subtracted, image by image, only where these agree.
+_PROTOCOL = ("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "data_seed", "likelihood")
+
+
+class Measured(NamedTuple):
+    """A run with its numbers: `log_marginal` is `[n]`, one of every test example."""
+
+    directory: Path
+    config: Experiment
+    result: dict[str, Any]
+    log_marginal: np.ndarray
+
+    @property
+    def seed(self) -> int:
+        """Training seed."""
+        return self.config.train.seed
+
+
+class Difference(NamedTuple):
+    """Mean log p(x) of a row minus that of the first, nats, over the seeds that both have.
+
+    `seeds_error`: its standard error over the n seeds (NaN for one). `examples_error`: over the test examples, of the
+    difference averaged over the seeds.
+    """
+
+    value: float
+    seeds_error: float
+    examples_error: float
+    num_seeds: int
+
+
+def read_run(directory: Path) -> Measured:
+    """A run that was evaluated. ConfigError, with the command that does it, if it was not."""
+    missing = [
+        name for name in ("config.json", "evaluation.json", "evaluation.npz") if not (directory / name).is_file()
+    ]
+    if "config.json" in missing:
+        raise ConfigError(f"{directory} holds no run (no config.json).")
+    if missing:
+        raise ConfigError(f"{directory} was not evaluated yet. Do it with: vae-jax evaluate {directory}")
+    config = from_json((directory / "config.json").read_text())
+    result = json.loads((directory / "evaluation.json").read_text())
+    with np.load(directory / "evaluation.npz", allow_pickle=False) as file:
+        return Measured(directory, config, result, np.asarray(file["value"], np.float64))
+
+
+def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Runs by what their configs differ in, the seed apart: `{"estimator=dreg": [...], "estimator=total": [...]}`."""
+    fields = [_flat(run.config) for run in runs]
+    differing = [name for name in fields[0] if len({str(one[name]) for one in fields}) > 1]
+    rows: dict[str, list[Measured]] = {}
+    for run, one in zip(runs, fields, strict=True):
+        label = ", ".join(f"{name}={one[name]}" for name in differing) or str(run.directory)
+        rows.setdefault(label if differing else "all", []).append(run)
+    for label, members in rows.items():
+        seeds = [member.seed for member in members]
+        if len(set(seeds)) < len(seeds):
+            names = " and ".join(str(member.directory) for member in members)
+            raise ConfigError(f"{names} have the same config and seed ({label}), so they count once: name one of them.")
+    return rows
+
+
+def _flat(config: Experiment) -> dict[str, Any]:
+    """Every field that makes two runs different experiments, by its short name."""
+    flat: dict[str, Any] = {"system": config.system}
+    for section in ("data", "model", "objective", "optimizer", "train", "evaluate"):
+        flat |= dataclasses.asdict(getattr(config, section))
+    # None of these changes what is learned or measured.
+    for name in ("seed", "data_dir", "save_seconds", "chunk_seconds", "snapshots"):
+        del flat[name]
+    return flat
+
+
+def difference(row: Sequence[Measured], first: Sequence[Measured]) -> Difference | None:
+    """The paired difference of two rows, or None where their protocols differ or they share no seed."""
+    both = sorted({run.seed for run in row} & {run.seed for run in first})
+    protocols = {tuple(str(run.result.get(name)) for name in _PROTOCOL) for run in (*row, *first)}
+    if not both or len(protocols) > 1:
+        return None
+    by_seed = [{run.seed: run.log_marginal for run in runs} for runs in (row, first)]
+    paired = np.stack([by_seed[0][seed] - by_seed[1][seed] for seed in both])
+    return Difference(
+        value=float(paired.mean()),
+        seeds_error=_error(paired.mean(axis=1)),
+        examples_error=_error(paired.mean(axis=0)),
+        num_seeds=len(both),
+    )
+
+
+def _error(values: Any) -> float:
+    """Standard error of a mean; NaN for one value."""
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def _plus_minus(value: float, error: float) -> str:
+    return f"{value:.2f}" if math.isnan(error) else f"{value:.2f} ± {error:.2f}"
+
+
+def comparison(rows: dict[str, list[Measured]]) -> Table:
+    """The table: a row per config, error bars over seeds, and the paired difference from the first row."""
+    table = Table(
+        title=Text("nats per test example; ± is the standard error over seeds"), title_justify="left", box=None
+    )
+    names = ("", "seeds", "log p(x)", "± images", "k", "ELBO", "rate", "active", "epoch", "seconds", "minus first")
+    for name in names:
+        table.add_column(name, justify="left" if name == "" else "right")
+    first = next(iter(rows.values()))
+    for label, runs in rows.items():
+        results = [run.result for run in runs]
+
+        def mean(name: str, results: Any = results) -> str:
+            values = [result[name] for result in results]
+            return _plus_minus(float(np.mean(values)), _error(values))
+
+        apart = None if runs is first else difference(runs, first)
+        table.add_row(
+            Text(label),
+            str(len(runs)),
+            mean("log_marginal"),
+            f"{np.mean([result['test_examples_error'] for result in results]):.2f}",
+            "/".join(sorted({str(result["k"]) for result in results})),
+            mean("elbo"),
+            mean("rate"),
+            "+".join(f"{np.mean(layer):.0f}" for layer in zip(*(r["active_units"] for r in results), strict=True)),
+            "/".join(sorted({str(result["best_epoch"]) for result in results})),
+            f"{np.mean([result['training_seconds'] for result in results]):.0f}",
+            _said(apart, runs is first),
+        )
+    return table
+
+
+def _said(apart: Difference | None, is_first: bool) -> str:
+    if is_first:
+        return ""
+    if apart is None:
+        return "not paired"
+    seeds = "one seed" if apart.num_seeds == 1 else f"± {apart.seeds_error:.3f} over {apart.num_seeds} seeds"
+    return f"{apart.value:+.3f} {seeds}, ± {apart.examples_error:.3f} over images"
+
+
+def curves(rows: dict[str, list[Measured]]) -> dict[str, list[list[tuple[float, float, float]]]]:
+    """For every row and run, `(examples seen, training bound, validation bound)` after each epoch; NaN where none."""
+
+    def curve(run: Measured) -> list[tuple[float, float, float]]:
+        batch = run.config.train.batch_size
+        return [
+            (line["step"] * batch, line["train"]["bound"], line["validation"].get("bound", math.nan))
+            for line in read_metrics(run.directory / "metrics.jsonl")
+            if "bound" in line["train"]
+        ]
+
+    return {label: [curve(run) for run in runs] for label, runs in rows.items()}

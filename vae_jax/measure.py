@@ -1,0 +1,215 @@
+"""What is measured of a run: numbers on its test split, each with its protocol.
+
+`likelihood` is what every training ends with, `diagnostics` and `annealed` are what `vae-jax evaluate` adds.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from vae_jax.config import ConfigError, to_json
+from vae_jax.data import Dataset, Split
+from vae_jax.distributions import DiagNormal
+from vae_jax.evaluate.annealed import ais, bdmc
+from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
+from vae_jax.evaluate.coding import bits_per_dimension, coding, joint_kl, marginal_kl, rate_distortion
+from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
+from vae_jax.evaluate.likelihood import LogMarginal
+from vae_jax.evaluate.resumable import resumable
+from vae_jax.model import VAE, Params
+from vae_jax.train.run import Run, RunState
+
+# Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
+_CHUNK = 100
+
+# Draws in all for the splits of the rate.
+_CODE_DRAWS = 10_000
+
+
+def density(run: Run) -> VAE:
+    """The run's model as a VAE. ConfigError if its system has no density."""
+    if run.system.vae is None:
+        raise ConfigError(
+            f"the system {run.config.system!r} of {run.directory} has no density, so nothing to measure or sample."
+        )
+    return run.system.vae
+
+
+def prepared(run: Run, dataset: Dataset, split: Split) -> Any:
+    """Examples of a dataset as the model sees them: with dynamic binarisation, one fixed draw by the data seed."""
+    return dataset.prepare(jax.random.key(run.config.data.data_seed), split.batch())["x"]
+
+
+def measured_examples(run: Run) -> Any:
+    """The test examples that a run is measured on, as the model sees them."""
+    return prepared(run, run.dataset, run.dataset.test)[: run.config.evaluate.evaluation_size]
+
+
+def is_discrete(run: Run) -> bool:
+    """Whether log p(x) is a log-probability, not a density."""
+    return run.config.model.likelihood == "bernoulli"
+
+
+def likelihood(
+    run: Run, params: Params, *, seed: int = 0, console: Console | None = None
+) -> tuple[dict[str, Any], LogMarginal]:
+    """log p(x), its errors, rate and distortion, active units: `(result, estimate of every example)`. All in nats.
+
+    Shows its progress on `console`. Interrupted, it goes on where it stopped when called again.
+    """
+    vae, k = density(run), run.config.evaluate.evaluation_samples
+    x, key = measured_examples(run), jax.random.key(seed)
+
+    def batches_from(first: int) -> Iterator[LogMarginal]:
+        return log_marginal_batches(vae, params, key, x, num_samples=k, first=first, chunk_size=_CHUNK)
+
+    path = run.directory / "evaluation.partial.npz"
+    steps = resumable(path, _fingerprint(run, params, k, seed), batches_from, size=len(x))
+    estimates = _with_progress(steps, len(x), console)
+    mean = mean_log_marginal(estimates, num_samples=k)
+    if not math.isfinite(mean.value):
+        raise ConfigError(
+            f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
+        )
+    code_key, mean_key = jax.random.split(jax.random.fold_in(key, len(x)))
+    rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)
+    active = [np.asarray(active_units(jnp.asarray(m))) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
+    result = {
+        "log_marginal": mean.value,
+        "monte_carlo_error": mean.monte_carlo_error,
+        "test_examples_error": mean.examples_error,
+        "k": k,
+        "median_effective_sample_size": mean.ess,
+        "fraction_pareto_k_above_0.7": mean.unreliable,
+        "elbo": mean.elbo,
+        "rate": float(np.mean(rate, dtype=np.float64)),
+        "distortion": float(np.mean(distortion, dtype=np.float64)),
+        "active_units": [int(layer.sum()) for layer in active],
+        "latent_size": [len(layer) for layer in active],
+        "unit": "nats per example, mean over the test split",
+        "evaluated_examples": mean.num_examples,
+        "evaluation_seed": seed,
+        "train_seed": run.config.train.seed,
+        "likelihood": run.config.model.likelihood,
+        **run.dataset.protocol(),
+    }
+    if is_discrete(run):
+        result["bits_per_dimension"] = float(bits_per_dimension(mean.value, run.dataset.shape))
+    return result, estimates
+
+
+def diagnostics(
+    run: Run, params: Params, log_marginal: float, *, seed: int = 0, gap_examples: int = 100
+) -> dict[str, Any]:
+    """The rate taken apart, the joint KL and its splits, and on `gap_examples` examples the two inference gaps.
+
+    `log_marginal`: the mean of `likelihood`. What a model has no answer for is left out: the splits of the rate for a
+    hierarchy, total correlation for a posterior that does not factorise, the joint KL where x is not discrete.
+    """
+    vae, x = density(run), measured_examples(run)
+    code_key, split_key, gap_key = jax.random.split(jax.random.key(seed), 3)
+    posterior, prior = encode_one(vae, params, x), vae.prior(params)
+    result: dict[str, Any] = {}
+    if type(posterior) not in FAMILIES:
+        return result
+    per_dimension = kl_per_dimension(vae, params, x)
+    if per_dimension is not None:
+        result["kl_per_dimension"] = per_dimension.tolist()
+    # Few examples get more draws each, so that the noise does not depend on their number.
+    draws = max(1, _CODE_DRAWS // len(x))
+    found = jax.jit(lambda params, x: coding(vae, params, code_key, x, num_samples=draws))(params, x)
+    result |= {name: float(getattr(found, name)) for name in ("index_code", "marginal_kl")}
+    result["most_index_code"] = math.log(len(x))
+    if isinstance(posterior, DiagNormal) and isinstance(prior, DiagNormal):
+        posteriors = encode_dataset(vae, params, x)
+        split = jax.jit(lambda posteriors: marginal_kl(posteriors, prior, split_key, num_samples=draws))(posteriors)
+        result["total_correlation"] = float(split.total_correlation)
+        result["dimension_wise_kl"] = float(jnp.sum(split.dimension_wise))
+    if is_discrete(run):
+        joint = joint_kl(found, jnp.asarray(log_marginal), num_examples=len(x))
+        result |= {
+            f"joint_kl_{name}" if name != "joint" else "joint_kl": float(v) for name, v in joint._asdict().items()
+        }
+    count = min(gap_examples, len(x))
+    gaps = map_batches(
+        lambda i, x: inference_gaps(vae, params, jax.random.fold_in(gap_key, i), x), x[:count], batch_size=count
+    )
+    for name in ("approximation", "amortisation"):
+        values = np.asarray(getattr(gaps, name), np.float64)
+        result[f"{name}_gap"] = float(values.mean())
+        result[f"{name}_gap_error"] = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+    result["gap_examples"] = count
+    return result
+
+
+def encode_one(vae: VAE, params: Params, x: Any) -> Any:
+    """The abstract posterior of one example: its type, computing nothing."""
+    return jax.eval_shape(lambda x: vae.encode(params, x), jax.tree.map(lambda leaf: leaf[0], x))
+
+
+def annealed(
+    run: Run, params: Params, *, examples: int, num_temperatures: int, num_chains: int = 16, seed: int = 0
+) -> dict[str, Any]:
+    """log p(x) of the first `examples` test examples by annealed importance sampling, and the gap of BDMC.
+
+    The gap is the mean of upper minus lower bound over as many examples that the model draws itself.
+    """
+    vae, x = density(run), measured_examples(run)[:examples]
+    ais_key, bdmc_key = jax.random.split(jax.random.key(seed))
+    options = {"num_chains": num_chains, "num_temperatures": num_temperatures}
+    found = map_batches(
+        lambda i, x: ais(vae, params, jax.random.fold_in(ais_key, i), x, **options), x, batch_size=len(x)
+    )
+    drawn = jax.jit(jax.vmap(lambda key: bdmc(vae, params, key, **options)))(jax.random.split(bdmc_key, len(x)))
+    gap = np.asarray(drawn.upper.value - drawn.lower.value, np.float64)
+
+    def error(values: Any) -> float:
+        return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+    return {
+        "ais_log_marginal": float(np.mean(found.value, dtype=np.float64)),
+        "ais_monte_carlo_error": float(np.sqrt(np.sum(np.square(found.standard_error, dtype=np.float64))) / len(x)),
+        "ais_test_examples_error": error(found.value),
+        "ais_examples": len(x),
+        "ais_temperatures": num_temperatures,
+        "ais_chains": num_chains,
+        "ais_acceptance": float(np.mean(found.acceptance)),
+        "bdmc_gap": float(gap.mean()),
+        "bdmc_gap_error": error(gap),
+    }
+
+
+def progress(run: Run, state: RunState) -> dict[str, int | float]:
+    """How far the run was when it was measured: a number of an unfinished run must say so."""
+    return {
+        "step": int(state.train.step),
+        "num_steps": run.num_steps,
+        "best_epoch": int(state.best_epoch),
+        "training_seconds": float(state.seconds),
+    }
+
+
+def _fingerprint(run: Run, params: Params, k: int, seed: int) -> str:
+    """What an estimate depends on: the config, the parameters, k and the seed."""
+    digest = hashlib.sha256(to_json(run.config).encode())
+    for leaf in jax.tree.leaves(params):
+        digest.update(np.asarray(leaf).tobytes())
+    return f"{digest.hexdigest()} k={k} seed={seed}"
+
+
+def _with_progress(steps: Iterator[LogMarginal], size: int, console: Console | None) -> LogMarginal:
+    """The last of the growing estimates, with a bar on a terminal while they grow."""
+    estimates = None
+    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("log p(x)", total=size)
+        for estimates in steps:
+            bar.update(task, completed=len(estimates.value))
+    return join([] if estimates is None else [estimates])
