@@ -36,10 +36,23 @@ def test_whole_keeps_the_order() -> None:
     assert len(whole("digits").test.x) == 0
 
 
-@pytest.mark.parametrize(("name", "shape"), [("digits", (8, 8, 1)), ("mnist", (28, 28, 1)), ("curve", (2,))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("digits", (8, 8, 1)), ("mnist", (28, 28, 1)), ("frey_faces", (28, 20, 1)), ("curve", (2,))]
+)
 def test_stand_ins_need_no_files(name: str, shape: tuple[int, ...]) -> None:
     data = stand_in(name, binarisation="none")
     assert data.shape == shape
     assert len(data.train.x) <= 512
     assert "stand-in" in data.name
     assert np.isfinite(data.prepare(jax.random.key(0), data.test.batch())["x"]).all()
+
+
+def test_the_faces_are_read_from_their_file(shared_data, tmp_path) -> None:
+    data = load("frey_faces", data_dir=shared_data)
+    assert data.shape == (28, 20, 1)
+    assert (len(data.train.x) + len(data.validation.x), len(data.test.x)) == (1572, 393)
+    assert data.levels == 255
+    # The film is shuffled before it is cut: neighbouring frames are nearly the same picture.
+    assert np.abs(np.diff(data.train.x[:200].astype(float), axis=0)).mean() > 10
+    with pytest.raises(FileNotFoundError, match="no file .*frey_faces.npz. frey_faces needs an .npz with `images`"):
+        load("frey_faces", data_dir=tmp_path)

@@ -42,3 +42,14 @@ def test_a_line_of_codes_and_clouds_of_points() -> None:
     assert plots.code_line(values, np.arange(40) % 2, title="t").axes[0].get_xlabel() == "z"
     assert plots.code_line(values, None, title="t").axes[0].get_legend() is None
     assert len(plots.point_clouds([("a", np.zeros((3, 2))), ("b", np.ones((4, 2)))], title="t").axes) == 2
+
+
+def test_bound_curves_have_a_panel_for_each_title() -> None:
+    run = [(100.0 * i, -200.0 / i, -210.0 / i) for i in range(1, 31)]
+    unvalidated = [(examples, bound, float("nan")) for examples, bound, _ in run]
+    figure = plots.bound_curves({"left": {"a": [run, run], "b": [unvalidated]}, "right": {"c": [run]}})
+    left, right = figure.axes
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["a", "b"]
+    assert (left.get_title(), right.get_title()) == ("left", "right")
+    # The start of the run, far below, is out of the picture.
+    assert left.get_ylim()[0] > -100

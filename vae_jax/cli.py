@@ -255,7 +255,7 @@ def _compare(arguments: list[str], console: Console) -> int:
         rows = grouped([read_run(run) for run in runs])
         console.print(comparison(rows))
         if picture is not None:
-            plots.bound_curves(curves(rows)).savefig(picture, dpi=150)
+            plots.bound_curves({"": curves(rows)}).savefig(picture, dpi=150)
             console.print(f"written: {picture}", soft_wrap=True)
         return 0
 

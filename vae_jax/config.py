@@ -22,9 +22,9 @@ class Data:
     """Which examples, and how they are shown to the model."""
 
     dataset: str
-    """digits, curve, the path of an .npz or .npy file, or an image dataset of TFDS."""
+    """digits, curve, frey_faces, the path of an .npz or .npy file, or an image dataset of TFDS."""
     data_dir: str | None = None
-    """Folder of prepared TFDS datasets (array_record)."""
+    """Folder of prepared TFDS datasets (array_record), or of frey_faces.npz."""
     binarisation: Binarisation = "dynamic"
     """dynamic: bits drawn afresh at every step; static: drawn once; none."""
     validation_size: int | None = None

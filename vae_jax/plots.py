@@ -73,30 +73,33 @@ def training_curve(
     return figure
 
 
-def bound_curves(curves: Mapping[str, Sequence[Sequence[tuple[float, float, float]]]], *, title: str = "") -> Figure:
-    """The bound against the examples seen: for every name its runs, each `(examples, training, validation)` points.
+# `(examples seen, training bound, validation bound)` after each epoch.
+Curve = Sequence[tuple[float, float, float]]
+
+
+def bound_curves(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
+    """The bound against the examples seen, a panel for each title: for every name its runs.
 
     Training is solid and validation dashed, one colour for a name. The value axis leaves out the first tenth of the
     points where they are far below the rest.
     """
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for colour, (name, runs) in zip(_colours(len(curves)), curves.items(), strict=True):
-        for number, run in enumerate(runs):
-            examples, training, validation = np.asarray(run, float).T
-            axes.plot(examples, training, color=colour, linewidth=1.2, label=name if number == 0 else None)
-            axes.plot(examples, validation, color=colour, linewidth=1.2, linestyle="--")
-    later = [
-        value for runs in curves.values() for run in runs for point in run[len(run) // 10 :] for value in point[1:]
-    ]
-    finite = [value for value in later if np.isfinite(value)]
-    if finite:
-        room = 0.05 * (max(finite) - min(finite)) or 1.0
-        axes.set_ylim(min(finite) - room, max(finite) + room)
-    axes.set(xscale="log", xlabel="examples seen", ylabel="bound (nats per example)")
-    axes.set_title(title or "training (solid) and validation (dashed)", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
-    axes.grid(alpha=0.3)
+    figure = Figure(figsize=(1.5 + 4.5 * len(panels), 4.0), layout="constrained")
+    for axes, (title, members) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        later = []
+        for colour, (name, runs) in zip(_colours(len(members)), members.items(), strict=True):
+            for number, run in enumerate(runs):
+                examples, training, validation = np.asarray(run, float).T
+                axes.plot(examples, training, color=colour, linewidth=1.2, label=name if number == 0 else None)
+                axes.plot(examples, validation, color=colour, linewidth=1.2, linestyle="--")
+                later += [value for point in run[len(run) // 10 :] for value in point[1:] if np.isfinite(value)]
+        if later:
+            room = 0.05 * (max(later) - min(later)) or 1.0
+            axes.set_ylim(min(later) - room, max(later) + room)
+        axes.set(xscale="log", xlabel="examples seen", ylabel="bound (nats per example)")
+        axes.set_title(title, fontsize=10)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.grid(alpha=0.3)
+    figure.suptitle("training (solid) and validation (dashed)", fontsize=9)
     return figure
 
 

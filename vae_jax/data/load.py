@@ -28,7 +28,8 @@ def load(
 
     `name`: "digits" (1,797 real 8×8 digits of scikit-learn, counts 0..16), "curve" (2,000 points around a
     curve in the plane), the path of an `.npz` or `.npy` file, or an image dataset of TFDS ("mnist",
-    "fashion_mnist", …), read from `data_dir` without TensorFlow and never downloaded here.
+    "fashion_mnist", …), read from `data_dir` without TensorFlow and never downloaded here, or "frey_faces": 1,965
+    frames 28×20 of a film, from `frey_faces.npz` in `data_dir` (not shipped: its licence is not known).
 
     Where the source has no test split, a fifth is cut off; `validation_size` examples (by default a tenth of
     what remains) are cut off the training split. The counts of your own file are 0..255, or bits where no
@@ -87,6 +88,8 @@ def _read(name: str, data_dir: str | Path | None, seed: int) -> tuple[Split, Spl
         train, levels = _curve(seed), None
     elif name.endswith((".npz", ".npy")):
         train, test, levels = read_file(Path(name))
+    elif name == "frey_faces":
+        train, test, levels = read_file(_frey_faces(data_dir))
     elif name in tfds_names():
         train, test = read_tfds(name, data_dir)
         levels = 255
@@ -101,17 +104,19 @@ def stand_in(name: str, *, binarisation: Binarisation, levels: int | None = None
     """A small embedded dataset in the place of `name`, for `--quick`: no download, no `data_dir`.
 
     "curve" and your own files stand for themselves (at most 512 rows); image datasets are stood for by the
-    digits, enlarged to 28×28 unless the name is "digits".
+    digits, enlarged to 28×28 (28×20 for the faces) unless the name is "digits".
     """
+    images = {"digits", "frey_faces", *tfds_names()}
     if name == "curve" or name.endswith((".npz", ".npy")):
         full = whole(name, levels=levels, seed=seed)
         train, levels = full.train.take(slice(512)), full.levels
     else:
-        if name != "digits" and name not in tfds_names():
+        if name not in images:
             raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
         digits = _digits().take(slice(512))
         levels = 16
         x = digits.x if name == "digits" else np.pad(np.kron(digits.x, np.ones((1, 3, 3, 1), np.uint8)), _FRAME)
+        x = x[:, :, 4:-4] if name == "frey_faces" else x
         train = Split(x, digits.label)
     parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
     raw = Dataset(f"{name} (stand-in)", *parts, levels=levels, binarisation="none", seed=seed)
@@ -123,9 +128,9 @@ _FRAME = ((0, 0), (2, 2), (2, 2), (0, 0))
 
 
 def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, ["digits", "curve", *tfds_names()], n=3)
+    close = difflib.get_close_matches(name, ["digits", "curve", "frey_faces", *tfds_names()], n=3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f".{hint} It must be digits, curve, a path ending in .npz or .npy, or an image dataset of TFDS."
+    return f".{hint} It must be digits, curve, frey_faces, a path ending in .npz or .npy, or an image dataset of TFDS."
 
 
 def _check_values(name: str, split: Split | None) -> None:
@@ -141,6 +146,16 @@ def _check_values(name: str, split: Split | None) -> None:
             f"{name}: {bad.sum()} of {len(split.x)} examples hold NaN or infinite values, the first in row "
             f"{int(bad.argmax())}. Remove or replace them first."
         )
+
+
+def _frey_faces(data_dir: str | Path | None) -> Path:
+    path = Path(data_dir or ".").expanduser() / "frey_faces.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file {path}. frey_faces needs an .npz with `images`, uint8 [1965, 28, 20], which cannot be shipped: name "
+            "its folder with --data-dir."
+        )
+    return path
 
 
 def _digits() -> Split:

@@ -1,0 +1,58 @@
+"""The figure of Auto-Encoding Variational Bayes (arXiv 1312.6114), from runs of `aevb` and `aevb_frey`.
+
+    python benchmarks/founding_curves.py RUNS DATA_DIR [OUT.png]
+
+Trains into RUNS what is not there yet (an interrupted run goes on), then draws the bound against the examples seen: for
+several sizes of z on MNIST and on the Frey faces, and for estimators A and B with L = 1 and 5 draws of z.
+"""
+
+import sys
+from pathlib import Path
+
+from vae_jax import plots
+from vae_jax.cli import main as vae_jax
+from vae_jax.compare import curves, read_run
+
+MNIST_EPOCHS, FREY_EPOCHS = "20", "500"
+
+
+def variants(data_dir: Path) -> dict[str, dict[str, list[str]]]:
+    """For every panel its curves: a name, and the command that trains it."""
+    mnist = ["aevb", "--epochs", MNIST_EPOCHS, "--data-dir", str(data_dir / "tfds")]
+    frey = ["aevb_frey", "--epochs", FREY_EPOCHS, "--data-dir", str(data_dir)]
+    return {
+        "MNIST, estimator B, L = 1": {f"z of {n}": [*mnist, "--latent-size", str(n)] for n in (3, 5, 10, 20, 200)},
+        "Frey faces, estimator B, L = 1": {f"z of {n}": [*frey, "--latent-size", str(n)] for n in (2, 5, 10, 20)},
+        "MNIST, z of 20": {
+            f"estimator {letter}, L = {draws}": [*mnist, "--estimator", name, "--num-samples", str(draws)]
+            for letter, name in (("A", "total"), ("B", "analytic"))
+            for draws in (1, 5)
+        },
+    }
+
+
+def trained(arguments: list[str], directory: Path) -> Path:
+    """The directory of a finished run of these arguments."""
+    started = (directory / "config.json").is_file()
+    command = ["resume", str(directory)] if started else ["train", *arguments, "--out", str(directory)]
+    if vae_jax(command) != 0:
+        raise SystemExit(f"vae-jax {' '.join(command)} failed")
+    return directory
+
+
+def main() -> None:
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    runs, data_dir = Path(sys.argv[1]), Path(sys.argv[2])
+    panels = {}
+    for title, members in variants(data_dir).items():
+        found = {}
+        for name, arguments in members.items():
+            directory = runs / f"{title} {name}".replace(",", "").replace("=", "").replace(" ", "_")
+            found[name] = [read_run(trained(arguments, directory))]
+        panels[title] = curves(found)
+    plots.bound_curves(panels).savefig(sys.argv[3] if len(sys.argv) > 3 else "docs/founding_curves.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
