@@ -66,8 +66,8 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
     differing = [name for name in fields[0] if len({str(one[name]) for one in fields}) > 1]
     rows: dict[str, list[Measured]] = {}
     for run, one in zip(runs, fields, strict=True):
-        label = ", ".join(f"{name}={one[name]}" for name in differing) or str(run.directory)
-        rows.setdefault(label if differing else "all", []).append(run)
+        label = ", ".join(f"{name}={one[name]}" for name in differing) or run.config.description
+        rows.setdefault(label, []).append(run)
     for label, members in rows.items():
         seeds = [member.seed for member in members]
         if len(set(seeds)) < len(seeds):

@@ -152,8 +152,8 @@ def _frey_faces(data_dir: str | Path | None) -> Path:
     path = Path(data_dir or ".").expanduser() / "frey_faces.npz"
     if not path.is_file():
         raise FileNotFoundError(
-            f"no file {path}. frey_faces needs an .npz with `images`, uint8 [1965, 28, 20], which cannot be shipped: name "
-            "its folder with --data-dir."
+            f"no file {path}. frey_faces needs an .npz with `images`, uint8 [1965, 28, 20], which cannot be shipped: "
+            "name its folder with --data-dir."
         )
     return path
 

@@ -67,21 +67,21 @@ def log_marginal(
             lax.top_k(jnp.concatenate([sums.largest, log_w]), tail + 1)[0] if tail else sums.largest,
         )
 
-    whole = num_samples - num_samples % chunk_size
-    chunks = jnp.arange(whole).reshape(-1, chunk_size)
-    first = jax.vmap(one)(chunks[0])
+    chunks, remainder = divmod(num_samples, chunk_size)
+    first = jax.vmap(one)(jnp.arange(chunk_size))
     # All sums are of weights relative to one of them: at log w = −1e4 the digits of float32 are not enough.
     largest = jnp.max(first)
     reference = lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 0.0))
     empty = jnp.array(-jnp.inf)
     sums = add(_Sums(empty, empty, jnp.array(0.0), jnp.full(tail + 1, -jnp.inf)), first - reference)
 
-    def next_chunk(sums: _Sums, indices: Array) -> tuple[_Sums, None]:
-        return add(sums, jax.vmap(one)(indices) - reference), None
+    def next_chunk(number: Array | int, sums: _Sums, size: int = chunk_size) -> _Sums:
+        return add(sums, jax.vmap(one)(number * chunk_size + jnp.arange(size)) - reference)
 
-    sums, _ = lax.scan(next_chunk, sums, chunks[1:])
-    if whole < num_samples:
-        sums, _ = next_chunk(sums, jnp.arange(whole, num_samples))
+    # A scan, so that `value` has a gradient.
+    sums, _ = lax.scan(lambda sums, number: (next_chunk(number, sums), None), sums, jnp.arange(1, chunks))
+    if remainder:
+        sums = next_chunk(chunks, sums, remainder)
 
     k = float(num_samples)
     ess = jnp.clip(jnp.exp(2.0 * sums.log_sum - sums.log_sum_squares), 1.0, k)
