@@ -91,7 +91,7 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
     ("arguments", "message"),
     [
         (["fly"], "no command 'fly'; there are train, resume"),
-        (["train"], "name a config first: vae-jax train CONFIG. There are burda, burda_two"),
+        (["train"], "name a config first: vae-jax train CONFIG. There are aevb, aevb_frey"),
         (["train", "digts"], "no config 'digts'. Did you mean digits"),
         (["train", "digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
         (

@@ -50,7 +50,7 @@ def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str
 
 
 def test_an_unknown_config_gets_a_suggestion(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="no config 'digit'. Did you mean digits.*There are burda, burda_two"):
+    with pytest.raises(ConfigError, match="no config 'digit'. Did you mean digits.*There are aevb, aevb_frey"):
         load_config("digit")
     with pytest.raises(ConfigError, match="no config .*nowhere.py"):
         load_config(str(tmp_path / "nowhere.py"))

@@ -157,9 +157,9 @@ def _train_and_report(run: Any, console: Console) -> int:
         return 130
     if run.system.vae is None:
         return 0
-    result, estimates = measure.likelihood(run, state.best_params, console=console)
+    result, _ = measure.likelihood(run, state.best_params, console=console)
     result |= measure.progress(run, state)
-    report.write_evaluation(run, result, estimates)
+    report.write_evaluation(run, result)
     write_pictures(run, state)
     console.print(report.panel(run, state, result))
     return 0
@@ -219,17 +219,17 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
-        result, estimates = measure.likelihood(opened, params, seed=seed, console=console)
+        result, estimates = measure.likelihood(opened, params, epoch=epoch, seed=seed, console=console)
         result |= measure.progress(opened, state) | ({} if epoch is None else {"measured_epoch": epoch})
         # Written now, and again with more: what took long is kept if the rest is interrupted.
-        path = report.write_evaluation(opened, result, estimates)
+        path = report.write_evaluation(opened, result)
         with console.status("diagnostics"):
             result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed)
         if ais:
             with console.status("annealed importance sampling"):
                 result |= measure.annealed(opened, params, examples=ais, num_temperatures=temperatures, seed=seed)
             result["same_examples_log_marginal"] = float(estimates.value[:ais].mean())
-        report.write_evaluation(opened, result, estimates)
+        report.write_evaluation(opened, result)
         console.print(report.table(result, str(run)))
         console.print(f"written: {path}", soft_wrap=True)
         return 0

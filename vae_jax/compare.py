@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -112,15 +113,13 @@ def _plus_minus(value: float, error: float) -> str:
     return f"{value:.2f}" if math.isnan(error) else f"{value:.2f} ± {error:.2f}"
 
 
-def comparison(rows: dict[str, list[Measured]]) -> Table:
-    """The table: a row per config, error bars over seeds, and the paired difference from the first row."""
-    table = Table(
-        title=Text("nats per test example; ± is the standard error over seeds"), title_justify="left", box=None
-    )
-    names = ("", "seeds", "log p(x)", "± images", "k", "ELBO", "rate", "active", "epoch", "seconds", "minus first")
-    for name in names:
-        table.add_column(name, justify="left" if name == "" else "right")
-    first = next(iter(rows.values()))
+def comparison(rows: dict[str, list[Measured]]) -> Group:
+    """The table, a row per config with error bars over seeds, and the paired differences from the first row."""
+    title = Text("nats per test example; ± after a number is its standard error over seeds")
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("")
+    for name in ("seeds", "log p(x)", "± images", "k", "ELBO", "active", "epoch", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for label, runs in rows.items():
         results = [run.result for run in runs]
 
@@ -128,7 +127,6 @@ def comparison(rows: dict[str, list[Measured]]) -> Table:
             values = [result[name] for result in results]
             return _plus_minus(float(np.mean(values)), _error(values))
 
-        apart = None if runs is first else difference(runs, first)
         table.add_row(
             Text(label),
             str(len(runs)),
@@ -136,22 +134,20 @@ def comparison(rows: dict[str, list[Measured]]) -> Table:
             f"{np.mean([result['test_examples_error'] for result in results]):.2f}",
             "/".join(sorted({str(result["k"]) for result in results})),
             mean("elbo"),
-            mean("rate"),
             "+".join(f"{np.mean(layer):.0f}" for layer in zip(*(r["active_units"] for r in results), strict=True)),
             "/".join(sorted({str(result["best_epoch"]) for result in results})),
             f"{np.mean([result['training_seconds'] for result in results]):.0f}",
-            _said(apart, runs is first),
         )
-    return table
+    (first, base), *others = rows.items()
+    lines = [Text(f"{label} minus {first}: {_said(difference(runs, base))}") for label, runs in others]
+    return Group(table, *lines)
 
 
-def _said(apart: Difference | None, is_first: bool) -> str:
-    if is_first:
-        return ""
+def _said(apart: Difference | None) -> str:
     if apart is None:
-        return "not paired"
+        return "not paired, since the seeds or the protocols differ"
     seeds = "one seed" if apart.num_seeds == 1 else f"± {apart.seeds_error:.3f} over {apart.num_seeds} seeds"
-    return f"{apart.value:+.3f} {seeds}, ± {apart.examples_error:.3f} over images"
+    return f"{apart.value:+.3f} nats, {seeds}, ± {apart.examples_error:.3f} over images"
 
 
 def curves(rows: dict[str, list[Measured]]) -> dict[str, list[list[tuple[float, float, float]]]]:

@@ -6,6 +6,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ from vae_jax.evaluate.coding import bits_per_dimension, coding, joint_kl, margin
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
 from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
 from vae_jax.evaluate.likelihood import LogMarginal
-from vae_jax.evaluate.resumable import resumable
+from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimates
 from vae_jax.model import VAE, Params
 from vae_jax.train.run import Run, RunState
 
@@ -58,12 +59,18 @@ def is_discrete(run: Run) -> bool:
     return run.config.model.likelihood == "bernoulli"
 
 
-def likelihood(
-    run: Run, params: Params, *, seed: int = 0, console: Console | None = None
-) -> tuple[dict[str, Any], LogMarginal]:
-    """log p(x), its errors, rate and distortion, active units: `(result, estimate of every example)`. All in nats.
+def evaluation_file(run: Run, epoch: int | None, suffix: str) -> Path:
+    """Where the numbers of a run are kept, or those of its snapshot after `epoch`."""
+    return run.directory / (f"evaluation{suffix}" if epoch is None else f"evaluation-epoch-{epoch}{suffix}")
 
-    Shows its progress on `console`. Interrupted, it goes on where it stopped when called again.
+
+def likelihood(
+    run: Run, params: Params, *, epoch: int | None = None, seed: int = 0, console: Console | None = None
+) -> tuple[dict[str, Any], LogMarginal]:
+    """log p(x), its errors, rate and distortion, active units, in nats; and the estimates of every example.
+
+    These are kept in RUN/evaluation.npz, and what is there already is not computed again. Shows its progress on
+    `console`. Interrupted, it goes on where it stopped when called again.
     """
     vae, k = density(run), run.config.evaluate.evaluation_samples
     x, key = measured_examples(run), jax.random.key(seed)
@@ -71,14 +78,17 @@ def likelihood(
     def batches_from(first: int) -> Iterator[LogMarginal]:
         return log_marginal_batches(vae, params, key, x, num_samples=k, first=first, chunk_size=_CHUNK)
 
-    path = run.directory / "evaluation.partial.npz"
-    steps = resumable(path, _fingerprint(run, params, k, seed), batches_from, size=len(x))
-    estimates = _with_progress(steps, len(x), console)
+    path, fingerprint = evaluation_file(run, epoch, ".npz"), _fingerprint(run, params, k, seed)
+    estimates = read_estimates(path, fingerprint)
+    if estimates is None:
+        steps = resumable(path.with_suffix(".partial.npz"), fingerprint, batches_from, size=len(x))
+        estimates = _with_progress(steps, len(x), console)
     mean = mean_log_marginal(estimates, num_samples=k)
     if not math.isfinite(mean.value):
         raise ConfigError(
             f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
         )
+    write_estimates(path, fingerprint, estimates)
     code_key, mean_key = jax.random.split(jax.random.fold_in(key, len(x)))
     rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)
     active = [np.asarray(active_units(jnp.asarray(m))) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]

@@ -18,8 +18,7 @@ from vae_jax.config import ConfigError
 from vae_jax.data import binarised, whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
-from vae_jax.evaluate.likelihood import LogMarginal
-from vae_jax.measure import density, prepared
+from vae_jax.measure import density, evaluation_file, prepared
 from vae_jax.model import Params
 from vae_jax.plots import show_images
 from vae_jax.train.run import Run, RunState
@@ -173,13 +172,11 @@ def table(result: dict[str, Any], title: str) -> Group:
     return Group(*parts)
 
 
-def write_evaluation(run: Run, result: dict[str, Any], estimates: LogMarginal) -> Path:
-    """RUN/evaluation.json, and evaluation.npz with log p(x) of every example; of a snapshot evaluation-epoch-N."""
-    epoch = result.get("measured_epoch")
-    path = run.directory / ("evaluation.json" if epoch is None else f"evaluation-epoch-{epoch}.json")
+def write_evaluation(run: Run, result: dict[str, Any]) -> Path:
+    """RUN/evaluation.json; of a snapshot, evaluation-epoch-N.json."""
+    path = evaluation_file(run, result.get("measured_epoch"), ".json")
     # JSON has no infinity and no NaN: what is not known is null.
     known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in result.items()}
-    _save_arrays(path.with_suffix(".npz"), **estimates._asdict())
     path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n")
     return path
 

@@ -23,20 +23,21 @@ def resumable(
     `batches_from(first)` gives the batches from example `first` on. `fingerprint` says what is measured (model,
     data, k, seed); a file with another one is not used. Removes the file when all is done.
     """
-    done = _read(path, fingerprint)
+    done = read_estimates(path, fingerprint)
     if done is not None:
         yield done
     saved = time.monotonic()
     for part in batches_from(0 if done is None else len(done.value)):
         done = part if done is None else join([done, part])
         if time.monotonic() - saved >= _SAVE_SECONDS and len(done.value) < size:
-            _write(path, fingerprint, done)
+            write_estimates(path, fingerprint, done)
             saved = time.monotonic()
         yield done
     path.unlink(missing_ok=True)
 
 
-def _read(path: Path, fingerprint: str) -> LogMarginal | None:
+def read_estimates(path: Path, fingerprint: str) -> LogMarginal | None:
+    """The estimates in a file, or None where there is none or it is of another measurement."""
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as file:
@@ -45,7 +46,8 @@ def _read(path: Path, fingerprint: str) -> LogMarginal | None:
         return LogMarginal(**{name: file[name] for name in LogMarginal._fields})
 
 
-def _write(path: Path, fingerprint: str, done: LogMarginal) -> None:
+def write_estimates(path: Path, fingerprint: str, done: LogMarginal) -> None:
+    """Estimates of every example and what they are of, as an .npz; whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         arrays: dict[str, Any] = {"fingerprint": fingerprint, **done._asdict()}
