@@ -4,7 +4,7 @@ import subprocess
 import sys
 import textwrap
 
-HEAVY = ("flax", "optax", "chex", "orbax", "tensorflow_datasets", "sklearn", "matplotlib", "tyro", "rich")
+HEAVY = ("flax", "optax", "chex", "orbax", "tensorflow_datasets", "sklearn", "matplotlib", "tyro", "rich", "blackjax")
 
 
 def run(code: str) -> str:
@@ -41,7 +41,17 @@ def test_the_mathematics_imports_nothing_built_on_it() -> None:
     from pathlib import Path
 
     package = Path(__import__("vae_jax").__file__).parent
-    mathematics = ("checks", "distributions", "divergences", "model", "bounds", "estimators", "terms", "latent")
+    mathematics = (
+        "checks",
+        "distributions",
+        "divergences",
+        "model",
+        "bounds",
+        "estimators",
+        "terms",
+        "latent",
+        "hierarchy",
+    )
     for name in (*mathematics, "linear_gaussian"):
         tree = ast.parse((package / f"{name}.py").read_text())
         modules = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]

@@ -67,7 +67,7 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
     differing = [name for name in fields[0] if len({str(one[name]) for one in fields}) > 1]
     rows: dict[str, list[Measured]] = {}
     for run, one in zip(runs, fields, strict=True):
-        label = ", ".join(f"{name}={one[name]}" for name in differing) or run.config.description
+        label = ", ".join(f"{name}={one[name]}" for name in differing) or str(runs[0].directory)
         rows.setdefault(label, []).append(run)
     for label, members in rows.items():
         seeds = [member.seed for member in members]

@@ -20,8 +20,8 @@ from vae_jax.data import Dataset, Split
 from vae_jax.distributions import DiagNormal
 from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
-from vae_jax.evaluate.coding import bits_per_dimension, coding, joint_kl, marginal_kl, rate_distortion
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.elbo_surgery import bits_per_dimension, coding, joint_kl, marginal_kl, rate_distortion
 from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
 from vae_jax.evaluate.likelihood import LogMarginal
 from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimates

@@ -1,1 +1,54 @@
-"""Evaluation: likelihoods and diagnostics of trained models."""
+"""Measurements of a model: how likely it finds data, what its code is made of, how far to trust each number."""
+
+from vae_jax.evaluate.annealed import Annealed, Sandwich, ais, bdmc, reverse_ais
+from vae_jax.evaluate.batched import encode_dataset, example_log_marginals, map_batches, mean_log_marginal
+from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.elbo_surgery import (
+    Coding,
+    JointKL,
+    MarginalKL,
+    bits_per_dimension,
+    coding,
+    joint_kl,
+    marginal_kl,
+    rate_distortion,
+)
+from vae_jax.evaluate.gaps import Gaps, inference_gaps, optimise_posterior
+from vae_jax.evaluate.gradients import GradientMoments, gradient_bias, gradient_moments, signal_to_noise
+from vae_jax.evaluate.likelihood import LogMarginal, log_marginal, naive_log_marginal
+from vae_jax.evaluate.map_latent import MapLatent, map_latent
+
+__all__ = [
+    "Annealed",
+    "Coding",
+    "Gaps",
+    "GradientMoments",
+    "JointKL",
+    "LogMarginal",
+    "MapLatent",
+    "MarginalKL",
+    "Sandwich",
+    "active_units",
+    "ais",
+    "bdmc",
+    "bits_per_dimension",
+    "coding",
+    "encode_dataset",
+    "example_log_marginals",
+    "gradient_bias",
+    "gradient_moments",
+    "inference_gaps",
+    "joint_kl",
+    "kl_per_dimension",
+    "latent_means",
+    "log_marginal",
+    "map_batches",
+    "map_latent",
+    "marginal_kl",
+    "mean_log_marginal",
+    "naive_log_marginal",
+    "optimise_posterior",
+    "rate_distortion",
+    "reverse_ais",
+    "signal_to_noise",
+]

@@ -5,7 +5,7 @@ import pytest
 
 import vae_jax as vj
 from tests.members import linear_gaussian_decoder, linear_gaussian_params
-from vae_jax.evaluate.coding import bits_per_dimension, coding, joint_kl, marginal_kl
+from vae_jax.evaluate.elbo_surgery import bits_per_dimension, coding, joint_kl, marginal_kl
 from vae_jax.linear_gaussian import linear_gaussian, marginal
 
 # Three of the four patterns of two bits, three states of z: everything can be summed.
