@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as nd
+from jax.tree_util import Partial
 
 import vae_jax as vj
 from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian
@@ -43,6 +44,32 @@ _DIRTY = _TRIL.at[0, 1].set(5.0)
 _BITS = jnp.array([-1.5, 0.2, 3.0])
 _CHOICES = jnp.array([[0.1, -1.0, 2.0], [1.5, 0.0, -0.5]])
 
+
+class _Layers(NamedTuple):
+    """A normal on the two layers of a chain, joined; `first` is how many of its numbers are the lowest layer."""
+
+    joint: Any
+    first: int
+
+    def sample(self, key: Any) -> Any:
+        value = self.joint.sample(key)
+        return value[: self.first], value[self.first :]
+
+    def log_prob(self, value: Any) -> Any:
+        return self.joint.log_prob(jnp.concatenate(value))
+
+
+def _linear(params: Any, z: Any) -> Any:
+    return vj.DiagNormal(params["weight"] @ z, params["scale"])
+
+
+_LINK = {"weight": jnp.array([[0.8, -0.3], [0.2, 0.5], [-0.6, 0.1]]), "scale": jnp.array([0.5, 0.9, 0.7])}
+_FIRST = jnp.diag(jnp.square(_SCALE))
+_SECOND = _LINK["weight"] @ _FIRST @ _LINK["weight"].T + jnp.diag(jnp.square(_LINK["scale"]))
+_CROSS = _LINK["weight"] @ _FIRST
+_UP = jnp.block([[_FIRST, _CROSS.T], [_CROSS, _SECOND]])
+_DOWN = jnp.block([[_SECOND, _CROSS], [_CROSS.T, _FIRST]])
+
 DISTRIBUTIONS: dict[str, Family] = {
     "DiagNormal": Family(
         vj.DiagNormal(_LOC, _SCALE),
@@ -58,6 +85,16 @@ DISTRIBUTIONS: dict[str, Family] = {
         nd.MultivariateNormal(_LOC, scale_tril=_TRIL),
         True,
         (lambda s: vj.FullNormal(jnp.zeros(2), jnp.diag(jnp.exp(s * jnp.array([20.0, -20.0])))),),
+    ),
+    "Chain, bottom up": Family(
+        vj.bottom_up(vj.DiagNormal(_LOC, _SCALE), Partial(_linear, _LINK)),
+        _Layers(nd.MultivariateNormal(jnp.concatenate([_LOC, _LINK["weight"] @ _LOC]), _UP), 2),
+        True,
+    ),
+    "Chain, top down": Family(
+        vj.top_down(vj.DiagNormal(_LOC, _SCALE), Partial(_linear, _LINK)),
+        _Layers(nd.MultivariateNormal(jnp.concatenate([_LINK["weight"] @ _LOC, _LOC]), _DOWN), 3),
+        True,
     ),
     "Bernoulli": Family(
         vj.Bernoulli(_BITS),

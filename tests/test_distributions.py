@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +16,9 @@ rows = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIO
 def test_shapes(family: Family) -> None:
     d = family.value
     assert isinstance(d, Distribution)
-    assert d.sample(jax.random.key(0)).shape == d.event_shape
-    assert d.sample(jax.random.key(0), (4, 5)).shape == (4, 5, *d.event_shape)
+    one, many = d.sample(jax.random.key(0)), d.sample(jax.random.key(0), (4, 5))
+    assert jax.tree.map(jnp.shape, one) == d.event_shape
+    assert jax.tree.map(jnp.shape, many) == jax.tree.map(lambda leaf: (4, 5, *leaf.shape), one)
     assert d.log_prob(d.sample(jax.random.key(0))).shape == ()
 
 
@@ -28,8 +30,9 @@ def test_a_batch_is_a_stacked_pytree(family: Family) -> None:
     found = jax.vmap(lambda d, v: d.log_prob(v))(batch, drawn)
     for i in range(2):
         one = jax.tree.map(lambda leaf, i=i: leaf[i], batch)
-        np.testing.assert_allclose(one.sample(keys[i]), drawn[i], rtol=1e-6)
-        np.testing.assert_allclose(one.log_prob(drawn[i]), found[i], rtol=1e-5)
+        value = jax.tree.map(lambda leaf, i=i: leaf[i], drawn)
+        chex.assert_trees_all_close(one.sample(keys[i]), value, rtol=1e-6)
+        np.testing.assert_allclose(one.log_prob(value), found[i], rtol=1e-5)
 
 
 @rows

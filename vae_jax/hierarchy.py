@@ -47,6 +47,11 @@ class Chain:
         return tuple(layers[place] for place in sorted(layers)), found
 
     @property
+    def event_shape(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the layers of one value, the lowest first."""
+        return tuple(layer.shape for layer in jax.eval_shape(Chain.sample, self, jax.random.key(0)))
+
+    @property
     def reparameterised(self) -> bool:
         """Whether the samples of every layer carry a gradient."""
         marks: list[Any] = []
