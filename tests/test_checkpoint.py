@@ -34,7 +34,7 @@ def test_another_architecture_is_refused_in_one_line(tmp_path) -> None:
     checkpoints.close()
     again = Checkpoints(tmp_path / "c")
     with pytest.raises(
-        ConfigError, match=r"step 4 is of another architecture: .*w has shape \(3,\) there and \(9,\)"
+        ConfigError, match=r"checkpoint 4 is of another architecture: .*w has shape \(3,\) there and \(9,\)"
     ) as caught:
         again.restore(tree(9))
     again.close()

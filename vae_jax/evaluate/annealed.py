@@ -10,6 +10,7 @@ Source: On the Quantitative Analysis of Decoder-Based Generative Models, arXiv 1
 Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543. The transitions are blackjax's.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from jax import lax
 
 from vae_jax.checks import check_count, check_key
 from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.evaluate.likelihood import effective_samples
 from vae_jax.model import VAE, Params, posterior_and_prior
 
 # The pilot run steers each step size towards this share of accepted moves, the usual choice for HMC.
@@ -213,8 +215,6 @@ def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
 def _summary(log_weights: Array, acceptance: Array, *, sign: float) -> Annealed:
     """From the log-weights `[n]` of p(x) (`sign` 1) or of 1 / p(x) (`sign` −1)."""
     n = log_weights.shape[0]
-    log_mean = jax.nn.logsumexp(log_weights) - jnp.log(float(n))
-    ess = jnp.exp(2.0 * jax.nn.logsumexp(log_weights) - jax.nn.logsumexp(2.0 * log_weights))
-    relative_variance = (n / ess - 1.0) / (n - 1.0) if n > 1 else jnp.inf
-    error = jnp.sqrt(jnp.maximum(jnp.asarray(relative_variance), 0.0))
-    return Annealed(sign * log_mean, error, ess, jnp.mean(acceptance))
+    log_sum = jax.nn.logsumexp(log_weights)
+    ess, error = effective_samples(log_sum, jax.nn.logsumexp(2.0 * log_weights), n)
+    return Annealed(sign * (log_sum - math.log(n)), error, ess, jnp.mean(acceptance))

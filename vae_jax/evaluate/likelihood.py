@@ -1,5 +1,6 @@
 """Importance-weighted estimates of log p(x), in memory that a chunk size sets."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -37,6 +38,17 @@ class _Sums(NamedTuple):
     log_sum_squares: Array
     sum_log: Array
     largest: Array
+
+
+def effective_samples(log_sum: Array, log_sum_squares: Array, num_samples: int) -> tuple[Array, Array]:
+    """`((Σw)² / Σw², standard error of log mean w)` of k weights, from log Σ w and log Σ w².
+
+    The first lies between 1 and k; the second is by the delta method, and inf for k = 1.
+    """
+    k = float(num_samples)
+    ess = jnp.clip(jnp.exp(2.0 * log_sum - log_sum_squares), 1.0, k)
+    relative_variance = (k / ess - 1.0) / (k - 1.0) if num_samples > 1 else jnp.inf
+    return ess, jnp.sqrt(jnp.asarray(relative_variance))
 
 
 def log_marginal(
@@ -83,14 +95,12 @@ def log_marginal(
     if remainder:
         sums = next_chunk(chunks, sums, remainder)
 
-    k = float(num_samples)
-    ess = jnp.clip(jnp.exp(2.0 * sums.log_sum - sums.log_sum_squares), 1.0, k)
-    relative_variance = (k / ess - 1.0) / (k - 1.0) if num_samples > 1 else jnp.inf
+    ess, error = effective_samples(sums.log_sum, sums.log_sum_squares, num_samples)
     return LogMarginal(
-        value=reference + sums.log_sum - jnp.log(k),
-        standard_error=jnp.sqrt(jnp.asarray(relative_variance)),
+        value=reference + sums.log_sum - math.log(num_samples),
+        standard_error=error,
         ess=ess,
-        elbo=reference + sums.sum_log / k,
+        elbo=reference + sums.sum_log / num_samples,
         pareto_k=pareto_k(sums.largest) if tail else jnp.asarray(jnp.nan),
     )
 
