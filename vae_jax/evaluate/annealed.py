@@ -215,6 +215,9 @@ def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
 def _summary(log_weights: Array, acceptance: Array, *, sign: float) -> Annealed:
     """From the log-weights `[n]` of p(x) (`sign` 1) or of 1 / p(x) (`sign` −1)."""
     n = log_weights.shape[0]
-    log_sum = jax.nn.logsumexp(log_weights)
-    ess, error = effective_samples(log_sum, jax.nn.logsumexp(2.0 * log_weights), n)
-    return Annealed(sign * (log_sum - math.log(n)), error, ess, jnp.mean(acceptance))
+    # Relative to one of them: at log w = −1e4 the digits of float32 are not enough.
+    reference = jnp.max(log_weights)
+    relative = log_weights - reference
+    log_sum = jax.nn.logsumexp(relative)
+    ess, error = effective_samples(log_sum, jax.nn.logsumexp(2.0 * relative), n)
+    return Annealed(sign * (reference + log_sum - math.log(n)), error, ess, jnp.mean(acceptance))
