@@ -8,6 +8,7 @@ several sizes of z on MNIST and on the Frey faces, and for estimators A and B wi
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from vae_jax import plots
 from vae_jax.cli import main as vae_jax
@@ -16,15 +17,36 @@ from vae_jax.compare import curves, read_run
 MNIST_EPOCHS, FREY_EPOCHS = "20", "500"
 
 
-def variants(data_dir: Path) -> dict[str, dict[str, list[str]]]:
-    """For every panel its curves: a name, and the command that trains it."""
-    mnist = ["aevb", "--epochs", MNIST_EPOCHS, "--data-dir", str(data_dir / "tfds")]
-    frey = ["aevb_frey", "--epochs", FREY_EPOCHS, "--data-dir", str(data_dir)]
+class Variant(NamedTuple):
+    """A run: `config`, its epochs, the folder of its data, and the fields in which the curves differ."""
+
+    config: str
+    epochs: str
+    data_dir: Path
+    latent_size: int
+    estimator: str = "analytic"
+    num_samples: int = 1
+
+    @property
+    def arguments(self) -> list[str]:
+        options = {"epochs": self.epochs, "data-dir": str(self.data_dir), "latent-size": str(self.latent_size)}
+        options |= {"estimator": self.estimator, "num-samples": str(self.num_samples)}
+        return [self.config, *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+    @property
+    def name(self) -> str:
+        return f"{self.config}-z{self.latent_size}-{self.estimator}-L{self.num_samples}"
+
+
+def variants(data_dir: Path) -> dict[str, dict[str, Variant]]:
+    """For every panel its curves."""
+    mnist = Variant("aevb", MNIST_EPOCHS, data_dir / "tfds", 20)
+    frey = Variant("aevb_frey", FREY_EPOCHS, data_dir, 10)
     return {
-        "MNIST, estimator B, L = 1": {f"z of {n}": [*mnist, "--latent-size", str(n)] for n in (3, 5, 10, 20, 200)},
-        "Frey faces, estimator B, L = 1": {f"z of {n}": [*frey, "--latent-size", str(n)] for n in (2, 5, 10, 20)},
+        "MNIST, estimator B, L = 1": {f"z of {n}": mnist._replace(latent_size=n) for n in (3, 5, 10, 20, 200)},
+        "Frey faces, estimator B, L = 1": {f"z of {n}": frey._replace(latent_size=n) for n in (2, 5, 10, 20)},
         "MNIST, z of 20": {
-            f"estimator {letter}, L = {draws}": [*mnist, "--estimator", name, "--num-samples", str(draws)]
+            f"estimator {letter}, L = {draws}": mnist._replace(estimator=name, num_samples=draws)
             for letter, name in (("A", "total"), ("B", "analytic"))
             for draws in (1, 5)
         },
@@ -47,9 +69,8 @@ def main() -> None:
     panels = {}
     for title, members in variants(data_dir).items():
         found = {}
-        for name, arguments in members.items():
-            directory = runs / f"{title} {name}".replace(",", "").replace("=", "").replace(" ", "_")
-            found[name] = [read_run(trained(arguments, directory))]
+        for name, variant in members.items():
+            found[name] = [read_run(trained(variant.arguments, runs / variant.name))]
         panels[title] = curves(found)
     plots.bound_curves(panels).savefig(sys.argv[3] if len(sys.argv) > 3 else "docs/founding_curves.png", dpi=110)
 

@@ -21,7 +21,7 @@ from vae_jax.evaluate.gradients import gradient_moments, signal_to_noise
 from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
 
 DRAWN = 25
-STEPS, RATE = 400, 0.05
+STEPS, RATE = 400, 0.005
 KS, DRAWS = [1, 2, 4, 8, 16, 32, 64, 128, 256], 20_000
 MODEL = linear_gaussian()
 
@@ -48,13 +48,13 @@ def through_the_truth(off: LinearGaussian, exact: LinearGaussian, x: Any) -> tup
 
 
 def landing(estimate: Any, off: LinearGaussian, exact: LinearGaussian, x: Any) -> Any:
-    """KL(q ‖ posterior) after each step of SGD on the encoder."""
+    """KL(q ‖ posterior) before each step of SGD on the encoder."""
     posterior = MODEL.encode(exact, x)
 
     def step(encoder: Encoder, key: Any) -> tuple[Encoder, Any]:
         params = off._replace(encoder=encoder)
         slope = jax.grad(lambda p: estimate(MODEL, p, key, x, num_samples=1))(params).encoder
-        encoder = jax.tree.map(lambda leaf, s: leaf + RATE * s / 10, encoder, slope)
+        encoder = jax.tree.map(lambda leaf, s: leaf + RATE * s, encoder, slope)
         return encoder, vj.kl(MODEL.encode(params, x), posterior)
 
     return jax.jit(lambda keys: jax.lax.scan(step, off.encoder, keys)[1])(jax.random.split(jax.random.key(3), STEPS))

@@ -84,7 +84,7 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
     assert main(["resume", str(run)]) == 0
     assert "is finished and evaluated already" in capsys.readouterr().out
     assert (run / "evaluation.json").read_text() == before
-    assert {"step", "num_steps", "best_epoch", "likelihood", "levels"} <= set(json.loads(before))
+    assert {"step", "num_steps", "parameters_of_epoch", "likelihood", "levels"} <= set(json.loads(before))
 
 
 @pytest.mark.parametrize(

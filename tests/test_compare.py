@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -65,6 +66,18 @@ def test_the_table_and_the_curves(runs) -> None:
     assert [len(curve) for runs in found.values() for curve in runs] == [3, 3, 3, 3]
     seen = [point[0] for point in found["beta=1.0"][0]]
     assert seen == [32 * run_step for run_step in (12, 24, 36)]
+
+
+def test_what_does_not_belong_together_is_refused(runs, tmp_path) -> None:
+    one, two = grouped(runs)["beta=1.0"]
+    with pytest.raises(ConfigError, match="differ in their seed alone .*evaluate them again in the same way"):
+        grouped([one, two._replace(result=two.result | {"k": 7})])
+    copy = tmp_path / "run"
+    shutil.copytree(one.directory, copy)
+    arrays = dict(np.load(copy / "evaluation.npz"))
+    np.savez(copy / "evaluation.npz", **arrays | {"value": arrays["value"] - 1.0})
+    with pytest.raises(ConfigError, match="are of two evaluations, the later of them unfinished"):
+        read_run(copy)
 
 
 def test_a_run_without_an_evaluation_says_what_to_do(tmp_path) -> None:

@@ -37,6 +37,18 @@ def test_a_family_that_is_too_small_has_an_approximation_gap() -> None:
     np.testing.assert_allclose(found.approximation + found.amortisation, total, atol=0.1)
 
 
+def test_an_isotropic_family_stays_isotropic_and_a_negative_diagonal_is_the_same_normal() -> None:
+    params = linear_gaussian_params()
+    isotropic = MODEL._replace(encode=lambda p, x: vj.DiagNormal(jnp.zeros(2), jnp.array(1.0)))
+    best = jax.jit(lambda key: optimise_posterior(isotropic, params, key, X, num_steps=200))(jax.random.key(0))
+    assert best.scale.shape == ()
+    turned = vj.FullNormal(jnp.zeros(2), jnp.array([[-1.0, 0.0], [0.9, 0.5]]))
+    same = MODEL._replace(encode=lambda p, x: turned)
+    # One step of Adam moves every number by at most the learning rate.
+    start = optimise_posterior(same, params, jax.random.key(0), X, num_steps=1, learning_rate=1e-6)
+    np.testing.assert_allclose(start.covariance, turned.covariance, atol=1e-4)
+
+
 def test_an_unknown_family_is_named() -> None:
     coin = MODEL._replace(encode=lambda p, x: vj.Bernoulli(jnp.zeros(2)))
     with pytest.raises(TypeError, match="must be one of DiagNormal, FullNormal, got Bernoulli"):

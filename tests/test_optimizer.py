@@ -42,6 +42,17 @@ def test_every_schedule_starts_at_the_peak_and_ends_where_it_says(name: str) -> 
     np.testing.assert_allclose([warm(0), warm(50), warm(100)], [0.0, 1e-3, 2e-3], rtol=1e-5)
 
 
+def test_the_ladder_is_that_of_the_paper() -> None:
+    schedule = make_schedule(Optimizer(schedule="ladder", learning_rate=1e-3), 3280)
+    start = 0
+    for stair in range(8):
+        end = start + 3**stair
+        for step in (start, end - 1):
+            np.testing.assert_allclose(schedule(step), 1e-3 * 10 ** (-stair / 7), rtol=1e-5)
+        start = end
+    assert start == 3280
+
+
 def test_assign_has_no_value_and_a_gradient_to_the_target() -> None:
     value, slope = jax.value_and_grad(assign)(jnp.array([1.0, 2.0]), jnp.array([0.0, 5.0]))
     assert value == 0.0

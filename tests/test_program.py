@@ -15,7 +15,7 @@ from tests.systems import (
 )
 from vae_jax.config import Optimizer
 from vae_jax.train import fit, initial_state, make_optimizer, mean_metrics, train_until
-from vae_jax.train.program import steps_per_epoch
+from vae_jax.train.program import measured_params, steps_per_epoch
 
 DATA, TX = points(), optax.adam(1e-2)
 
@@ -132,3 +132,22 @@ def test_seeds_and_numbers_vmap() -> None:
 def test_the_key_must_be_typed() -> None:
     with pytest.raises(TypeError, match="typed PRNG key"):
         initial_state(mean_system(), TX, identity, DATA, 0)
+
+
+def test_the_average_is_the_running_mean_of_the_parameters() -> None:
+    system = mean_system()
+    state = initial_state(system, TX, identity, DATA, jax.random.key(0), averaged=True)
+    step = jax.jit(
+        lambda state, stop: train_until(system, TX, identity, DATA, state, stop, batch_size=10, average_decay=0.6)
+    )
+    expected = state.params
+    for number in range(1, 13):
+        state = step(state, number)
+        # At the start it remembers a tenth of the steps done.
+        decay = min(0.6, number / (number + 9))
+        expected = jax.tree.map(lambda mean, new, d=decay: d * mean + (1 - d) * new, expected, state.params)
+        chex.assert_trees_all_close(state.average, expected, rtol=1e-5)
+    chex.assert_trees_all_equal(measured_params(state), state.average)
+    plain = initial_state(system, TX, identity, DATA, jax.random.key(0))
+    assert plain.average is None
+    chex.assert_trees_all_equal(measured_params(plain), plain.params)

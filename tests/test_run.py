@@ -80,7 +80,6 @@ def test_an_average_of_the_parameters_is_what_is_measured(tmp_path) -> None:
     run, state = trained(tmp_path / "run", config)
     average = state.train.average
     chex.assert_trees_all_equal(load_snapshot(run, 3), average)
-    assert int(state.best_epoch) != 3 or jax.tree.all(jax.tree.map(np.array_equal, state.best_params, average))
     with pytest.raises(AssertionError):
         chex.assert_trees_all_equal(average, state.train.params)
     with pytest.raises(ConfigError, match="kept no snapshot of epoch 2; those it has: 1 3"):

@@ -67,6 +67,7 @@ def test_k_grows_at_its_share_of_the_run() -> None:
         ({"grow_to": (5,)}, "go together, one fraction for each number: got 1 numbers and 0 fractions"),
         ({"grow_to": (5, 6), "grow_at": (0.5, 0.2)}, "--grow-at must be rising fractions of the run, below 1; got 0.5"),
         ({"grow_to": (5,), "grow_at": (1.0,)}, "below 1; got 1.0"),
+        ({"grow_to": (2,), "grow_at": (0.5,)}, "--grow-to must rise from --num-samples 2, got 2"),
         ({"grow_to": (0,), "grow_at": (0.5,)}, "--grow-to must be greater than 0, got 0"),
     ],
 )

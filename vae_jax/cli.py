@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
     except KeyboardInterrupt:
         print(
-            f"\nvae-jax {arguments[0]}: interrupted; what was computed is kept, and the same command goes on.",
+            f"\nvae-jax {arguments[0]}: interrupted; finished parts are kept, and the same command goes on.",
             file=sys.stderr,
         )
         return 130
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, OverflowError) as error:
         print(f"vae-jax {arguments[0]}: {error}", file=sys.stderr)
         return 1
 
@@ -99,6 +100,8 @@ def _train(arguments: list[str], console: Console) -> int:
     experiment = options.experiment
     # The run may be looked at from another folder.
     data = experiment.data
+    if data.dataset == "frey_faces" and data.data_dir is None:
+        data = dataclasses.replace(data, data_dir=".")
     if data.data_dir is not None:
         data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
     if data.dataset.endswith((".npz", ".npy")):
@@ -145,7 +148,7 @@ def _train_and_report(run: Any, console: Console) -> int:
 
     evaluation = run.directory / "evaluation.json"
     state, finished, trained = train(run, console)
-    if finished and not trained and evaluation.is_file():
+    if finished and not trained and _is_of(evaluation, int(state.train.step)):
         console.print(f"{run.directory} is finished and evaluated already: {evaluation}", soft_wrap=True)
         return 0
     if not finished:
@@ -159,10 +162,16 @@ def _train_and_report(run: Any, console: Console) -> int:
         return 0
     result, _ = measure.likelihood(run, state.best_params, console=console)
     result |= measure.progress(run, state)
-    report.write_evaluation(run, result)
     write_pictures(run, state)
+    # Last: it says that all is done.
+    report.write_evaluation(run, result)
     console.print(report.panel(run, state, result))
     return 0
+
+
+def _is_of(evaluation: Path, step: int) -> bool:
+    """Whether an evaluation is there and of the parameters after `step`, not of an earlier time in the run."""
+    return evaluation.is_file() and json.loads(evaluation.read_text())["step"] == step
 
 
 _RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -220,16 +229,17 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
         result, estimates = measure.likelihood(opened, params, epoch=epoch, seed=seed, console=console)
-        result |= measure.progress(opened, state) | ({} if epoch is None else {"measured_epoch": epoch})
+        result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
         # Written now, and again with more: what took long is kept if the rest is interrupted.
-        path = report.write_evaluation(opened, result)
+        path = report.write_evaluation(opened, result, epoch)
         with console.status("diagnostics"):
             result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed)
         if ais:
             with console.status("annealed importance sampling"):
                 result |= measure.annealed(opened, params, examples=ais, num_temperatures=temperatures, seed=seed)
-            result["same_examples_log_marginal"] = float(estimates.value[:ais].mean())
-        report.write_evaluation(opened, result)
+            result["ais_sampled_log_marginal"] = float(estimates.value[:ais].mean())
+            result["ais_sampled_k"] = result["k"]
+        report.write_evaluation(opened, result, epoch)
         console.print(report.table(result, str(run)))
         console.print(f"written: {path}", soft_wrap=True)
         return 0

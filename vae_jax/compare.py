@@ -16,7 +16,9 @@ from vae_jax.config import ConfigError, Experiment, from_json
 from vae_jax.train.run import read_metrics
 
 # Two log p(x) may be subtracted, image by image, only where these agree.
-_PROTOCOL = ("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "data_seed", "likelihood")
+_PROTOCOL = (
+    *("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "levels", "data_seed", "likelihood"),
+)
 
 
 class Measured(NamedTuple):
@@ -58,7 +60,15 @@ def read_run(directory: Path) -> Measured:
     config = from_json((directory / "config.json").read_text())
     result = json.loads((directory / "evaluation.json").read_text())
     with np.load(directory / "evaluation.npz", allow_pickle=False) as file:
-        return Measured(directory, config, result, np.asarray(file["value"], np.float64))
+        value = np.asarray(file["value"], np.float64)
+    if len(value) != result["evaluated_examples"] or not math.isclose(
+        value.mean(), result["log_marginal"], rel_tol=1e-6
+    ):
+        raise ConfigError(
+            f"evaluation.json and evaluation.npz of {directory} are of two evaluations, the later of them unfinished. "
+            f"Measure again: vae-jax evaluate {directory}"
+        )
+    return Measured(directory, config, result, value)
 
 
 def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
@@ -74,7 +84,17 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
         if len(set(seeds)) < len(seeds):
             names = " and ".join(str(member.directory) for member in members)
             raise ConfigError(f"{names} have the same config and seed ({label}), so they count once: name one of them.")
+        if len({_protocol(member) for member in members}) > 1:
+            names = " and ".join(str(member.directory) for member in members)
+            raise ConfigError(
+                f"{names} differ in their seed alone ({label}), but their evaluations do not agree in all of "
+                f"{', '.join(_PROTOCOL)}: evaluate them again in the same way."
+            )
     return rows
+
+
+def _protocol(run: Measured) -> tuple[str, ...]:
+    return tuple(str(run.result.get(name)) for name in _PROTOCOL)
 
 
 def _flat(config: Experiment) -> dict[str, Any]:
@@ -91,8 +111,7 @@ def _flat(config: Experiment) -> dict[str, Any]:
 def difference(row: Sequence[Measured], first: Sequence[Measured]) -> Difference | None:
     """The paired difference of two rows, or None where their protocols differ or they share no seed."""
     both = sorted({run.seed for run in row} & {run.seed for run in first})
-    protocols = {tuple(str(run.result.get(name)) for name in _PROTOCOL) for run in (*row, *first)}
-    if not both or len(protocols) > 1:
+    if not both or len({_protocol(run) for run in (*row, *first)}) > 1:
         return None
     by_seed = [{run.seed: run.log_marginal for run in runs} for runs in (row, first)]
     paired = np.stack([by_seed[0][seed] - by_seed[1][seed] for seed in both])
@@ -135,7 +154,7 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
             "/".join(sorted({str(result["k"]) for result in results})),
             mean("elbo"),
             "+".join(f"{np.mean(layer):.0f}" for layer in zip(*(r["active_units"] for r in results), strict=True)),
-            "/".join(sorted({str(result["best_epoch"]) for result in results})),
+            "/".join(sorted({str(result["parameters_of_epoch"]) for result in results})),
             f"{np.mean([result['training_seconds'] for result in results]):.0f}",
         )
     (first, base), *others = rows.items()

@@ -201,6 +201,12 @@ def validate(config: Experiment) -> Experiment:
         )
     if objective.beta != 1.0 and objective.estimator != "analytic":
         raise ConfigError(f"--beta {objective.beta} needs the KL by itself: use --estimator analytic.")
+    ks = [objective.num_samples, *objective.grow_to]
+    if ks != sorted(set(ks)):
+        raise ConfigError(
+            f"--grow-to must rise from --num-samples {objective.num_samples}, got {' '.join(map(str, ks[1:]))}. For a "
+            "k that does not grow: --grow-to --grow-at, both without a value."
+        )
     grow_at = objective.grow_at
     if len(grow_at) != len(objective.grow_to):
         raise ConfigError(

@@ -3,8 +3,10 @@
 `likelihood` is what every training ends with, `diagnostics` and `annealed` are what `vae-jax evaluate` adds.
 """
 
+import dataclasses
 import hashlib
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from vae_jax.config import ConfigError, to_json
+from vae_jax.config import ConfigError, Evaluate, to_json
 from vae_jax.data import Dataset, Split
-from vae_jax.distributions import DiagNormal
+from vae_jax.distributions import DiagNormal, Key
 from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
@@ -26,7 +28,7 @@ from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
 from vae_jax.evaluate.likelihood import LogMarginal
 from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimates
 from vae_jax.model import VAE, Params
-from vae_jax.train.run import Run, RunState
+from vae_jax.train.run import Run, RunState, read_metrics
 
 # Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
 _CHUNK = 100
@@ -78,7 +80,9 @@ def likelihood(
     def batches_from(first: int) -> Iterator[LogMarginal]:
         return log_marginal_batches(vae, params, key, x, num_samples=k, first=first, chunk_size=_CHUNK)
 
-    path, fingerprint = evaluation_file(run, epoch, ".npz"), _fingerprint(run, params, k, seed)
+    path = evaluation_file(run, epoch, ".npz")
+    measured = _fingerprint(run, params, x)
+    fingerprint = f"{measured} k={k} seed={seed}"
     estimates = read_estimates(path, fingerprint)
     if estimates is None:
         steps = resumable(path.with_suffix(".partial.npz"), fingerprint, batches_from, size=len(x))
@@ -89,7 +93,7 @@ def likelihood(
             f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
         )
     write_estimates(path, fingerprint, estimates)
-    code_key, mean_key = jax.random.split(jax.random.fold_in(key, len(x)))
+    code_key, mean_key = jax.random.split(_stream(seed, "likelihood"))
     rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)
     active = [np.asarray(active_units(jnp.asarray(m))) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
     result = {
@@ -105,6 +109,7 @@ def likelihood(
         "active_units": [int(layer.sum()) for layer in active],
         "latent_size": [len(layer) for layer in active],
         "unit": "nats per example, mean over the test split",
+        "measured": measured,
         "evaluated_examples": mean.num_examples,
         "evaluation_seed": seed,
         "train_seed": run.config.train.seed,
@@ -121,11 +126,11 @@ def diagnostics(
 ) -> dict[str, Any]:
     """The rate taken apart, the joint KL and its splits, and on `gap_examples` examples the two inference gaps.
 
-    `log_marginal`: the mean of `likelihood`. What a model has no answer for is left out: the splits of the rate for a
-    hierarchy, total correlation for a posterior that does not factorise, the joint KL where x is not discrete.
+    `log_marginal`: the mean of `likelihood`. What a model has no answer for is left out: all of it for a hierarchy,
+    total correlation for a posterior that does not factorise, the joint KL where x is not discrete or repeats.
     """
     vae, x = density(run), measured_examples(run)
-    code_key, split_key, gap_key = jax.random.split(jax.random.key(seed), 3)
+    code_key, split_key, gap_key = jax.random.split(_stream(seed, "diagnostics"), 3)
     posterior, prior = encode_one(vae, params, x), vae.prior(params)
     result: dict[str, Any] = {}
     if type(posterior) not in FAMILIES:
@@ -136,27 +141,31 @@ def diagnostics(
     # Few examples get more draws each, so that the noise does not depend on their number.
     draws = max(1, _CODE_DRAWS // len(x))
     found = jax.jit(lambda params, x: coding(vae, params, code_key, x, num_samples=draws))(params, x)
-    result |= {name: float(getattr(found, name)) for name in ("index_code", "marginal_kl")}
+    for position, name in ((2, "index_code"), (3, "marginal_kl")):
+        result[name] = float(getattr(found, name))
+        result[f"{name}_error"] = float(found.standard_errors[position])
     result["most_index_code"] = math.log(len(x))
     if isinstance(posterior, DiagNormal) and isinstance(prior, DiagNormal):
         posteriors = encode_dataset(vae, params, x)
         split = jax.jit(lambda posteriors: marginal_kl(posteriors, prior, split_key, num_samples=draws))(posteriors)
         result["total_correlation"] = float(split.total_correlation)
         result["dimension_wise_kl"] = float(jnp.sum(split.dimension_wise))
-    if is_discrete(run):
+    distinct = len(np.unique(np.asarray(x).reshape(len(x), -1), axis=0)) == len(x)
+    if is_discrete(run) and distinct:
         joint = joint_kl(found, jnp.asarray(log_marginal), num_examples=len(x))
         result |= {
             f"joint_kl_{name}" if name != "joint" else "joint_kl": float(v) for name, v in joint._asdict().items()
         }
     count = min(gap_examples, len(x))
+    options = {"num_samples": 1000, "num_steps": 1000}
     gaps = map_batches(
-        lambda i, x: inference_gaps(vae, params, jax.random.fold_in(gap_key, i), x), x[:count], batch_size=count
+        lambda i, x: inference_gaps(vae, params, jax.random.fold_in(gap_key, i), x, **options), x[:count]
     )
     for name in ("approximation", "amortisation"):
         values = np.asarray(getattr(gaps, name), np.float64)
         result[f"{name}_gap"] = float(values.mean())
         result[f"{name}_gap_error"] = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    result["gap_examples"] = count
+    result |= {"gap_examples": count, "gap_k": options["num_samples"], "gap_steps": options["num_steps"]}
     return result
 
 
@@ -173,12 +182,11 @@ def annealed(
     The gap is the mean of upper minus lower bound over as many examples that the model draws itself.
     """
     vae, x = density(run), measured_examples(run)[:examples]
-    ais_key, bdmc_key = jax.random.split(jax.random.key(seed))
+    ais_key, bdmc_key = jax.random.split(_stream(seed, "annealed"))
     options = {"num_chains": num_chains, "num_temperatures": num_temperatures}
-    found = map_batches(
-        lambda i, x: ais(vae, params, jax.random.fold_in(ais_key, i), x, **options), x, batch_size=len(x)
-    )
-    drawn = jax.jit(jax.vmap(lambda key: bdmc(vae, params, key, **options)))(jax.random.split(bdmc_key, len(x)))
+    found = map_batches(lambda i, x: ais(vae, params, jax.random.fold_in(ais_key, i), x, **options), x)
+    # Only their number counts: the model draws its own examples.
+    drawn = map_batches(lambda i, x: bdmc(vae, params, jax.random.fold_in(bdmc_key, i), **options), x)
     gap = np.asarray(drawn.upper.value - drawn.lower.value, np.float64)
 
     def error(values: Any) -> float:
@@ -198,21 +206,41 @@ def annealed(
 
 
 def progress(run: Run, state: RunState) -> dict[str, int | float]:
-    """How far the run was when it was measured: a number of an unfinished run must say so."""
+    """How far the run was when it was measured: a number of an unfinished run must say so.
+
+    `parameters_of_epoch`: which parameters were measured.
+    """
     return {
         "step": int(state.train.step),
         "num_steps": run.num_steps,
-        "best_epoch": int(state.best_epoch),
+        "parameters_of_epoch": int(state.best_epoch),
         "training_seconds": float(state.seconds),
     }
 
 
-def _fingerprint(run: Run, params: Params, k: int, seed: int) -> str:
-    """What an estimate depends on: the config, the parameters, k and the seed."""
-    digest = hashlib.sha256(to_json(run.config).encode())
-    for leaf in jax.tree.leaves(params):
-        digest.update(np.asarray(leaf).tobytes())
-    return f"{digest.hexdigest()} k={k} seed={seed}"
+def snapshot_progress(run: Run, epoch: int) -> dict[str, int | float]:
+    """The same of the snapshot after `epoch`: how far the run was then."""
+    lines = [line for line in read_metrics(run.metrics_file) if line["epoch"] == epoch]
+    return {
+        "step": epoch * run.steps_per_epoch,
+        "num_steps": run.num_steps,
+        "parameters_of_epoch": epoch,
+        "training_seconds": lines[0]["seconds"] if lines else math.nan,
+    }
+
+
+def _fingerprint(run: Run, params: Params, x: Any) -> str:
+    """What every measurement depends on: the config (but for k), the parameters and the examples."""
+    config = dataclasses.replace(run.config, evaluate=Evaluate())
+    digest = hashlib.sha256(to_json(config).encode())
+    for leaf in (*jax.tree.leaves(params), x):
+        digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _stream(seed: int, measurement: str) -> Key:
+    """A key of its own for each measurement, apart from those of the examples, which are small numbers folded in."""
+    return jax.random.fold_in(jax.random.key(seed), np.uint32(zlib.crc32(measurement.encode())))
 
 
 def _with_progress(steps: Iterator[LogMarginal], size: int, console: Console | None) -> LogMarginal:

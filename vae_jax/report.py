@@ -21,7 +21,7 @@ from vae_jax.evaluate.collapse import latent_means
 from vae_jax.measure import density, evaluation_file, prepared
 from vae_jax.model import Params
 from vae_jax.plots import show_images
-from vae_jax.train.run import Run, RunState
+from vae_jax.train.run import Run, RunState, write_whole
 
 
 def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
@@ -87,7 +87,11 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
                 "from {ais_chains} chains, accepting {ais_acceptance:.0%}",
             ),
             ("± test examples", "{ais_test_examples_error:.3f}", "from the choice of examples"),
-            ("log p(x), k = {k}", "{same_examples_log_marginal:.3f}", "importance-weighted, on the same examples"),
+            (
+                "by importance",
+                "{ais_sampled_log_marginal:.3f}",
+                "importance-weighted, k = {ais_sampled_k}, the same examples",
+            ),
             ("BDMC gap", "{bdmc_gap:.3f} ± {bdmc_gap_error:.3f}", "upper minus lower bound on the model's own draws"),
         ],
     ),
@@ -95,9 +99,17 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
         "code, nats",
         [
             ("distortion", "{distortion:.3f}", "-E log p(x | z)"),
-            ("rate", "{rate:.3f}", "E KL(q(z | x), p(z)) = index code + marginal KL"),
-            ("index code", "{index_code:.3f}", "mutual information of example and code, at most {most_index_code:.3f}"),
-            ("marginal KL", "{marginal_kl:.3f}", "KL(q(z), p(z)) = total correlation + dimension-wise KL"),
+            ("rate", "{rate:.3f}", "E KL(q(z | x), p(z)) = index code + marginal KL, from more draws"),
+            (
+                "index code",
+                "{index_code:.3f} ± {index_code_error:.3f}",
+                "mutual information of example and code, at most {most_index_code:.3f}",
+            ),
+            (
+                "marginal KL",
+                "{marginal_kl:.3f} ± {marginal_kl_error:.3f}",
+                "KL(q(z), p(z)) = total correlation + dimension-wise KL",
+            ),
             ("total correlation", "{total_correlation:.3f}", "KL(q(z), product of q(z_j))"),
             ("dimension-wise KL", "{dimension_wise_kl:.3f}", "sum of KL(q(z_j), p(z_j))"),
             ("active units", "{active}", "variance of the posterior mean above 0.01"),
@@ -125,7 +137,7 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
             (
                 "approximation gap",
                 "{approximation_gap:.3f} ± {approximation_gap_error:.3f}",
-                "the best q(z) of the family, {gap_examples} examples",
+                "the best q(z) of the family: {gap_examples} examples, k = {gap_k}, {gap_steps} steps",
             ),
             (
                 "amortisation gap",
@@ -142,7 +154,7 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
             (
                 "training",
                 "step {step} of {num_steps}",
-                "parameters of epoch {measured}, {training_seconds:.0f} s, seed {train_seed}",
+                "parameters of epoch {parameters_of_epoch}, {training_seconds:.0f} s, seed {train_seed}",
             ),
             ("evaluation seed", "{evaluation_seed}", ""),
         ],
@@ -154,7 +166,6 @@ def table(result: dict[str, Any], title: str) -> Group:
     """All numbers of an evaluation with what each means; what was not measured is left out."""
     values = result | {
         "active": active_of(result),
-        "measured": result.get("measured_epoch", result["best_epoch"]),
         "unreliable": result["fraction_pareto_k_above_0.7"],
     }
     parts: list[Any] = [Text(title, style="bold")]
@@ -172,12 +183,18 @@ def table(result: dict[str, Any], title: str) -> Group:
     return Group(*parts)
 
 
-def write_evaluation(run: Run, result: dict[str, Any]) -> Path:
-    """RUN/evaluation.json; of a snapshot, evaluation-epoch-N.json."""
-    path = evaluation_file(run, result.get("measured_epoch"), ".json")
+def write_evaluation(run: Run, result: dict[str, Any], epoch: int | None = None) -> Path:
+    """RUN/evaluation.json, or evaluation-epoch-N.json of a snapshot.
+
+    What an earlier evaluation of the same parameters and examples found, and this one did not look at, stays.
+    """
+    path = evaluation_file(run, epoch, ".json")
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if before.get("measured") == result["measured"]:
+        result = before | result
     # JSON has no infinity and no NaN: what is not known is null.
     known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in result.items()}
-    path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(known, indent=2, allow_nan=False) + "\n")
     return path
 
 

@@ -33,7 +33,8 @@ class Annealed(NamedTuple):
     """An estimate of log p(x) for one example from n chains, in nats.
 
     `value`: a lower bound in expectation from `ais`, an upper bound from `reverse_ais`.
-    `standard_error`: of `value`, from the spread of the n weights by the delta method; inf for n = 1.
+    `standard_error`: of `value`, from the spread of the n weights by the delta method; inf for n = 1. Of `reverse_ais`
+    it is too small: all its chains share one start, whose own noise they cannot show.
     `ess`: effective number of the n chains. `acceptance`: share of accepted moves.
     """
 
@@ -79,7 +80,7 @@ def ais(
     """log p(x) of one example by annealed importance sampling from the prior: in expectation a lower bound, nats.
 
     The step sizes are found by a pilot run on draws of their own and then fixed, so that the weights stay unbiased.
-    z must be continuous. Memory does not grow with `num_temperatures`. One example; `vmap` for many.
+    z must be continuous. Memory grows with `num_temperatures` by two numbers each. One example; `vmap` for many.
 
     Source: On the Quantitative Analysis of Decoder-Based Generative Models, arXiv 1611.04273.
     """
@@ -112,7 +113,8 @@ def reverse_ais(
     """log p(x) from chains that run backwards from `z`: in expectation an upper bound, nats.
 
     `z` must be an exact draw from p(z | x), which one has where `(x, z)` was drawn from the model itself. All chains
-    start there. The other arguments as in `ais`, with which it shares the path and the way to find step sizes.
+    start there, so `standard_error` is given that z: more chains do not replace more draws of it. The other
+    arguments as in `ais`, with which it shares the path and the way to find step sizes.
 
     Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
     """
@@ -185,14 +187,15 @@ def _anneal(
     The weight of going to number t from its neighbour t + `back` is taken where the chain stands before it moves.
     """
 
-    def step(z: PyTree, t: Array) -> tuple[PyTree, tuple[Array, Array]]:
+    def step(carry: tuple[PyTree, Array, Array], t: Array) -> tuple[tuple[PyTree, Array, Array], None]:
+        z, log_weight, accepted = carry
         change = path.temperatures[t] - path.temperatures[t + back]
-        increment = change * path.log_ratio(z)
+        log_weight = log_weight + change * path.log_ratio(z)
         z, acceptance = _move(path, path.temperatures[t], jax.random.fold_in(key, t), z, step_sizes[t], num_steps)
-        return z, (increment, acceptance)
+        return (z, log_weight, accepted + acceptance), None
 
-    _, (increments, acceptance) = lax.scan(step, z, targets)
-    return jnp.sum(increments), jnp.mean(acceptance)
+    (_, log_weight, accepted), _ = lax.scan(step, (z, jnp.zeros(()), jnp.zeros(())), targets)
+    return log_weight, accepted / targets.shape[0]
 
 
 def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:

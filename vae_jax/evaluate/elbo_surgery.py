@@ -33,7 +33,7 @@ class Coding(NamedTuple):
 
     `rate`, `distortion`: `−elbo = distortion + rate`. `index_code`: the mutual information I_q(n; z) between an
     example's number and its code, at most log N. `marginal_kl`: KL(q(z) ‖ p(z)).
-    `standard_errors`: of the four, in that order, `[4]`, over draws of one z per example and over the examples.
+    `standard_errors`: of the four, in that order, `[4]`: the spread over examples, the draws included, by √N.
     """
 
     rate: Array
@@ -85,9 +85,9 @@ def rate_distortion(vae: VAE, params: Params, key: Key, x: PyTree, *, num_sample
 def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, batch_size: int = 100) -> Coding:
     """Rate, distortion and the split of the rate, over the N examples of `x` `[N, …]`, with `num_samples` draws each.
 
-    q(z) is the exact mixture of the N posteriors, so the time grows with N²; memory is set by `batch_size`. The only
-    error is that of the draws. Posterior and prior may be any distributions, but the N posteriors are held at once: a
-    hierarchy, which carries its network, needs N copies of it.
+    q(z) is the exact mixture of the N posteriors, so the time grows with N²; memory is set by `batch_size`. Posterior
+    and prior may be any distributions, but the N posteriors are held at once: a hierarchy, which carries its network,
+    needs N copies of it.
 
     Source: ELBO surgery: yet another way to carve up the variational evidence lower bound (2016).
     """
@@ -109,7 +109,7 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
             return jnp.stack([log_q - log_prior, distortion, log_q - log_mixture, log_mixture - log_prior])
 
         keys = jax.random.split(jax.random.fold_in(key, index), num_samples)
-        return jnp.mean(lax.map(draw, keys, batch_size=min(batch_size, num_samples)), axis=0)
+        return jnp.mean(lax.map(draw, keys), axis=0)
 
     found = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
     means = jnp.mean(found, axis=0)

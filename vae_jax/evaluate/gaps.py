@@ -36,7 +36,8 @@ class Gaps(NamedTuple):
 
 
 def _free_diagonal(q: DiagNormal) -> tuple[Any, Callable[[Any], DiagNormal]]:
-    return (q.mean, jnp.log(q.stddev)), lambda free: DiagNormal(free[0], jnp.exp(free[1]))
+    # `scale` as it is: one number for an isotropic family.
+    return (q.mean, jnp.log(q.scale)), lambda free: DiagNormal(free[0], jnp.exp(free[1]))
 
 
 def _free_full(q: FullNormal) -> tuple[Any, Callable[[Any], FullNormal]]:
@@ -44,7 +45,9 @@ def _free_full(q: FullNormal) -> tuple[Any, Callable[[Any], FullNormal]]:
         loc, log_diagonal, below = free
         return FullNormal(loc, jnp.diag(jnp.exp(log_diagonal)) + jnp.tril(below, -1))
 
-    return (q.loc, jnp.log(jnp.abs(jnp.diagonal(q.scale_tril))), jnp.tril(q.scale_tril, -1)), build
+    # The same covariance with a positive diagonal.
+    tril = q.tril * jnp.broadcast_to(jnp.sign(jnp.diagonal(q.tril)), q.tril.shape)
+    return (q.loc, jnp.log(jnp.diagonal(tril)), jnp.tril(tril, -1)), build
 
 
 # How a family is written in numbers that may take any value.

@@ -75,7 +75,7 @@ def gradient_moments(
 
 
 def signal_to_noise(moments: GradientMoments) -> Array:
-    """The mean over parameters of `|E g| / sd(g)`, a scalar; parameters whose gradient is always zero are left out.
+    """The mean over parameters of `|E g| / sd(g)`, a scalar; parameters whose gradient never varies are left out.
 
     For one group of parameters: `signal_to_noise(moments._replace(mean=moments.mean["encoder"],
     variance=moments.variance["encoder"]))`. From n draws a gradient of mean zero shows `√(2 / πn)`, so smaller ratios

@@ -33,7 +33,9 @@ def resumable(
             write_estimates(path, fingerprint, done)
             saved = time.monotonic()
         yield done
-    path.unlink(missing_ok=True)
+    # Only its own: an interrupted measurement of something else, such as a larger k, keeps its file.
+    if read_estimates(path, fingerprint) is not None:
+        path.unlink()
 
 
 def read_estimates(path: Path, fingerprint: str) -> LogMarginal | None:

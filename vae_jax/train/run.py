@@ -147,7 +147,7 @@ def create(config: Experiment, directory: Path) -> Run:
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
     run = prepare_run(config, directory)
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / "config.json", to_json(config))
+    write_whole(directory / "config.json", to_json(config))
     return run
 
 
@@ -320,10 +320,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def _keep_metrics(path: Path, *, up_to: int) -> None:
     """Drop the lines of epochs after the checkpoint: they will be written again."""
     kept = [line for line in read_metrics(path) if line["step"] <= up_to]
-    _write(path, "".join(json.dumps(line) + "\n" for line in kept))
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
     os.replace(partial, path)
