@@ -85,6 +85,12 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
     assert "is finished and evaluated already" in capsys.readouterr().out
     assert (run / "evaluation.json").read_text() == before
     assert {"step", "num_steps", "parameters_of_epoch", "likelihood", "levels"} <= set(json.loads(before))
+    # An evaluation of an earlier time in the run is not the final one.
+    early = json.loads((run / "evaluation.json").read_text()) | {"step": 1}
+    (run / "evaluation.json").write_text(json.dumps(early))
+    assert main(["resume", str(run)]) == 0
+    assert json.loads((run / "evaluation.json").read_text())["step"] == 36
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize(
