@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import json
 import math
 import shutil
 
@@ -77,6 +78,9 @@ def test_what_does_not_belong_together_is_refused(runs, tmp_path) -> None:
     arrays = dict(np.load(copy / "evaluation.npz"))
     np.savez(copy / "evaluation.npz", **arrays | {"value": arrays["value"] - 1.0})
     with pytest.raises(ConfigError, match="are of two evaluations, the later of them unfinished"):
+        read_run(copy)
+    (copy / "evaluation.json").write_text(json.dumps({"log_marginal": -1.0}))
+    with pytest.raises(ConfigError, match="lacks test_examples_error, elbo, .*: it is of another version"):
         read_run(copy)
 
 

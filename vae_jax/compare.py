@@ -20,6 +20,9 @@ _PROTOCOL = (
     *("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "levels", "data_seed", "likelihood"),
 )
 
+# What the table shows of a run.
+_SHOWN = ("log_marginal", "test_examples_error", "elbo", "active_units", "parameters_of_epoch", "training_seconds")
+
 
 class Measured(NamedTuple):
     """A run with its numbers: `log_marginal` is `[n]`, one of every test example."""
@@ -59,6 +62,11 @@ def read_run(directory: Path) -> Measured:
         raise ConfigError(f"{directory} was not evaluated yet. Do it with: vae-jax evaluate {directory}")
     config = from_json((directory / "config.json").read_text())
     result = json.loads((directory / "evaluation.json").read_text())
+    if unknown := [name for name in _SHOWN if name not in result]:
+        raise ConfigError(
+            f"evaluation.json of {directory} lacks {', '.join(unknown)}: it is of another version. Measure again: "
+            f"vae-jax evaluate {directory}"
+        )
     with np.load(directory / "evaluation.npz", allow_pickle=False) as file:
         value = np.asarray(file["value"], np.float64)
     if len(value) != result["evaluated_examples"] or not math.isclose(
