@@ -14,7 +14,7 @@ from vae_jax import plots
 from vae_jax.cli import main as vae_jax
 from vae_jax.compare import curves, read_run
 
-MNIST_EPOCHS, FREY_EPOCHS = "20", "500"
+MNIST_EPOCHS, FREY_EPOCHS = "12", "300"
 
 
 class Variant(NamedTuple):
