@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 _CLASS_COLOURS = "tab10"
 
@@ -96,6 +97,8 @@ def bound_curves(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
             room = 0.05 * (max(later) - min(later)) or 1.0
             axes.set_ylim(min(later) - room, max(later) + room)
         axes.set(xscale="log", xlabel="examples seen", ylabel="bound (nats per example)")
+        # Over less than a decade matplotlib names every line of the grid, one over the other.
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(title, fontsize=10)
         axes.legend(frameon=False, fontsize=8, loc="lower right")
         axes.grid(alpha=0.3)
