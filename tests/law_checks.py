@@ -11,10 +11,10 @@ import numpy as np
 import sklearn.decomposition
 
 import vae_jax as vj
+from tests.families import Family
 from tests.members import (
     BOUNDS,
     DRAWS,
-    Family,
     X,
     gradients,
     linear_gaussian_decoder,
@@ -257,21 +257,24 @@ def estimates_the_sum_over_the_data(full: Any) -> None:
 
 
 def density_is_the_reference(family: Family) -> None:
-    ours, theirs = family.value, family.reference
+    ours = family.value
     found = ours.sample(jax.random.key(0), (200,))
-    expected = jax.vmap(theirs.log_prob)(found)
-    np.testing.assert_allclose(jax.vmap(ours.log_prob)(found), expected, rtol=1e-5, atol=1e-5)
+    expected = family.reference.log_probs(found)
+    np.testing.assert_allclose(jax.jit(jax.vmap(ours.log_prob))(found), expected, rtol=2e-5, atol=5e-5)
 
 
 def samples_have_the_density(family: Family) -> None:
     """The mean of log p over own samples is that of the reference's samples, and so are the first moments."""
-    ours = family.value.sample(jax.random.key(0), (DRAWS,))
-    theirs = jax.vmap(family.reference.sample)(jax.random.split(jax.random.key(1), DRAWS))
-    log_prob = jax.vmap(family.reference.log_prob)
-    flat = lambda v: jnp.concatenate([leaf.reshape(DRAWS, -1).astype(float) for leaf in jax.tree.leaves(v)], axis=1)
-    for moment in (flat, lambda v: jnp.square(flat(v)), log_prob):
+    ours = jax.jit(lambda key: family.value.sample(key, (DRAWS,)))(jax.random.key(0))
+    theirs = family.reference.draws(DRAWS)
+    # Bounded moments: a heavy tail has no second one.
+    flat = lambda v: jnp.tanh(
+        0.5 * jnp.concatenate([leaf.reshape(DRAWS, -1).astype(float) for leaf in jax.tree.leaves(v)], axis=1)
+    )
+    log_prob = lambda v: jnp.asarray(family.reference.log_probs(v))
+    for moment in (flat, lambda v: jnp.square(flat(v)), lambda v: flat(v)[:, :1] * flat(v), log_prob):
         a, b = mean_and_error(moment(ours)), mean_and_error(moment(theirs))
-        assert float(jnp.max(jnp.abs(a[0] - b[0]) / jnp.hypot(a[1], b[1]))) < 4
+        assert float(jnp.max(jnp.abs(a[0] - b[0]) / (jnp.hypot(a[1], b[1]) + 1e-5))) < 4.5
 
 
 def sample_knows_its_density(family: Family) -> None:
@@ -279,24 +282,35 @@ def sample_knows_its_density(family: Family) -> None:
         value, log_prob = jax.vmap(lambda key, draw=draw: draw(family.value, key))(
             jax.random.split(jax.random.key(2), 50)
         )
-        np.testing.assert_allclose(log_prob, jax.vmap(family.reference.log_prob)(value), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(log_prob, family.reference.log_probs(value), rtol=1e-4, atol=2e-4)
 
 
 def score_has_mean_zero(family: Family) -> None:
-    draws = family.value.sample(jax.random.key(0), (DRAWS,))
-    found = jax.vmap(lambda v: jax.grad(lambda d: d.log_prob(v))(family.value))(draws)
-    for leaf in jax.tree.leaves(found):
-        assert z_score(leaf.reshape(DRAWS, -1)) < 4
+    """E ∇ log p = 0 is what normalisation for every parameter says."""
+
+    @jax.jit
+    def scores(key: Any) -> Any:
+        draws = family.value.sample(key, (DRAWS,))
+        # Integer leaves are no parameters.
+        return jax.vmap(lambda v: jax.grad(lambda d: d.log_prob(v))(family.value))(draws)
+
+    for leaf in jax.tree.leaves(scores(jax.random.key(0))):
+        assert z_score(leaf.reshape(DRAWS, -1)) < 4.5
 
 
 def full_and_path_gradients(family: Family) -> None:
     """Full gradient of log q(z) = its path part + the score, on the same draw."""
-    key = jax.random.key(5)
-    full = jax.grad(lambda d: sample_and_log_prob(d, key)[1])(family.value)
-    path = jax.grad(lambda d: sample_and_path_log_prob(d, key)[1])(family.value)
-    z = family.value.sample(key)
-    score = jax.grad(lambda d: d.log_prob(z))(family.value)
-    chex.assert_trees_all_close(full, jax.tree.map(jnp.add, path, score), atol=1e-4)
+
+    @jax.jit
+    def gradients(key: Any) -> Any:
+        full = jax.grad(lambda d: sample_and_log_prob(d, key)[1])(family.value)
+        path = jax.grad(lambda d: sample_and_path_log_prob(d, key)[1])(family.value)
+        z = family.value.sample(key)
+        return full, path, jax.grad(lambda d: d.log_prob(z))(family.value)
+
+    for seed in range(3):
+        full, path, score = gradients(jax.random.key(seed))
+        chex.assert_trees_all_close(full, jax.tree.map(jnp.add, path, score), atol=5e-4, rtol=1e-3)
 
 
 def freezes_whole(case: tuple[Family, Callable[[Any], Any]]) -> None:

@@ -6,7 +6,7 @@ import numpyro.distributions as nd
 import pytest
 
 import vae_jax as vj
-from tests.members import DISTRIBUTIONS, Family
+from tests.families import DISTRIBUTIONS, Family
 from vae_jax.distributions import Distribution, freeze, sample_and_log_prob, sample_and_path_log_prob
 
 rows = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)

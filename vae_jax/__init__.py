@@ -1,34 +1,90 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
 from vae_jax.bounds import ciwae, elbo, iwae, miwae, renyi
-from vae_jax.distributions import Bernoulli, Categorical, DiagNormal, FullNormal, reparameterize, standard_normal
+from vae_jax.distributions import (
+    Autoregressive,
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Concrete,
+    ContinuousBernoulli,
+    DiagNormal,
+    DiscretisedLogistic,
+    ElementMixture,
+    FullNormal,
+    Masked,
+    Mixture,
+    NegativeBinomial,
+    Observed,
+    OneHotCategorical,
+    Poisson,
+    Product,
+    RelaxedBernoulli,
+    StraightThrough,
+    StudentT,
+    UniformSphere,
+    VonMisesFisher,
+    reparameterize,
+    standard_normal,
+    vamp_prior,
+)
 from vae_jax.divergences import kl, register_kl
 from vae_jax.estimators import dreg, piwae, score, stl, total
+from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
+from vae_jax.evaluate.impute import impute
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
+from vae_jax.flows import Transformed, flow
 from vae_jax.hierarchy import bottom_up, top_down
 from vae_jax.latent import interpolate, manifold_grid
-from vae_jax.model import VAE, generate, log_weights, reconstruct
+from vae_jax.model import VAE, discretised, generate, log_weights, reconstruct
 from vae_jax.systems.system import System
-from vae_jax.terms import Terms, elbo_terms, full_data_bound
+from vae_jax.terms import Terms, capacity, elbo_terms, free_bits, full_data_bound, geco, sampled_terms
 
 __all__ = [
     "VAE",
+    "Autoregressive",
     "Bernoulli",
+    "Binomial",
     "Categorical",
+    "Concrete",
+    "ContinuousBernoulli",
     "DiagNormal",
+    "DiscretisedLogistic",
+    "ElementMixture",
     "FullNormal",
     "LogMarginal",
     "MapLatent",
+    "Masked",
+    "Mixture",
+    "NegativeBinomial",
+    "Observed",
+    "OneHotCategorical",
+    "Poisson",
+    "Product",
+    "RelaxedBernoulli",
+    "StraightThrough",
+    "StudentT",
     "System",
     "Terms",
+    "Transformed",
+    "UniformSphere",
+    "VonMisesFisher",
+    "anomaly_score",
+    "anomaly_threshold",
     "bottom_up",
+    "capacity",
     "ciwae",
+    "discretised",
     "dreg",
     "elbo",
     "elbo_terms",
+    "flow",
+    "free_bits",
     "full_data_bound",
+    "geco",
     "generate",
+    "impute",
     "interpolate",
     "iwae",
     "kl",
@@ -42,9 +98,11 @@ __all__ = [
     "register_kl",
     "renyi",
     "reparameterize",
+    "sampled_terms",
     "score",
     "standard_normal",
     "stl",
     "top_down",
     "total",
+    "vamp_prior",
 ]

@@ -53,10 +53,62 @@ class Model:
     """Dimensions of further stochastic layers above z, from the lowest up; by default z is the only one."""
     upper_hidden: tuple[int, ...] = (100, 100)
     """Hidden sizes of the networks between two stochastic layers."""
-    posterior: Literal["diagonal", "isotropic", "full"] = "diagonal"
-    """Covariance of q(z | x)."""
-    likelihood: Literal["bernoulli", "normal"] = "bernoulli"
-    """p(x | z): bits, or real numbers."""
+    posterior: Literal[
+        "diagonal",
+        "isotropic",
+        "full",
+        "planar",
+        "radial",
+        "iaf",
+        "coupling",
+        "spline",
+        "sphere",
+        "concrete",
+        "straight_through",
+        "categorical",
+    ] = "diagonal"
+    """q(z | x): a normal, a flow on a diagonal one, von Mises-Fisher, or choices."""
+    prior: Literal[
+        "default",
+        "normal",
+        "scaled",
+        "mixture",
+        "vamp",
+        "autoregressive",
+        "coupling",
+        "spline",
+        "uniform_sphere",
+        "uniform_choices",
+        "relaxed_choices",
+    ] = "default"
+    """p(z); by default the standard normal, or uniform on the sphere or over choices, as the posterior needs."""
+    prior_components: int = 500
+    """Components of a mixture, or pseudo-inputs of vamp."""
+    prior_temperature: float = 0.5
+    """Temperature of relaxed_choices."""
+    flow_layers: int = 4
+    """Layers of a flow, in the posterior or the prior."""
+    flow_hidden: tuple[int, ...] = (64,)
+    """Hidden sizes of the networks inside a flow."""
+    classes: int = 10
+    """Choices of each of latent_size variables, for a posterior over choices."""
+    temperature: float = 0.67
+    """Temperature of relaxed samples."""
+    likelihood: Literal[
+        "bernoulli",
+        "normal",
+        "student_t",
+        "continuous_bernoulli",
+        "binomial",
+        "categorical",
+        "logistic",
+        "logistic_mixture",
+        "poisson",
+        "negative_binomial",
+    ] = "bernoulli"
+    """p(x | z): of bits, of real numbers, of intensities 0..1, or of counts."""
+    autoregressive_layers: int = 0
+    """Layers of masked convolutions in the decoder, which give each pixel those before it; 0 is none, and none before."""
     likelihood_scale: Literal["fixed", "shared", "predicted"] = "shared"
     """Standard deviation of a normal likelihood: fixed, one learned number, or an output of the network."""
     initial_scale: float = 0.1
@@ -69,8 +121,8 @@ class Objective:
 
     bound: Literal["elbo", "iwae", "renyi"] = "elbo"
     """The bound on log p(x)."""
-    estimator: Literal["total", "stl", "dreg", "score", "analytic"] = "analytic"
-    """The gradient estimator; analytic is the ELBO with the KL in closed form."""
+    estimator: Literal["total", "stl", "dreg", "score", "analytic", "sampled"] = "analytic"
+    """The gradient estimator; analytic is the ELBO with the KL in closed form, sampled the ELBO with a drawn KL."""
     num_samples: int = 1
     """Samples of z per example (L, or k)."""
     grow_to: tuple[int, ...] = ()
@@ -80,7 +132,17 @@ class Objective:
     alpha: float = 0.5
     """Order of the Rényi bound."""
     beta: float = 1.0
-    """Weight of the KL; other than 1 it needs the analytic estimator."""
+    """Weight of the KL; this and all that follow need the KL by itself: the estimator analytic or sampled."""
+    beta_warmup: float = 0.0
+    """Share of the run, or of each cycle, in which the weight of the KL (or the capacity) rises from 0."""
+    beta_cycles: int = 1
+    """How often the weight rises again from 0."""
+    free_bits: float = 0.0
+    """Nats below which no dimension's KL, on the mean of the batch, is pressed."""
+    capacity: float | None = None
+    """Hold the KL at this many nats, with the weight beta."""
+    most_distortion: float | None = None
+    """Find the weight (GECO): the least KL whose -log p(x | z) is at most this many nats."""
 
 
 @dataclass(frozen=True)
@@ -170,14 +232,23 @@ class ConfigError(ValueError):
 
 _POSITIVE = (
     *("model.latent_size", "model.hidden", "model.initial_scale", "objective.num_samples"),
-    *("model.upper_latent_sizes", "model.upper_hidden"),
+    *("model.upper_latent_sizes", "model.upper_hidden", "model.prior_components", "model.prior_temperature"),
+    *("model.flow_layers", "model.flow_hidden", "model.classes", "model.temperature", "objective.beta_cycles"),
+    *("objective.most_distortion",),
     *("objective.grow_to", "objective.grow_at"),
     *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
     *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
 )
 _NOT_NEGATIVE = (
-    *("data.validation_size", "objective.beta", "optimizer.final_fraction", "optimizer.warmup_steps"),
-    *("optimizer.weight_decay", "train.save_seconds", "train.seed", "data.data_seed"),
+    *(
+        "data.validation_size",
+        "objective.beta",
+        "objective.free_bits",
+        "objective.capacity",
+        "optimizer.final_fraction",
+        "optimizer.warmup_steps",
+    ),
+    *("model.autoregressive_layers", "optimizer.weight_decay", "train.save_seconds", "train.seed", "data.data_seed"),
 )
 
 
@@ -194,13 +265,20 @@ def validate(config: Experiment) -> Experiment:
                 if number is not None and not holds(number):
                     raise ConfigError(f"--{leaf.replace('_', '-')} must be {expected}, got {number}.")
     objective = config.objective
-    if objective.estimator == "analytic" and objective.bound != "elbo":
+    _validate_combination(config)
+    changed = [name for name in _ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
+    if changed and objective.estimator not in ("analytic", "sampled"):
+        flag = changed[0].replace("_", "-")
         raise ConfigError(
-            f"--estimator analytic is the ELBO with a closed-form KL; it has no {objective.bound} bound. "
-            "Use --estimator total or dreg."
+            f"--{flag} {getattr(objective, changed[0])} needs the KL by itself: use --estimator analytic or sampled."
         )
-    if objective.beta != 1.0 and objective.estimator != "analytic":
-        raise ConfigError(f"--beta {objective.beta} needs the KL by itself: use --estimator analytic.")
+    alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
+    if len(alone) > 1:
+        raise ConfigError(f"--{' and --'.join(name.replace('_', '-') for name in alone)} exclude each other.")
+    if not 0.0 <= objective.beta_warmup <= 1.0:
+        raise ConfigError(f"--beta-warmup is a share of the run, between 0 and 1; got {objective.beta_warmup}.")
+    if objective.beta_cycles > 1 and not objective.beta_warmup:
+        raise ConfigError(f"--beta-cycles {objective.beta_cycles} needs a rise in each: --beta-warmup 0.5.")
     ks = [objective.num_samples, *objective.grow_to]
     if ks != sorted(set(ks)):
         raise ConfigError(
@@ -218,10 +296,6 @@ def validate(config: Experiment) -> Experiment:
     decay = config.train.average_decay
     if decay is not None and not 0.0 <= decay < 1.0:
         raise ConfigError(f"--average-decay must be at least 0 and below 1, got {decay}; 0.998 remembers 500 steps.")
-    if config.model.upper_latent_sizes and objective.estimator == "analytic":
-        raise ConfigError(
-            "--estimator analytic needs a KL in closed form, which several stochastic layers lack: use total or dreg."
-        )
     if not config.model.hidden:
         raise ConfigError("--hidden needs at least one layer, got none.")
     if config.evaluate.evaluation_size is not None and config.evaluate.evaluation_size < 2:
@@ -233,13 +307,63 @@ def validate(config: Experiment) -> Experiment:
         raise ConfigError("--schedule exponential never reaches 0: use --final-fraction 0.01, or --schedule cosine.")
     if objective.estimator == "score" and objective.num_samples < 2:
         raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
-    binary = config.data.binarisation != "none"
-    if binary and config.model.likelihood != "bernoulli":
-        raise ConfigError(
-            f"--likelihood {config.model.likelihood} is for real numbers, but --binarisation "
-            f"{config.data.binarisation} gives bits: use --binarisation none, or --likelihood bernoulli."
-        )
     return config
+
+
+# Fields of the objective that weigh the KL.
+_ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "most_distortion")
+
+_OF = {
+    "bits": "bits",
+    "counts": "counts, integers as they are stored",
+    "intensities": "intensities between 0 and 1",
+    "reals": "real numbers",
+}
+
+
+def prior_name(model: Model) -> str:
+    """The prior of a model, with `default` resolved by the space of its posterior."""
+    from vae_jax.systems.parts import DEFAULT_PRIORS, POSTERIORS
+
+    return DEFAULT_PRIORS[POSTERIORS[model.posterior].space] if model.prior == "default" else model.prior
+
+
+def _validate_combination(config: Experiment) -> None:
+    """Refuse a posterior, prior, likelihood, bound and estimator that do not go together."""
+    # Imported here: the rules look at the networks' types, and somebody who reads a config needs none of them.
+    from vae_jax.legality import objection
+    from vae_jax.nets.likelihoods import LIKELIHOODS
+    from vae_jax.systems.parts import POSTERIORS
+
+    model, objective = config.model, config.objective
+    reason = objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
+    if reason is not None:
+        raise ConfigError(f"{reason}.")
+    kind, binarisation = LIKELIHOODS[model.likelihood].of, config.data.binarisation
+    if binarisation != "none" and kind != "bits":
+        raise ConfigError(
+            f"--likelihood {model.likelihood} is for {_OF[kind]}, but --binarisation {binarisation} gives bits: use "
+            "--binarisation none, or --likelihood bernoulli."
+        )
+    if model.upper_latent_sizes:
+        if objective.estimator == "analytic":
+            raise ConfigError(
+                "--estimator analytic needs a KL in closed form, which several stochastic layers lack: use total or "
+                "dreg."
+            )
+        if POSTERIORS[model.posterior].space != "vectors" or prior_name(model) == "vamp":
+            raise ConfigError(
+                f"several stochastic layers are vectors with a prior of their own: --posterior {model.posterior} "
+                f"--prior {prior_name(model)} cannot be the lowest and the highest of them."
+            )
+    if model.network == "conv" and POSTERIORS[model.posterior].space == "choices":
+        raise ConfigError("--network conv decodes a vector: for choices use --network mlp.")
+    if model.posterior in ("coupling", "spline") or model.prior in ("coupling", "spline"):
+        least = min((model.latent_size, *model.upper_latent_sizes))
+        if least < 2:
+            raise ConfigError(f"a coupling needs at least 2 dimensions: --latent-size {least} is too small.")
+    if model.posterior == "sphere" and model.latent_size < 2:
+        raise ConfigError("a direction needs at least 2 dimensions: use --latent-size 2 or more.")
 
 
 def config_folder() -> Path:

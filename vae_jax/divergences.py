@@ -10,7 +10,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array, Bernoulli, Categorical, DiagNormal, FullNormal
+from vae_jax.distributions import (
+    Array,
+    Bernoulli,
+    Categorical,
+    Concrete,
+    DiagNormal,
+    FullNormal,
+    OneHotCategorical,
+    RelaxedBernoulli,
+    StraightThrough,
+    UniformSphere,
+    VonMisesFisher,
+)
 
 _ROWS: dict[tuple[type, type], Callable[[Any, Any], Array]] = {}
 
@@ -26,8 +38,13 @@ def register_kl(q: type, p: type) -> Callable[[Callable[[Any, Any], Array]], Cal
 
 
 def has_kl(q: Any, p: Any) -> bool:
+    """Whether this pair has a closed form here."""
+    return has_closed_form(type(q), type(p))
+
+
+def has_closed_form(q: type, p: type) -> bool:
     """Whether this pair of types has a closed form here."""
-    return (type(q), type(p)) in _ROWS
+    return (q, p) in _ROWS
 
 
 def kl_terms(q: Any, p: Any) -> Array:
@@ -38,7 +55,7 @@ def kl_terms(q: Any, p: Any) -> Array:
         known = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in _ROWS)
         raise TypeError(
             f"kl: no closed form for {pair}; there is one for {known}. Add one with register_kl, or use a "
-            "Monte Carlo estimator, which needs none: total(elbo)."
+            "Monte Carlo estimator, which needs none: total(elbo), or sampled_terms for the KL by itself."
         )
     return row(q, p)
 
@@ -94,8 +111,27 @@ def _bernoulli(q: Bernoulli, p: Bernoulli) -> Array:
     return ones + zeros
 
 
+@register_kl(OneHotCategorical, OneHotCategorical)
 @register_kl(Categorical, Categorical)
-def _categorical(q: Categorical, p: Categorical) -> Array:
+def _categorical(q: Categorical | OneHotCategorical, p: Categorical | OneHotCategorical) -> Array:
     _check_events(q, p)
     difference = jax.nn.log_softmax(q.logits) - jax.nn.log_softmax(p.logits)
-    return jnp.sum(q.probs * difference, axis=-1)
+    return jnp.sum(jax.nn.softmax(q.logits) * difference, axis=-1)
+
+
+# A relaxed posterior against a discrete prior: the KL of what it is the relaxation of. With samples that are relaxed
+# the ELBO made of it is no bound on anything (that of Gumbel-Softmax, arXiv 1611.01144); with discrete ones it is.
+@register_kl(Concrete, OneHotCategorical)
+@register_kl(RelaxedBernoulli, Bernoulli)
+@register_kl(StraightThrough, OneHotCategorical)
+@register_kl(StraightThrough, Bernoulli)
+def _of_the_discrete(q: Concrete | RelaxedBernoulli | StraightThrough, p: OneHotCategorical | Bernoulli) -> Array:
+    return kl_terms(q.discrete, p)
+
+
+@register_kl(VonMisesFisher, UniformSphere)
+def _von_mises_fisher_uniform(q: VonMisesFisher, p: UniformSphere) -> Array:
+    _check_events(q, p)
+    # log q at its expectation: log q is linear in v.
+    cosine = jnp.dot(q.mean, q.unit)
+    return q.log_prob(q.unit) - q.concentration * (1.0 - cosine) - p.log_prob(q.unit)

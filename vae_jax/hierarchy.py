@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.checks import check_key
-from vae_jax.distributions import Array, Distribution, Key, sample_and_log_prob
+from vae_jax.distributions import Array, Distribution, Key, draws, sample_and_log_prob
 
 # Given a value of the layer before, the distribution of this one: a pytree, such as `Partial(apply, params)`.
 Conditional = Callable[[Any], Distribution]
@@ -65,13 +65,12 @@ class Chain:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> tuple[Any, ...]:
         """Values: a tuple of one array `shape + event_shape` per layer."""
         check_key("Chain.sample", key)
-        if shape:
-            one = self.sample
-            for _ in shape:
-                one = jax.vmap(one)
-            return one(jax.random.split(key, shape))
-        keys = jax.random.split(key, len(self.factors))
-        return self._walk(lambda i, d: (d.sample(keys[i]), None))[0]
+
+        def one(key: Key) -> tuple[Any, ...]:
+            keys = jax.random.split(key, len(self.factors))
+            return self._walk(lambda i, d: (d.sample(keys[i]), None))[0]
+
+        return draws(one, key, shape)
 
     def log_prob(self, value: tuple[Any, ...]) -> Array:
         """Log-density in nats, a scalar, of one tuple of layers."""

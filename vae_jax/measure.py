@@ -27,11 +27,15 @@ from vae_jax.evaluate.elbo_surgery import bits_per_dimension, coding, joint_kl, 
 from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
 from vae_jax.evaluate.likelihood import LogMarginal
 from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimates
-from vae_jax.model import VAE, Params
+from vae_jax.model import VAE, Params, discretised
+from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.train.run import Run, RunState, read_metrics
 
 # Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
 _CHUNK = 100
+
+# A rate below this says nothing of x, in nats.
+_LEAST_RATE = 0.1
 
 # Draws in all for the splits of the rate.
 _CODE_DRAWS = 10_000
@@ -43,7 +47,8 @@ def density(run: Run) -> VAE:
         raise ConfigError(
             f"the system {run.config.system!r} of {run.directory} has no density, so nothing to measure or sample."
         )
-    return run.system.vae
+    # A model that trains with relaxed choices is a model of choices.
+    return discretised(run.system.vae)
 
 
 def prepared(run: Run, dataset: Dataset, split: Split) -> Any:
@@ -58,7 +63,7 @@ def measured_examples(run: Run) -> Any:
 
 def is_discrete(run: Run) -> bool:
     """Whether log p(x) is a log-probability, not a density."""
-    return run.config.model.likelihood == "bernoulli"
+    return LIKELIHOODS[run.config.model.likelihood].of in ("bits", "counts")
 
 
 def evaluation_file(run: Run, epoch: int | None, suffix: str) -> Path:
@@ -95,7 +100,8 @@ def likelihood(
     write_estimates(path, fingerprint, estimates)
     code_key, mean_key = jax.random.split(_stream(seed, "likelihood"))
     rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)
-    active = [np.asarray(active_units(jnp.asarray(m))) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
+    means = [m.reshape(len(m), -1) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
+    active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]
     result = {
         "log_marginal": mean.value,
         "monte_carlo_error": mean.monte_carlo_error,
@@ -116,6 +122,12 @@ def likelihood(
         "likelihood": run.config.model.likelihood,
         **run.dataset.protocol(),
     }
+    if result["rate"] < _LEAST_RATE or not sum(result["active_units"]):
+        result["warning"] = (
+            f"the decoder ignores z: a rate of {result['rate']:.3f} nats, {sum(result['active_units'])} active units. "
+            "What z could say is coded without it: use a weaker decoder (fewer --autoregressive-layers), --beta-warmup, "
+            "--free-bits or --most-distortion."
+        )
     if is_discrete(run):
         result["bits_per_dimension"] = float(bits_per_dimension(mean.value, run.dataset.shape))
     return result, estimates

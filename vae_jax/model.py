@@ -98,3 +98,24 @@ def reconstruct(vae: VAE, params: Params, key: Key, x: PyTree) -> Any:
     """p(x | z) for one `z ~ q(z | x)`: a distribution, of which the caller takes the mean or a sample."""
     posterior, _ = posterior_and_prior("reconstruct", vae, params, key, x)
     return vae.decode(params, posterior.sample(key))
+
+
+def typical(distribution: Any, key: Key) -> Any:
+    """What a picture of p(x | z) shows: its mean, or one sample where the mean has no closed form."""
+    return distribution.mean if hasattr(distribution, "mean") else distribution.sample(key)
+
+
+def discretised(vae: VAE) -> VAE:
+    """The model with each relaxed posterior or prior replaced by what it is the relaxation of (`.discrete`).
+
+    A model trained with relaxed samples is measured with discrete ones: `log_marginal(discretised(vae), …)`.
+    """
+
+    def discrete(distribution: Any) -> Any:
+        return getattr(distribution, "discrete", distribution)
+
+    return VAE(
+        encode=lambda params, x: discrete(vae.encode(params, x)),
+        decode=vae.decode,
+        prior=lambda params: discrete(vae.prior(params)),
+    )

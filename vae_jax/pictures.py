@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from vae_jax import plots
 from vae_jax.data.dataset import Split
+from vae_jax.distributions import DiagNormal
 from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
 from vae_jax.latent import manifold_grid
 from vae_jax.measure import density, prepared
-from vae_jax.model import VAE, Params
+from vae_jax.model import VAE, Params, typical
 from vae_jax.train.run import Run, RunState, read_metrics
 
 # Pictures show this many examples in a row, and codes of at most so many.
@@ -32,9 +33,9 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
     figures["latent"] = _latent(vae, params, x, means, test.label)
     if run.dataset.is_image:
         figures["reconstructions"] = _reconstructions(run, vae, params, test, x, means)
-        figures["samples"] = _samples(vae, params)
-        if isinstance(means, np.ndarray) and means.shape[1] == 2:
-            figures["manifold"] = _manifold(vae, params)
+        figures["samples"] = _samples(vae, params, run.dataset.most)
+        if isinstance(vae.prior(params), DiagNormal) and np.shape(means)[1:] == (2,):
+            figures["manifold"] = _manifold(vae, params, run.dataset.most)
     elif run.dataset.shape == (2,):
         figures["samples"] = _plane(vae, params, x)
     paths = []
@@ -55,8 +56,15 @@ def _training_curve(run: Run, state: RunState) -> Figure:
 
 
 def _decoded(vae: VAE, params: Params, z: Any) -> Any:
-    """The mean of p(x | z) for a stack of codes `[n, d]`."""
-    return jax.jit(jax.vmap(lambda params, z: vae.decode(params, z).mean, in_axes=(None, 0)))(params, z)
+    """The mean of p(x | z) for a stack of codes `[n, d]`, or a sample where it has none."""
+    key = jax.random.key(0)
+    return jax.jit(jax.vmap(lambda params, z: typical(vae.decode(params, z), key), in_axes=(None, 0)))(params, z)
+
+
+def _what(vae: VAE, params: Params) -> str:
+    """Which of p(x | z) the pictures show (`typical`)."""
+    decoded = jax.eval_shape(lambda key: vae.decode(params, vae.prior(params).sample(key)), jax.random.key(0))
+    return "mean" if hasattr(type(decoded), "mean") else "a sample"
 
 
 def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any, means: Any) -> Figure:
@@ -64,28 +72,29 @@ def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any, me
     rows = min(3, len(x) // columns)
     count = columns * rows
     mean = _decoded(vae, params, jax.tree.map(lambda layer: layer[:count], means))
-    shown = [run.dataset.intensities(test.x[:count]), x[:count], mean]
+    most = run.dataset.most
+    shown = [run.dataset.intensities(test.x[:count]), x[:count] / most, mean / most]
     names = ["data", "seen", "decoded"]
     if not run.dataset.is_binary:
         shown, names = shown[1:], names[1:]
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in shown], axis=1)
-    title = "reconstructions: mean of p(x | z) at the mean of q(z | x)"
+    title = f"reconstructions: {_what(vae, params)} of p(x | z) at the mean of q(z | x)"
     return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
 
 
-def _samples(vae: VAE, params: Params) -> Figure:
+def _samples(vae: VAE, params: Params, most: int) -> Figure:
     rows = 6
     z = vae.prior(params).sample(jax.random.key(0), (rows * _COLUMNS,))
-    mean = _decoded(vae, params, z)
+    mean = _decoded(vae, params, z) / most
     grid = mean.reshape(rows, _COLUMNS, *mean.shape[1:])
-    return plots.show_images(grid, title="samples: mean of p(x | z), z from the prior")
+    return plots.show_images(grid, title=f"samples: {_what(vae, params)} of p(x | z), z from the prior")
 
 
-def _manifold(vae: VAE, params: Params, num: int = 20) -> Figure:
+def _manifold(vae: VAE, params: Params, most: int, num: int = 20) -> Figure:
     z = manifold_grid(num).reshape(-1, 2)
-    mean = _decoded(vae, params, z)
+    mean = _decoded(vae, params, z) / most
     grid = mean.reshape(num, num, *mean.shape[1:])
-    return plots.show_images(grid, title="manifold: mean of p(x | z), z at equal steps of prior probability")
+    return plots.show_images(grid, title=f"manifold: {_what(vae, params)} of p(x | z), z at equal steps of prior probability")
 
 
 def _plane(vae: VAE, params: Params, x: Any) -> Figure:
@@ -103,13 +112,14 @@ def _plane(vae: VAE, params: Params, x: Any) -> Figure:
 def _latent(vae: VAE, params: Params, x: Any, layers: Any, labels: Any | None) -> Figure:
     """Codes of the highest layer."""
     means = jax.tree.leaves(layers)[-1]
+    means = means.reshape(len(means), -1)
     size = means.shape[1]
     if size == 1:
         return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
     if size == 2:
         return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
     average = kl_per_dimension(vae, params, x)
-    if average is not None:
+    if average is not None and len(average) == size:
         first, second = np.argsort(average)[::-1][:2]
         chosen, title = means[:, [first, second]], "the two dimensions of largest KL, and two principal components"
         names = (f"z[{first}], KL {average[first]:.2f} nats", f"z[{second}], KL {average[second]:.2f} nats")

@@ -18,8 +18,8 @@ from vae_jax.config import ConfigError
 from vae_jax.data import binarised, whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
-from vae_jax.measure import density, evaluation_file, prepared
-from vae_jax.model import Params
+from vae_jax.measure import density, encode_one, evaluation_file, prepared
+from vae_jax.model import Params, typical
 from vae_jax.plots import show_images
 from vae_jax.train.run import Run, RunState, write_whole
 
@@ -52,6 +52,8 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         ("training", f"{float(state.seconds):.1f} s, {epochs} epochs, best at epoch {int(state.best_epoch)}"),
         ("pictures", str(run.directory / "pictures")),
     ]
+    if "warning" in result:
+        rows.append(("warning", result["warning"]))
     for name, value in rows:
         table.add_row(name, value)
     return Panel(table, title=Text(str(run.directory)), title_align="left", expand=False)
@@ -180,6 +182,8 @@ def table(result: dict[str, Any], title: str) -> Group:
                 grid.add_row(*(part.format_map(values) for part in row))
         if grid.row_count:
             parts.append(grid)
+    if "warning" in values:
+        parts.append(Text(f"warning: {values['warning']}", style="yellow"))
     return Group(*parts)
 
 
@@ -204,7 +208,7 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
     vae = density(run)
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
-    decode = jax.jit(jax.vmap(lambda z, key: (lambda p: (p.sample(key), p.mean))(vae.decode(params, z))))
+    decode = jax.jit(jax.vmap(lambda z, key: (lambda p: (p.sample(key), typical(p, key)))(vae.decode(params, z))))
     x, mean = decode(z, jax.random.split(x_key, count))
     path = out or run.directory / "samples.npz"
     _save_arrays(path, x=x, mean=mean, **_layers("z", z))
@@ -212,7 +216,7 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
         return [path]
     columns = min(12, count)
     rows = count // columns
-    grid = mean[: rows * columns].reshape(rows, columns, *mean.shape[1:])
+    grid = (mean / run.dataset.most)[: rows * columns].reshape(rows, columns, *mean.shape[1:])
     picture = path.with_suffix(".png")
     show_images(grid, title="samples: mean of p(x | z), z from the prior").savefig(picture, dpi=150)
     return [path, picture]
@@ -221,7 +225,8 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
 def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, out: Path | None) -> Path:
     """The codes of every example of `data`, in its own order (for TFDS: train, then test): an .npz.
 
-    It holds `mean` and `stddev` of q(z | x) (`mean1`, `mean2`, … of several layers), and `label` where there is one.
+    It holds `mean` of q(z | x) (`mean1`, `mean2`, … of several layers), its `stddev` where it has a closed form, and
+    `label` where there is one.
     Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
     """
     vae, trained = density(run), run.dataset
@@ -244,7 +249,7 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     x = prepared(run, shown, shown.train)
     means = latent_means(vae, params, jax.random.key(trained.seed), x)
     arrays = _layers("mean", means)
-    if not isinstance(means, tuple):
+    if hasattr(encode_one(vae, params, x), "stddev"):
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
     labels = {} if source.train.label is None else {"label": source.train.label}
     path = out or run.directory / "codes.npz"

@@ -46,6 +46,8 @@ class Dataset:
     seed: int
     source_levels: int | None = None
     """What `levels` was before static binarisation replaced the counts by bits."""
+    as_counts: bool = False
+    """Whether the model sees the counts themselves, integers 0..levels, and not shares of the largest."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,6 +60,11 @@ class Dataset:
         return len(self.shape) == 3 and self.shape[2] in (1, 3)
 
     @property
+    def most(self) -> int:
+        """What the model's values are divided by to be shown: the largest count where it sees counts, else 1."""
+        return self.levels if self.as_counts and self.levels is not None else 1
+
+    @property
     def is_binary(self) -> bool:
         """Whether the model sees only zeros and ones."""
         return self.binarisation != "none" or self.levels == 1
@@ -67,14 +74,18 @@ class Dataset:
         x = jnp.asarray(x)
         return x.astype(jnp.float32) if self.levels is None else x.astype(jnp.float32) / self.levels
 
+    def shown(self, x: Any) -> jax.Array:
+        """What a model without binarisation sees of stored values: int32 counts where `as_counts`, else intensities."""
+        return jnp.asarray(x, jnp.int32) if self.as_counts else self.intensities(x)
+
     def mean(self) -> np.ndarray:
-        """The mean training example, as the model sees it: float32 of `shape`."""
+        """The mean training example, counts as shares of the largest: float32 of `shape`."""
         scale = 1.0 if self.levels is None else float(self.levels)
         return (self.train.x.mean(axis=0, dtype=np.float64) / scale).astype(np.float32)
 
     def prepare(self, key: Key, batch: dict[str, Any]) -> dict[str, Any]:
         """What the model sees of a stored batch. Pure; with dynamic binarisation it draws the bits from `key`."""
-        x = self.intensities(batch["x"])
+        x = self.shown(batch["x"])
         if self.binarisation == "dynamic":
             # Drawn flat: XLA on CPU vectorises badly over a last axis of one colour.
             bits = jax.random.bernoulli(key, x.reshape(x.shape[0], -1))

@@ -86,9 +86,12 @@ def conv(
     *,
     channels: Sequence[int] = (32, 64),
     features: int = 256,
+    levels: int = 1,
     activation: Callable[[Array], Array] = nn.silu,
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [H, W, C] -> q(z | x)` and a decoder `z [d] -> p(x | z)`.
+
+    `levels`: what x is divided by before it is encoded.
 
     ValueError if `shape` is not an image, or its sides cannot be halved `len(channels)` times.
     """
@@ -99,6 +102,6 @@ def conv(
             f"{factor} in a shape (H, W, C); got {shape}. Pad or crop the images, use fewer channels, or "
             "network mlp."
         )
-    encoder = nn.Sequential([OneExample(shape), ConvTrunk(channels, features, activation), posterior])
+    encoder = nn.Sequential([OneExample(shape, levels), ConvTrunk(channels, features, activation), posterior])
     output = ConvOutput(shape, likelihood.outputs, tuple(reversed(channels)), features, activation)
     return encoder, nn.Sequential([output, likelihood])

@@ -50,14 +50,14 @@ class FullNormalHead(nn.Module):
         return FullNormal(loc, tril)
 
 
-POSTERIORS: dict[str, type[nn.Module]] = {
-    "diagonal": DiagNormalHead,
-    "isotropic": IsotropicNormalHead,
-    "full": FullNormalHead,
-}
-
 # One pixel that is never set, or always, must not start at a logit of ±inf.
 _LEAST_PROBABILITY = 0.01
+
+
+def start_logits(mean: np.ndarray) -> Array:
+    """Logits of the data mean, kept away from ±inf: float32 of its shape."""
+    mean = np.clip(mean, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
+    return jnp.asarray(np.log(mean) - np.log1p(-mean), jnp.float32)
 
 
 class BernoulliHead(nn.Module):
@@ -68,10 +68,8 @@ class BernoulliHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> Bernoulli:
-        mean = np.clip(self.mean, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
-        logits = np.log(mean) - np.log1p(-mean)
-        bias = self.param("bias", lambda key: jnp.asarray(logits, jnp.float32))
-        return Bernoulli((jnp.ravel(out) + jnp.ravel(bias)).reshape(mean.shape))
+        bias = self.param("bias", lambda key: start_logits(self.mean))
+        return Bernoulli((jnp.ravel(out) + jnp.ravel(bias)).reshape(self.mean.shape))
 
 
 class NormalHead(nn.Module):

@@ -11,9 +11,10 @@ from vae_jax.distributions import Array
 
 
 class OneExample(nn.Module):
-    """Refuses, at trace time, anything but one example of `shape`; otherwise the identity."""
+    """Refuses, at trace time, anything but one example of `shape`; counts become shares of the largest."""
 
     shape: tuple[int, ...]
+    levels: int = 1
 
     def __call__(self, x: Array) -> Array:
         if jnp.shape(x) != self.shape:
@@ -21,7 +22,7 @@ class OneExample(nn.Module):
                 f"encode: x must be one example of shape {self.shape}, got {jnp.shape(x)}. For a batch: "
                 "jax.vmap(vae.encode, in_axes=(None, 0))(params, xs)."
             )
-        return x
+        return x if self.levels == 1 else jnp.asarray(x, jnp.float32) / self.levels
 
 
 class MLP(nn.Module):
@@ -56,12 +57,13 @@ def mlp(
     likelihood: Any,
     *,
     hidden: Sequence[int],
+    levels: int = 1,
     activation: Callable[[Array], Array] = nn.tanh,
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [*shape] -> q(z | x)` and a decoder `z [d] -> p(x | z)`, with mirrored hidden layers.
 
-    `posterior` and `likelihood` are heads (`vae_jax.nets.heads`).
+    `posterior` and `likelihood` are heads (`vae_jax.nets.heads`). `levels`: what x is divided by before it is encoded.
     """
-    encoder = nn.Sequential([OneExample(shape), MLP(hidden, activation), posterior])
+    encoder = nn.Sequential([OneExample(shape, levels), MLP(hidden, activation), posterior])
     decoder = nn.Sequential([MLP(hidden[::-1], activation), DenseOutput(shape, likelihood.outputs), likelihood])
     return encoder, decoder

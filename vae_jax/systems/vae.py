@@ -4,6 +4,7 @@ Auto-Encoding Variational Bayes, arXiv 1312.6114; Importance Weighted Autoencode
 beta-VAE (Higgins et al., ICLR 2017).
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,17 +15,21 @@ import numpy as np
 
 from vae_jax import bounds, estimators
 from vae_jax.bounds import Bound
-from vae_jax.config import ConfigError, Experiment, Model, Objective
+from vae_jax.config import ConfigError, Experiment, Model, Objective, prior_name
 from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import Array, Key
 from vae_jax.estimators import Estimate
 from vae_jax.model import VAE, Params
 from vae_jax.nets import conv, mlp
-from vae_jax.nets.heads import POSTERIORS, BernoulliHead, NormalHead
 from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
+from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.nets.pixelcnn import AutoregressiveHead
+from vae_jax.nets.priors import Prior
+from vae_jax.systems.parts import POSTERIORS, PRIORS
+from vae_jax.systems.rate import multiplier_apart, terms_loss, weigh_by, with_multiplier
 from vae_jax.systems.stages import staged
 from vae_jax.systems.system import Batch, Loss, Metrics, System
-from vae_jax.terms import elbo_terms
+from vae_jax.terms import elbo_terms, sampled_terms
 
 _ESTIMATORS: dict[str, Callable[[Bound], Estimate]] = {
     "total": estimators.total,
@@ -47,18 +52,6 @@ def bound_loss(estimate: Estimate, *, num_samples: int) -> ExampleLoss:
     return loss
 
 
-def analytic_loss(*, beta: float | Array, num_samples: int) -> ExampleLoss:
-    """`β KL − E log p(x|z)`, the KL in closed form. Metrics: `bound` (the ELBO itself, whatever β), and its terms."""
-
-    def loss(vae: VAE, params: Params, key: Key, x: Any) -> tuple[Array, Metrics]:
-        terms = elbo_terms(vae, params, key, x, num_samples=num_samples)
-        kl = jnp.sum(terms.kl)
-        metrics = {"bound": terms.log_likelihood - kl, "log_likelihood": terms.log_likelihood, "kl": kl}
-        return beta * kl - terms.log_likelihood, metrics
-
-    return loss
-
-
 def mean_loss(vae: VAE, example_loss: ExampleLoss) -> Loss:
     """The mean over a batch, a dict with `x` `[B, …]`, of the loss and the metrics of one example."""
 
@@ -72,54 +65,86 @@ def mean_loss(vae: VAE, example_loss: ExampleLoss) -> Loss:
     return loss
 
 
-def vae_system(encoder: nn.Module, decoder: nn.Module, *, latent_size: int, example_loss: ExampleLoss) -> System:
-    """A system from a pair of Linen networks, a standard normal prior and the loss of one example."""
-    layers = [StochasticLayer(encoder, decoder, latent_size)]
-    vae = layered_vae(layers)
-    return System(init=layered_init(layers), loss=mean_loss(vae, example_loss), vae=vae)
+def stochastic_layers(
+    model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
+) -> list[StochasticLayer]:
+    """The layers of a config, for examples of `shape` with the given data mean; the lowest is that of x.
 
-
-def stochastic_layers(model: Model, shape: tuple[int, ...], mean: np.ndarray) -> list[StochasticLayer]:
-    """The layers of a config, for examples of `shape` with the given data mean; the lowest is that of x."""
+    `mean` is in 0..1 where the data are counts 0..`levels`.
+    """
     activation = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
     chosen = activation[model.activation]
-    posterior = POSTERIORS[model.posterior](size=model.latent_size)  # pyright: ignore[reportCallIssue]
-    if model.likelihood == "bernoulli":
-        likelihood = BernoulliHead(mean)
-    else:
-        likelihood = NormalHead(mean, model.initial_scale, model.likelihood_scale)
+    part, likelihood = POSTERIORS[model.posterior], LIKELIHOODS[model.likelihood]
+    posterior = part.make(model)
+    head = likelihood.make(mean, levels, model.initial_scale, model.likelihood_scale)
+    seen = (levels or 1) if likelihood.of == "counts" else 1
+    if model.autoregressive_layers:
+        head = AutoregressiveHead(head, model.autoregressive_layers, levels=seen)
+    options: dict[str, Any] = {"levels": seen, "activation": chosen}
     if model.network == "conv":
-        lowest = conv(shape, posterior, likelihood, channels=model.hidden, activation=chosen)
+        lowest = conv(shape, posterior, head, channels=model.hidden, **options)
     else:
-        lowest = mlp(shape, posterior, likelihood, hidden=model.hidden, activation=chosen)
-    layers = [StochasticLayer(*lowest, model.latent_size)]
+        lowest = mlp(shape, posterior, head, hidden=model.hidden, **options)
+    classes = model.classes if part.space == "choices" else None
+    layers = [StochasticLayer(*lowest, model.latent_size, classes)]
     for size in model.upper_latent_sizes:
         below = layers[-1].latent_size
         layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=chosen), size))
     return layers
 
 
-def objective_loss(objective: Objective, num_samples: int) -> ExampleLoss:
-    """The loss of one example that a config names, with `num_samples` draws of z."""
-    if objective.estimator == "analytic":
-        return analytic_loss(beta=objective.beta, num_samples=num_samples)
+def highest_prior(model: Model, dataset: Dataset) -> Prior:
+    """The prior of a config on its highest layer; a VampPrior starts at training examples."""
+    highest = dataclasses.replace(model, latent_size=(model.latent_size, *model.upper_latent_sizes)[-1])
+    return PRIORS[prior_name(model)].make(highest, np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES])))
+
+
+# A VampPrior starts at some of these.
+_START_EXAMPLES = 5000
+
+
+def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: int) -> Loss:
+    """The loss that a config names, with `num_samples` draws of z, in a run of `num_steps`."""
+    if objective.estimator in ("analytic", "sampled"):
+        terms = elbo_terms if objective.estimator == "analytic" else sampled_terms
+        return terms_loss(vae, terms, weigh_by(objective, num_steps), num_samples=num_samples)
     chosen = {"elbo": bounds.elbo, "iwae": bounds.iwae, "renyi": bounds.renyi(objective.alpha)}
     estimate = _ESTIMATORS[objective.estimator](chosen[objective.bound])
-    return bound_loss(estimate, num_samples=num_samples)
+    return mean_loss(vae, bound_loss(estimate, num_samples=num_samples))
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    if config.model.likelihood == "bernoulli" and not dataset.is_binary:
-        raise ConfigError(
-            f"a Bernoulli likelihood is for zeros and ones, but {dataset.name} holds "
-            f"{'real numbers' if dataset.levels is None else f'counts 0..{dataset.levels}'}. Use --binarisation "
-            "dynamic (or static), or --likelihood normal."
-        )
-    objective = config.objective
-    layers = stochastic_layers(config.model, dataset.shape, dataset.mean())
-    vae = layered_vae(layers)
+    objective, model = config.objective, config.model
+    _check_data(model, dataset)
+    layers = stochastic_layers(model, dataset.shape, dataset.mean(), dataset.levels)
+    prior = highest_prior(model, dataset)
+    vae, init = layered_vae(layers, prior), layered_init(layers, prior)
     num_steps = config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
-    losses = [mean_loss(vae, objective_loss(objective, k)) for k in (objective.num_samples, *objective.grow_to)]
+    losses = [objective_loss(vae, objective, k, num_steps) for k in (objective.num_samples, *objective.grow_to)]
     starts = [round(share * num_steps) for share in objective.grow_at]
-    return System(init=layered_init(layers), loss=staged(losses, starts), vae=vae)
+    system = System(init=init, loss=staged(losses, starts), vae=vae)
+    if objective.most_distortion is None:
+        return system
+    return system._replace(init=with_multiplier(init), optimizer=multiplier_apart)
+
+
+def _check_data(model: Model, dataset: Dataset) -> None:
+    kind = LIKELIHOODS[model.likelihood].of
+    fits = {
+        "bits": dataset.is_binary,
+        "counts": dataset.levels is not None,
+        "intensities": dataset.levels is not None,
+        "reals": True,
+    }
+    if model.autoregressive_layers and not dataset.is_image:
+        raise ConfigError(
+            f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} has "
+            f"the shape {dataset.shape}."
+        )
+    if not fits[kind]:
+        holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"
+        remedy = "--likelihood normal" if dataset.levels is None else "--binarisation dynamic (or static)"
+        raise ConfigError(
+            f"a {model.likelihood} likelihood is for {kind}, but {dataset.name} holds {holds}. Use {remedy}."
+        )

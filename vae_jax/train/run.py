@@ -29,6 +29,7 @@ from vae_jax.config import ConfigError, Experiment, from_json, to_json, validate
 from vae_jax.data import Dataset, load, stand_in
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
+from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.system import System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.optimizer import make_optimizer, make_schedule
@@ -115,6 +116,8 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
             levels=data.levels,
             seed=data.data_seed,
         )
+    if LIKELIHOODS[config.model.likelihood].of == "counts":
+        dataset = dataclasses.replace(dataset, as_counts=True)
     try:
         build = importlib.import_module(f"vae_jax.systems.{config.system}").build
     except (ModuleNotFoundError, AttributeError) as error:

@@ -1,0 +1,60 @@
+"""Distributions: immutable pytrees that speak of one example (`vae_jax.distributions.distribution`)."""
+
+from vae_jax.distributions.autoregressive import Autoregressive
+from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
+from vae_jax.distributions.discrete import Bernoulli, Binomial, Categorical, NegativeBinomial, Poisson
+from vae_jax.distributions.distribution import (
+    Array,
+    Distribution,
+    Key,
+    PyTree,
+    check_reparameterised,
+    draws,
+    freeze,
+    sample_and_log_prob,
+    sample_and_path_log_prob,
+)
+from vae_jax.distributions.logistic import DiscretisedLogistic
+from vae_jax.distributions.masked import Masked, Observed
+from vae_jax.distributions.mixture import ElementMixture, Mixture, vamp_prior
+from vae_jax.distributions.normal import DiagNormal, FullNormal, reparameterize, standard_normal
+from vae_jax.distributions.product import Product
+from vae_jax.distributions.relaxed import Concrete, OneHotCategorical, RelaxedBernoulli, StraightThrough
+from vae_jax.distributions.sphere import UniformSphere, VonMisesFisher
+
+__all__ = [
+    "Array",
+    "Autoregressive",
+    "Bernoulli",
+    "Binomial",
+    "Categorical",
+    "Concrete",
+    "ContinuousBernoulli",
+    "DiagNormal",
+    "DiscretisedLogistic",
+    "Distribution",
+    "ElementMixture",
+    "FullNormal",
+    "Key",
+    "Masked",
+    "Mixture",
+    "NegativeBinomial",
+    "Observed",
+    "OneHotCategorical",
+    "Poisson",
+    "Product",
+    "PyTree",
+    "RelaxedBernoulli",
+    "StraightThrough",
+    "StudentT",
+    "UniformSphere",
+    "VonMisesFisher",
+    "check_reparameterised",
+    "draws",
+    "freeze",
+    "reparameterize",
+    "sample_and_log_prob",
+    "sample_and_path_log_prob",
+    "standard_normal",
+    "vamp_prior",
+]

@@ -1,0 +1,60 @@
+"""An event whose elements are drawn one after the other, each given those before it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.checks import check_key, check_value
+from vae_jax.distributions.distribution import Array, Key, draws
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Autoregressive:
+    """`log p(v) = Σ_j log p_j(v_j | v_<j)`, elements in the order of `jnp.ravel`.
+
+    `conditional`: `value [*shape] -> distribution` with independent elements of that shape, element j of which may
+    depend on the elements of the value before j only: a masked network, as `jax.tree_util.Partial(apply, params)`, so
+    that its parameters can be frozen. All densities come of one evaluation; a sample takes one for each element, in
+    one scan.
+
+    Source: Pixel Recurrent Neural Networks, arXiv 1601.06759; as a decoder: PixelVAE, arXiv 1611.05013.
+    """
+
+    conditional: Callable[[Array], Any]
+    shape: tuple[int, ...] = field(metadata={"static": True})
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one value."""
+        return self.shape
+
+    @property
+    def reparameterised(self) -> bool:
+        """Whether samples carry a gradient: whether those of the conditional do."""
+        return getattr(jax.eval_shape(self.conditional, jnp.zeros(self.shape)), "reparameterised", True)
+
+    def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
+        """Values of shape `shape + event_shape`, one element after the other."""
+        check_key("Autoregressive.sample", key)
+        kind = jax.eval_shape(lambda key: self.conditional(jnp.zeros(self.shape)).sample(key), key).dtype
+        size = jnp.zeros(self.shape).size
+
+        def one(key: Key) -> Array:
+            def step(flat: Array, at: tuple[Array, Key]) -> tuple[Array, None]:
+                place, key = at
+                drawn = self.conditional(flat.reshape(self.shape)).sample(key)
+                return flat.at[place].set(jnp.ravel(drawn)[place]), None
+
+            places = (jnp.arange(size), jax.random.split(key, size))
+            return jax.lax.scan(step, jnp.zeros(size, kind), places)[0].reshape(self.shape)
+
+        return draws(one, key, shape)
+
+    def log_prob(self, value: Array) -> Array:
+        """Log-density in nats, a scalar."""
+        check_value("Autoregressive", value, self.shape)
+        return self.conditional(value).log_prob(value)

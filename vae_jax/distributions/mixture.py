@@ -1,0 +1,102 @@
+"""Mixtures: of whole events, and of every element by itself."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.checks import check_key, check_value
+from vae_jax.distributions.distribution import Array, Key, PyTree, draws
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """`log p(v) = log Σ_c π_c p_c(v)`, π = softmax(`logits`) `[C]`.
+
+    `components`: C distributions of one kind as one value, its leaves stacked, `[C, …]`: what `jax.vmap` makes of
+    them. Not reparameterised: which component a sample is of carries no gradient.
+    """
+
+    logits: Array
+    components: Any
+    reparameterised: ClassVar[bool] = False
+
+    @property
+    def event_shape(self) -> Any:
+        """Shape of one value."""
+        return jax.tree.map(jnp.shape, jax.eval_shape(self.sample, jax.random.key(0)))
+
+    def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Any:
+        """Values of shape `shape + event_shape`: a component, then a sample of it."""
+        check_key("Mixture.sample", key)
+
+        def one(key: Key) -> Any:
+            choice_key, value_key = jax.random.split(key)
+            chosen = jax.random.categorical(choice_key, self.logits)
+            return jax.tree.map(lambda leaf: leaf[chosen], self.components).sample(value_key)
+
+        return draws(one, key, shape)
+
+    def log_prob(self, value: Any) -> Array:
+        """Log-density in nats, a scalar."""
+        found = jax.vmap(lambda component: component.log_prob(value))(self.components)
+        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + found)
+
+
+def vamp_prior(encode: Any, params: PyTree, pseudo_inputs: Array, logits: Array | None = None) -> Mixture:
+    """The VampPrior: `p(z) = Σ_c π_c q(z | u_c)`, the posterior mixed over C pseudo-inputs `[C, *shape of x]`.
+
+    `encode` and `params` are the model's own, and both they and the pseudo-inputs learn. `logits` `[C]`: uniform
+    by default.
+
+    Source: VAE with a VampPrior, arXiv 1705.07120.
+    """
+    if logits is None:
+        logits = jnp.zeros(jnp.shape(pseudo_inputs)[0])
+    return Mixture(logits, jax.vmap(encode, in_axes=(None, 0))(params, pseudo_inputs))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class ElementMixture:
+    """A mixture for every element by itself: `log p(v) = Σ_j log Σ_c π_jc p_jc(v_j)`.
+
+    `logits` `[*event_shape, C]`; `components`: a distribution with `log_probs` whose event shape is
+    `[*event_shape, C]`. Of `DiscretisedLogistic` it is the likelihood of PixelCNN++, arXiv 1701.05517.
+    """
+
+    logits: Array
+    components: Any
+    reparameterised: ClassVar[bool] = False
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one value."""
+        return jnp.shape(self.logits)[:-1]
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the components' means."""
+        return jnp.sum(jax.nn.softmax(self.logits) * self.components.mean, axis=-1)
+
+    def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
+        """Values of shape `shape + event_shape`. Not reparameterised: no gradient."""
+        check_key("ElementMixture.sample", key)
+        choice_key, value_key = jax.random.split(key)
+        shape = (*shape, *self.event_shape)
+        of_each = self.components.sample(value_key, shape[: len(shape) - len(self.event_shape)])
+        chosen = jax.random.categorical(choice_key, jnp.broadcast_to(self.logits, of_each.shape))
+        return jnp.take_along_axis(of_each, chosen[..., None], axis=-1)[..., 0]
+
+    def log_prob(self, value: Array) -> Array:
+        """Log-density in nats, a scalar."""
+        return jnp.sum(self.log_probs(value))
+
+    def log_probs(self, value: Array) -> Array:
+        """Log-density of every element, in the event shape, nats."""
+        check_value("ElementMixture", value, self.event_shape)
+        repeated = jnp.broadcast_to(jnp.asarray(value)[..., None], jnp.shape(self.logits))
+        found = self.components.log_probs(repeated)
+        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + found, axis=-1)

@@ -1,0 +1,146 @@
+"""Normal distributions: independent, isotropic or with a full covariance."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.checks import check_key, check_value
+from vae_jax.distributions.distribution import Array, Key
+
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
+    """A sample `loc + scale * eps` of `N(loc, scale²)`, `eps ~ N(0, 1)`, differentiable in both.
+
+    `loc` and `scale` broadcast against each other; the result has their common shape.
+
+    Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
+    """
+    check_key("reparameterize", key)
+    loc = jnp.asarray(loc)
+    shape = jnp.broadcast_shapes(jnp.shape(loc), jnp.shape(scale))
+    eps = jax.random.normal(key, shape, jnp.result_type(loc, float))
+    return jnp.broadcast_to(loc, shape) + jnp.broadcast_to(scale, shape) * eps
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class DiagNormal:
+    """Independent normals: `log p(v) = Σ_j log N(v_j; loc_j, scale_j²)`.
+
+    `loc` and `scale` (standard deviation, > 0) broadcast to the event shape, so a scalar `scale` is the
+    isotropic `N(μ, σ²I)`, and a Gaussian decoder has a fixed, shared or predicted `scale` alike.
+    """
+
+    loc: Array
+    scale: Array
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one value."""
+        return jnp.broadcast_shapes(jnp.shape(self.loc), jnp.shape(self.scale))
+
+    @property
+    def mean(self) -> Array:
+        """`loc`, in the event shape."""
+        return jnp.broadcast_to(self.loc, self.event_shape)
+
+    @property
+    def stddev(self) -> Array:
+        """`scale`, in the event shape."""
+        return jnp.broadcast_to(self.scale, self.event_shape)
+
+    def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
+        """Reparameterised values, `shape + event_shape`."""
+        shape = (*shape, *self.event_shape)
+        return reparameterize(key, jnp.broadcast_to(self.mean, shape), jnp.broadcast_to(self.stddev, shape))
+
+    def log_prob(self, value: Array) -> Array:
+        """Log-density in nats, a scalar."""
+        check_value("DiagNormal", value, self.event_shape)
+        return self._log_density((value - self.mean) / self.stddev)
+
+    def log_probs(self, value: Array) -> Array:
+        """Log-density of every element, in the event shape, nats."""
+        check_value("DiagNormal", value, self.event_shape)
+        return self._log_densities((value - self.mean) / self.stddev)
+
+    def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
+        """The noise gives the density at once: no subtraction, no division by a small scale."""
+        check_key("DiagNormal.sample_and_log_prob", key)
+        mean = self.mean
+        eps = jax.random.normal(key, mean.shape, jnp.result_type(mean, float))
+        return mean + self.stddev * eps, self._log_density(eps)
+
+    def _log_density(self, standardised: Array) -> Array:
+        return jnp.sum(self._log_densities(standardised))
+
+    def _log_densities(self, standardised: Array) -> Array:
+        return -0.5 * jnp.square(standardised) - jnp.log(self.stddev) - _HALF_LOG_2PI
+
+
+def standard_normal(shape: int | tuple[int, ...]) -> DiagNormal:
+    """The usual prior, `N(0, I)` with events of `shape`."""
+    return DiagNormal(jnp.zeros(shape), jnp.ones(shape))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class FullNormal:
+    """`N(loc, L Lᵀ)`, `loc` of shape `[d]`, `L = scale_tril` of shape `[d, d]`.
+
+    Only the lower triangle of `scale_tril` is read, in the sampler as in the density. Its diagonal must not
+    be zero.
+    """
+
+    loc: Array
+    scale_tril: Array
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one value, `(d,)`."""
+        return jnp.shape(self.loc)
+
+    @property
+    def mean(self) -> Array:
+        """`loc`, `[d]`."""
+        return self.loc
+
+    @property
+    def tril(self) -> Array:
+        """The lower triangle `L`, `[d, d]`."""
+        return jnp.tril(self.scale_tril)
+
+    @property
+    def covariance(self) -> Array:
+        """`L Lᵀ`, `[d, d]`."""
+        return self.tril @ self.tril.T
+
+    @property
+    def stddev(self) -> Array:
+        """Marginal standard deviations, `[d]`."""
+        return jnp.sqrt(jnp.sum(jnp.square(self.tril), axis=-1))
+
+    def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
+        """Reparameterised values, `shape + (d,)`."""
+        check_key("FullNormal.sample", key)
+        eps = jax.random.normal(key, (*shape, *self.event_shape), jnp.result_type(self.loc, float))
+        return jnp.broadcast_to(self.loc, eps.shape) + eps @ self.tril.T
+
+    def log_prob(self, value: Array) -> Array:
+        """Log-density in nats, a scalar."""
+        check_value("FullNormal", value, self.event_shape)
+        return self._log_density(jax.scipy.linalg.solve_triangular(self.tril, value - self.loc, lower=True))
+
+    def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
+        """The noise gives the density at once, without a triangular solve."""
+        check_key("FullNormal.sample_and_log_prob", key)
+        eps = jax.random.normal(key, self.event_shape, jnp.result_type(self.loc, float))
+        return self.loc + self.tril @ eps, self._log_density(eps)
+
+    def _log_density(self, standardised: Array) -> Array:
+        log_det = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(self.scale_tril))))
+        return jnp.sum(-0.5 * jnp.square(standardised) - _HALF_LOG_2PI) - log_det

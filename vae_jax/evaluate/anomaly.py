@@ -1,0 +1,40 @@
+"""Which examples a model finds strange, and from which score on to say so."""
+
+import math
+
+import jax.numpy as jnp
+
+from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.evaluate.likelihood import log_marginal
+from vae_jax.model import VAE, Params
+
+
+def anomaly_score(
+    vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 100, chunk_size: int = 100
+) -> Array:
+    """`−log p(x)` of one example, importance-weighted with `num_samples` draws: a scalar in nats, high is strange."""
+    return -log_marginal(vae, params, key, x, num_samples=num_samples, chunk_size=chunk_size).value
+
+
+def anomaly_threshold(scores: Array, *, false_alarms: float) -> Array:
+    """The score above which a new ordinary example falls with probability at most `false_alarms`.
+
+    `scores`: `[n]` of ordinary examples that the model was NOT trained on. The bound holds for any model and any n,
+    over the draw of both (split conformal prediction): the ⌈(n+1)(1−α)⌉-th smallest score. ValueError where n is too
+    small for α: it needs n + 1 >= 1 / α.
+
+    Source: Distribution-Free Predictive Inference for Regression, arXiv 1604.04173.
+    """
+    if jnp.ndim(scores) != 1:
+        raise ValueError(f"anomaly_threshold: scores must have shape (n,), got {jnp.shape(scores)}.")
+    if not 0.0 < false_alarms < 1.0:
+        raise ValueError(f"anomaly_threshold: false_alarms must be between 0 and 1, got {false_alarms}.")
+    size = scores.shape[0]
+    # In floats (10)(0.9) may be a hair above 9.
+    rank = math.ceil(round((size + 1) * (1.0 - false_alarms), 9))
+    if rank > size:
+        raise ValueError(
+            f"anomaly_threshold: {size} scores cannot bound a rate of {false_alarms}; it needs at least "
+            f"{math.ceil(1.0 / false_alarms) - 1}."
+        )
+    return jnp.sort(scores)[rank - 1]

@@ -1,0 +1,180 @@
+"""Likelihood heads: from an array `[*shape, outputs]` to p(x | z), by name.
+
+Each adds a bias per element of x, which starts where the training data are: the first gradient steps are then not
+spent on learning the mean example.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.distributions import (
+    Array,
+    Binomial,
+    Categorical,
+    ContinuousBernoulli,
+    DiscretisedLogistic,
+    ElementMixture,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+)
+from vae_jax.nets.heads import BernoulliHead, NormalHead, start_logits
+
+
+class ContinuousBernoulliHead(nn.Module):
+    """Densities on [0, 1]: `[*shape, 1] -> ContinuousBernoulli` of `shape`."""
+
+    mean: np.ndarray
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> ContinuousBernoulli:
+        return ContinuousBernoulli(out[..., 0] + self.param("bias", lambda key: start_logits(self.mean)))
+
+
+class BinomialHead(nn.Module):
+    """Counts out of `levels`: `[*shape, 1] -> Binomial` of `shape`."""
+
+    mean: np.ndarray
+    levels: int
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> Binomial:
+        bias = self.param("bias", lambda key: start_logits(self.mean))
+        return Binomial(out[..., 0] + bias, self.levels)
+
+
+class CategoricalHead(nn.Module):
+    """Any of `levels` + 1 values, without an order: `[*shape, levels + 1] -> Categorical` of `shape`."""
+
+    mean: np.ndarray
+    levels: int
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network must give per element of x."""
+        return self.levels + 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> Categorical:
+        return Categorical(out + self.param("bias", nn.initializers.zeros_init(), out.shape))
+
+
+class LogisticHead(nn.Module):
+    """Counts 0..`levels` as bins of a logistic: `[*shape, 2] -> DiscretisedLogistic` of `shape`."""
+
+    mean: np.ndarray
+    levels: int
+    outputs: ClassVar[int] = 2
+
+    @nn.compact
+    def __call__(self, out: Array) -> DiscretisedLogistic:
+        bias = self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        return _logistic(out[..., 0], out[..., 1], bias, self.levels)
+
+
+class LogisticMixtureHead(nn.Module):
+    """The same with a mixture of `components` for every element: `[*shape, 3 C] -> ElementMixture` of `shape`."""
+
+    mean: np.ndarray
+    levels: int
+    components: int = 5
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network must give per element of x."""
+        return 3 * self.components
+
+    @nn.compact
+    def __call__(self, out: Array) -> ElementMixture:
+        logits, loc, log_scale = jnp.split(out, 3, axis=-1)
+        # The components start spread over the range around the data mean.
+        spread = np.linspace(-0.25, 0.25, self.components, dtype=np.float32)
+        start = jnp.asarray(self.mean[..., None] + spread.reshape((1,) * self.mean.ndim + (-1,)), jnp.float32)
+        return ElementMixture(logits, _logistic(loc, log_scale, self.param("bias", lambda key: start), self.levels))
+
+
+# The scale of a logistic bin model starts at a tenth of the range, and is never below a fiftieth of a bin.
+_START_SCALE, _LEAST_SCALE = 0.1, 0.02
+
+
+def _logistic(loc: Array, log_scale: Array, bias: Array, levels: int) -> DiscretisedLogistic:
+    """From outputs in units of the range, 0..1, to counts."""
+    scale = levels * _START_SCALE * jnp.exp(log_scale) + _LEAST_SCALE
+    return DiscretisedLogistic(levels * (loc + bias), scale, levels)
+
+
+class PoissonHead(nn.Module):
+    """Counts without a largest: `[*shape, 1] -> Poisson` of `shape`. `mean`: of the counts as a share of `levels`."""
+
+    mean: np.ndarray
+    levels: int
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> Poisson:
+        return Poisson(out[..., 0] + self.param("bias", lambda key: _log_counts(self.mean, self.levels)))
+
+
+class NegativeBinomialHead(nn.Module):
+    """Counts wider than Poisson's, with one learned concentration for each element: `[*shape, 1]`."""
+
+    mean: np.ndarray
+    levels: int
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> NegativeBinomial:
+        bias = self.param("bias", lambda key: _log_counts(self.mean, self.levels))
+        concentration = self.param("log_concentration", nn.initializers.zeros_init(), self.mean.shape)
+        return NegativeBinomial(out[..., 0] + bias, concentration)
+
+
+def _log_counts(mean: np.ndarray, levels: int) -> Array:
+    # An element that is always 0 must not start at −inf.
+    return jnp.log(jnp.asarray(levels * np.maximum(mean, 1e-3), jnp.float32))
+
+
+class StudentTHead(nn.Module):
+    """Heavy tails: `[*shape, 1] -> StudentT` of `shape`, one learned width and one number of degrees of freedom."""
+
+    mean: np.ndarray
+    scale: float
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> StudentT:
+        loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        log_scale = self.param("log_scale", lambda key: jnp.log(jnp.asarray(self.scale, jnp.float32)))
+        # Above 2, so that there is a variance; starts at 5.
+        extra = self.param("log_df", lambda key: jnp.log(jnp.asarray(3.0)))
+        return StudentT(2.0 + jnp.exp(extra), loc, jnp.exp(log_scale))
+
+
+class Likelihood(NamedTuple):
+    """What a likelihood is of, and how its head is made: `make(mean, levels, scale, learned)`."""
+
+    of: str
+    make: Callable[[np.ndarray, Any, float, Any], Any]
+
+
+# `of`: "bits" 0 and 1, "counts" 0..levels as integers, "intensities" in 0..1, or "reals".
+LIKELIHOODS: dict[str, Likelihood] = {
+    "bernoulli": Likelihood("bits", lambda mean, levels, scale, learned: BernoulliHead(mean)),
+    "normal": Likelihood("reals", lambda mean, levels, scale, learned: NormalHead(mean, scale, learned)),
+    "student_t": Likelihood("reals", lambda mean, levels, scale, learned: StudentTHead(mean, scale)),
+    "continuous_bernoulli": Likelihood(
+        "intensities", lambda mean, levels, scale, learned: ContinuousBernoulliHead(mean)
+    ),
+    "binomial": Likelihood("counts", lambda mean, levels, scale, learned: BinomialHead(mean, levels)),
+    "categorical": Likelihood("counts", lambda mean, levels, scale, learned: CategoricalHead(mean, levels)),
+    "logistic": Likelihood("counts", lambda mean, levels, scale, learned: LogisticHead(mean, levels)),
+    "logistic_mixture": Likelihood("counts", lambda mean, levels, scale, learned: LogisticMixtureHead(mean, levels)),
+    "poisson": Likelihood("counts", lambda mean, levels, scale, learned: PoissonHead(mean, levels)),
+    "negative_binomial": Likelihood("counts", lambda mean, levels, scale, learned: NegativeBinomialHead(mean, levels)),
+}
