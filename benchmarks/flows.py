@@ -71,7 +71,8 @@ def numpyros() -> tuple[Any, Callable[[Any, Any], Any]]:
 
 def planar_compile_seconds(count: int) -> float:
     keys = jax.random.split(jax.random.key(0), 2)
-    layers = Planar(*jax.random.normal(keys[0], (2, count, SIZE)), jax.random.normal(keys[1], (count,)))
+    u, w = jax.random.normal(keys[0], (2, count, SIZE))
+    layers = Planar(u, w, jax.random.normal(keys[1], (count,)))
     estimate = vj.stl(vj.elbo)
     vae = vj.VAE(
         encode=lambda layers, x: Transformed(vj.standard_normal(SIZE), Stacked(layers)),

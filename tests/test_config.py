@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from vae_jax import config as configs
-from vae_jax.config import ConfigError, Data, Experiment, from_json, load_config, quick, to_json, validate
+from vae_jax.config import ConfigError, Data, Experiment, from_json, load_config, quick, to_json
+from vae_jax.validate import validate
 
 replace = dataclasses.replace
 
@@ -34,8 +35,19 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", beta=float("nan")), "--beta must be at least 0, got nan"),
         (changed("optimizer", learning_rate=0.0), "--learning-rate must be greater than 0"),
         (changed("train", epochs=0), "--epochs must be greater than 0"),
-        (changed("objective", bound="iwae"), "closed-form KL; it has no iwae bound. Use --estimator total or dreg"),
+        (changed("objective", bound="iwae"), "has no iwae bound: use --estimator total or dreg"),
         (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
+        (changed("objective", estimator="dreg", free_bits=0.1), "--free-bits 0.1 needs the KL by itself"),
+        (changed("objective", free_bits=0.1, capacity=3.0), "--free-bits and --capacity exclude each other"),
+        (changed("objective", beta_warmup=1.5), "--beta-warmup is a share of the run"),
+        (changed("objective", beta_cycles=3), "--beta-cycles 3 needs a rise in each"),
+        (
+            changed("model", posterior="iaf"),
+            "iaf posterior and a normal prior has no closed form: use --estimator samp",
+        ),
+        (changed("model", upper_latent_sizes=(2,)), "closed form, which several stochastic layers lack"),
+        (changed("model", posterior="sphere", latent_size=1), "a direction needs at least 2 dimensions"),
+        (changed("model", network="conv", posterior="concrete"), "--network conv decodes a vector"),
         (changed("objective", estimator="score"), "use --num-samples 2 or more"),
         (changed("objective", estimator="score", bound="iwae"), "use --num-samples 2 or more"),
         (changed("model", hidden=()), "--hidden needs at least one layer"),

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 import vae_jax as vj
-from vae_jax.nets.heads import POSTERIORS, BernoulliHead, NormalHead
+from vae_jax.nets.heads import BernoulliHead, DiagNormalHead, FullNormalHead, IsotropicNormalHead, NormalHead
+
+HEADS = {"diagonal": DiagNormalHead, "isotropic": IsotropicNormalHead, "full": FullNormalHead}
 
 
-@pytest.mark.parametrize("name", POSTERIORS)
+@pytest.mark.parametrize("name", HEADS)
 def test_posterior_heads(name: str) -> None:
-    head = POSTERIORS[name](size=3)
+    head = HEADS[name](size=3)
     features = jnp.linspace(-1.0, 1.0, 5)
     q, _ = head.init_with_output(jax.random.key(0), features)
     assert q.event_shape == (3,)

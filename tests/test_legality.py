@@ -11,7 +11,6 @@ import numpy as np
 import optax
 import pytest
 
-from vae_jax import config as configs
 from vae_jax import legality
 from vae_jax.config import ConfigError, Data, Evaluate, Experiment, Model, Objective, Train
 from vae_jax.data import load
@@ -19,6 +18,7 @@ from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import DEFAULT_PRIORS, POSTERIORS, PRIORS
 from vae_jax.systems.vae import build
 from vae_jax.train import program
+from vae_jax.validate import validate
 
 LEGAL = [c for c in legality.combinations() if legality.objection(*c) is None]
 
@@ -84,7 +84,7 @@ def test_the_covering_array_covers() -> None:
 
 @pytest.mark.parametrize("case", COVERING, ids="-".join)
 def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
-    config = configs.validate(experiment(*case))
+    config = validate(experiment(*case))
     dataset = load("digits", binarisation=config.data.binarisation)
     dataset = dataclasses.replace(dataset, as_counts=LIKELIHOODS[case[2]].of == "counts")
     system = build(config, dataset)
@@ -101,7 +101,7 @@ def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
             batch = dataset.prepare(noise, jax.tree.map(lambda leaf: leaf[:16], data))
             (loss, _), slope = jax.value_and_grad(system.loss, has_aux=True)(params, noise, batch, step)
             updates, opt_state = tx.update(slope, opt_state)
-            return (optax.apply_updates(params, updates), opt_state), (loss, optax.global_norm(slope))
+            return (optax.apply_updates(params, updates), opt_state), (loss, optax.tree.norm(slope))
 
         return jax.lax.scan(step, (state.params, state.opt_state), jnp.arange(20))[1]
 
@@ -127,7 +127,7 @@ def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
 )
 def test_what_does_not_go_together_is_refused_with_a_reason(case: tuple[str, ...], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        configs.validate(experiment(*case))
+        validate(experiment(*case))
 
 
 def test_every_illegal_combination_has_a_reason_and_a_way_out() -> None:

@@ -14,11 +14,12 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_python_runs_as_printed(capsys) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     names: dict = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert np.isfinite(names["gradient"]["encoder"]["params"]["kernel"]).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["slope"]))
     assert re.search(r"log p\(x\) = -\d+\.\d\d ± \d\.\d\d nats, k = 5000", capsys.readouterr().out)
 
 

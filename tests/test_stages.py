@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.test_vae import CONFIG, DIGITS
-from vae_jax.config import ConfigError, Objective, Train, validate
+from vae_jax.config import ConfigError, Objective, Train
 from vae_jax.systems.stages import staged
 from vae_jax.systems.vae import build
+from vae_jax.validate import validate
 
 CALLS: list[str] = []
 

@@ -70,7 +70,7 @@ def test_every_posterior_with_every_network(posterior: str, network: str) -> Non
 
 
 def test_data_that_are_not_bits_are_refused_under_a_bernoulli() -> None:
-    with pytest.raises(ConfigError, match=r"zeros and ones, but digits holds counts 0..16. Use --binarisation dynamic"):
+    with pytest.raises(ConfigError, match=r"for bits, but digits holds counts 0..16. Use --binarisation dynamic"):
         build(CONFIG, load("digits"))
     with pytest.raises(ConfigError, match=r"but curve holds real numbers.*--likelihood normal"):
         build(CONFIG, load("curve"))

@@ -217,6 +217,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         from vae_jax import measure, report
         from vae_jax.checks import check_count
         from vae_jax.train.run import load_snapshot, load_state, open_run
+        from vae_jax.validate import validate
 
         check_count("evaluate", "--temperatures", temperatures)
         if ais < 0:
@@ -224,7 +225,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         opened = open_run(run)
         if k is not None:
             measured = dataclasses.replace(opened.config.evaluate, evaluation_samples=k)
-            config = configs.validate(dataclasses.replace(opened.config, evaluate=measured))
+            config = validate(dataclasses.replace(opened.config, evaluate=measured))
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)

@@ -125,8 +125,8 @@ def likelihood(
     if result["rate"] < _LEAST_RATE or not sum(result["active_units"]):
         result["warning"] = (
             f"the decoder ignores z: a rate of {result['rate']:.3f} nats, {sum(result['active_units'])} active units. "
-            "What z could say is coded without it: use a weaker decoder (fewer --autoregressive-layers), --beta-warmup, "
-            "--free-bits or --most-distortion."
+            "What z could say is coded without it: use a weaker decoder (fewer --autoregressive-layers), "
+            "--beta-warmup, --free-bits or --most-distortion."
         )
     if is_discrete(run):
         result["bits_per_dimension"] = float(bits_per_dimension(mean.value, run.dataset.shape))

@@ -94,7 +94,9 @@ def _manifold(vae: VAE, params: Params, most: int, num: int = 20) -> Figure:
     z = manifold_grid(num).reshape(-1, 2)
     mean = _decoded(vae, params, z) / most
     grid = mean.reshape(num, num, *mean.shape[1:])
-    return plots.show_images(grid, title=f"manifold: {_what(vae, params)} of p(x | z), z at equal steps of prior probability")
+    return plots.show_images(
+        grid, title=f"manifold: {_what(vae, params)} of p(x | z), z at equal steps of prior probability"
+    )
 
 
 def _plane(vae: VAE, params: Params, x: Any) -> Figure:

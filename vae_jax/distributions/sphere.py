@@ -5,6 +5,7 @@ Legendre's rule: exact to float32 for every dimension and for concentrations up 
 Bessel functions of its closed form are neither in JAX for a general order.
 """
 
+import functools
 import math
 from dataclasses import dataclass, field
 
@@ -15,7 +16,12 @@ import numpy as np
 from vae_jax.checks import check_key, check_value
 from vae_jax.distributions.distribution import Array, Key, draws, freeze
 
-_POINTS, _WEIGHTS = (part.astype(np.float32) for part in np.polynomial.legendre.leggauss(256))
+
+@functools.cache
+def _rule() -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of the rule on −1..1, made when they are first needed."""
+    points, weights = np.polynomial.legendre.leggauss(256)
+    return points.astype(np.float32), weights.astype(np.float32)
 
 
 def _log_area(size: int) -> float:
@@ -33,7 +39,8 @@ def _log_slice(angle: Array, concentration: Array, size: int) -> Array:
 def _nodes(low: Array, high: Array) -> tuple[Array, Array]:
     """Points of the rule between `low` and `high`, and their weights."""
     half = 0.5 * (high - low)
-    return low + half * (1.0 + _POINTS), half * _WEIGHTS
+    points, weights = _rule()
+    return low + half * (1.0 + points), half * weights
 
 
 def _log_integral(concentration: Array, size: int) -> Array:

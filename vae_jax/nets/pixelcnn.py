@@ -76,7 +76,9 @@ class AutoregressiveHead(nn.Module):
     def __call__(self, out: Array) -> Autoregressive:
         *shape, outputs = out.shape
         if len(shape) != 3:
-            raise ValueError(f"an autoregressive decoder is for images (H, W, C), got examples of shape {tuple(shape)}.")
+            raise ValueError(
+                f"an autoregressive decoder is for images (H, W, C), got examples of shape {tuple(shape)}."
+            )
         network, head = PixelCNN(outputs, self.layers, self.width), self.likelihood.clone(parent=None)
         empty, context = jnp.zeros(shape), out.reshape(*shape[:2], -1)
         params = {

@@ -95,3 +95,8 @@ PRIORS: dict[str, PriorPart] = {
 
 # The prior that a posterior gets where none is named.
 DEFAULT_PRIORS: dict[str, str] = {"vectors": "normal", "sphere": "uniform_sphere", "choices": "uniform_choices"}
+
+
+def prior_name(model: Model) -> str:
+    """The prior of a model, with `default` resolved by the space of its posterior."""
+    return DEFAULT_PRIORS[POSTERIORS[model.posterior].space] if model.prior == "default" else model.prior

@@ -17,7 +17,7 @@ from vae_jax.systems.system import Batch, Loss, Metrics
 from vae_jax.terms import Terms, capacity, free_bits, geco
 
 Weigh = Callable[[Params, Array, Array, Array], Array]
-Terms_of = Callable[..., Terms]
+TermsOf = Callable[..., Terms]
 
 
 def cyclical(num_steps: int, *, rise: float | Array, cycles: int = 1) -> Callable[[Array], Array]:
@@ -56,7 +56,7 @@ def weigh_by(objective: Objective, num_steps: int) -> Weigh:
     )
 
 
-def terms_loss(vae: VAE, terms: Terms_of, weigh: Weigh, *, num_samples: int) -> Loss:
+def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int) -> Loss:
     """A loss of the two terms of each example. Metrics: `bound` (the ELBO itself, whatever the weight), and both."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from vae_jax import bounds, estimators
 from vae_jax.bounds import Bound
-from vae_jax.config import ConfigError, Experiment, Model, Objective, prior_name
+from vae_jax.config import ConfigError, Experiment, Model, Objective
 from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import Array, Key
 from vae_jax.estimators import Estimate
@@ -25,7 +25,7 @@ from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.nets.pixelcnn import AutoregressiveHead
 from vae_jax.nets.priors import Prior
-from vae_jax.systems.parts import POSTERIORS, PRIORS
+from vae_jax.systems.parts import POSTERIORS, PRIORS, prior_name
 from vae_jax.systems.rate import multiplier_apart, terms_loss, weigh_by, with_multiplier
 from vae_jax.systems.stages import staged
 from vae_jax.systems.system import Batch, Loss, Metrics, System
@@ -96,7 +96,9 @@ def stochastic_layers(
 def highest_prior(model: Model, dataset: Dataset) -> Prior:
     """The prior of a config on its highest layer; a VampPrior starts at training examples."""
     highest = dataclasses.replace(model, latent_size=(model.latent_size, *model.upper_latent_sizes)[-1])
-    return PRIORS[prior_name(model)].make(highest, np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES])))
+    # Parameters, so real numbers even where x is counts.
+    examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
+    return PRIORS[prior_name(model)].make(highest, examples)
 
 
 # A VampPrior starts at some of these.
@@ -139,8 +141,8 @@ def _check_data(model: Model, dataset: Dataset) -> None:
     }
     if model.autoregressive_layers and not dataset.is_image:
         raise ConfigError(
-            f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} has "
-            f"the shape {dataset.shape}."
+            f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} "
+            f"has the shape {dataset.shape}."
         )
     if not fits[kind]:
         holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import optax
 from rich.console import Console
 
-from vae_jax.config import ConfigError, Experiment, from_json, to_json, validate
+from vae_jax.config import ConfigError, Experiment, from_json, to_json
 from vae_jax.data import Dataset, load, stand_in
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
@@ -43,6 +43,7 @@ from vae_jax.train.program import (
 )
 from vae_jax.train.progress import Display
 from vae_jax.train.validation import split_metrics
+from vae_jax.validate import validate
 
 
 class TrainingError(RuntimeError):

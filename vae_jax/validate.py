@@ -1,0 +1,129 @@
+"""Whether a config can be run, found out before any data are touched."""
+
+from vae_jax.config import ConfigError, Experiment, Objective
+from vae_jax.legality import objection
+from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.systems.parts import POSTERIORS, prior_name
+
+_POSITIVE = (
+    *("model.latent_size", "model.hidden", "model.initial_scale", "objective.num_samples"),
+    *("model.upper_latent_sizes", "model.upper_hidden", "model.prior_components", "model.prior_temperature"),
+    *("model.flow_layers", "model.flow_hidden", "model.classes", "model.temperature", "objective.beta_cycles"),
+    *("objective.most_distortion",),
+    *("objective.grow_to", "objective.grow_at"),
+    *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
+    *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
+)
+_NOT_NEGATIVE = (
+    *(
+        "data.validation_size",
+        "objective.beta",
+        "objective.free_bits",
+        "objective.capacity",
+        "optimizer.final_fraction",
+        "optimizer.warmup_steps",
+    ),
+    *("model.autoregressive_layers", "optimizer.weight_decay", "train.save_seconds", "train.seed", "data.data_seed"),
+)
+
+
+# Fields of the objective that weigh the KL.
+_ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "most_distortion")
+
+_OF = {
+    "bits": "bits",
+    "counts": "counts, integers as they are stored",
+    "intensities": "intensities between 0 and 1",
+    "reals": "real numbers",
+}
+
+
+def validate(config: Experiment) -> Experiment:
+    """The config itself, if it can be run. ConfigError, naming the field, otherwise. Touches no data."""
+    for names, holds, expected in (
+        (_POSITIVE, lambda v: v > 0, "greater than 0"),
+        (_NOT_NEGATIVE, lambda v: v >= 0, "at least 0"),
+    ):
+        for name in names:
+            section, leaf = name.split(".")
+            value = getattr(getattr(config, section), leaf)
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and not holds(number):
+                    raise ConfigError(f"--{leaf.replace('_', '-')} must be {expected}, got {number}.")
+    objective = config.objective
+    _check_combination(config)
+    changed = [name for name in _ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
+    if changed and objective.estimator not in ("analytic", "sampled"):
+        flag = changed[0].replace("_", "-")
+        raise ConfigError(
+            f"--{flag} {getattr(objective, changed[0])} needs the KL by itself: use --estimator analytic or sampled."
+        )
+    alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
+    if len(alone) > 1:
+        raise ConfigError(f"--{' and --'.join(name.replace('_', '-') for name in alone)} exclude each other.")
+    if not 0.0 <= objective.beta_warmup <= 1.0:
+        raise ConfigError(f"--beta-warmup is a share of the run, between 0 and 1; got {objective.beta_warmup}.")
+    if objective.beta_cycles > 1 and not objective.beta_warmup:
+        raise ConfigError(f"--beta-cycles {objective.beta_cycles} needs a rise in each: --beta-warmup 0.5.")
+    ks = [objective.num_samples, *objective.grow_to]
+    if ks != sorted(set(ks)):
+        raise ConfigError(
+            f"--grow-to must rise from --num-samples {objective.num_samples}, got {' '.join(map(str, ks[1:]))}. For a "
+            "k that does not grow: --grow-to --grow-at, both without a value."
+        )
+    grow_at = objective.grow_at
+    if len(grow_at) != len(objective.grow_to):
+        raise ConfigError(
+            f"--grow-to and --grow-at go together, one fraction for each number: got {len(objective.grow_to)} numbers "
+            f"and {len(grow_at)} fractions."
+        )
+    if list(grow_at) != sorted(set(grow_at)) or (grow_at and grow_at[-1] >= 1):
+        raise ConfigError(f"--grow-at must be rising fractions of the run, below 1; got {' '.join(map(str, grow_at))}.")
+    decay = config.train.average_decay
+    if decay is not None and not 0.0 <= decay < 1.0:
+        raise ConfigError(f"--average-decay must be at least 0 and below 1, got {decay}; 0.998 remembers 500 steps.")
+    if not config.model.hidden:
+        raise ConfigError("--hidden needs at least one layer, got none.")
+    if config.evaluate.evaluation_size is not None and config.evaluate.evaluation_size < 2:
+        raise ConfigError(f"--evaluation-size must be at least 2, got {config.evaluate.evaluation_size}.")
+    optimizer = config.optimizer
+    if optimizer.weight_decay and optimizer.optimizer not in ("adamw", "muon"):
+        raise ConfigError(f"--weight-decay has no effect with {optimizer.optimizer}: use --optimizer adamw or muon.")
+    if optimizer.schedule == "exponential" and optimizer.final_fraction == 0:
+        raise ConfigError("--schedule exponential never reaches 0: use --final-fraction 0.01, or --schedule cosine.")
+    if objective.estimator == "score" and objective.num_samples < 2:
+        raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
+    return config
+
+
+def _check_combination(config: Experiment) -> None:
+    """Refuse a posterior, prior, likelihood, bound and estimator that do not go together."""
+    model, objective = config.model, config.objective
+    reason = objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
+    if reason is not None:
+        raise ConfigError(f"{reason}.")
+    kind, binarisation = LIKELIHOODS[model.likelihood].of, config.data.binarisation
+    if binarisation != "none" and kind != "bits":
+        raise ConfigError(
+            f"--likelihood {model.likelihood} is for {_OF[kind]}, but --binarisation {binarisation} gives bits: use "
+            "--binarisation none, or --likelihood bernoulli."
+        )
+    if model.upper_latent_sizes:
+        if objective.estimator == "analytic":
+            raise ConfigError(
+                "--estimator analytic needs a KL in closed form, which several stochastic layers lack: use total or "
+                "dreg."
+            )
+        if POSTERIORS[model.posterior].space != "vectors" or prior_name(model) == "vamp":
+            raise ConfigError(
+                f"several stochastic layers are vectors with a prior of their own: --posterior {model.posterior} "
+                f"--prior {prior_name(model)} cannot be the lowest and the highest of them."
+            )
+    if model.network == "conv" and POSTERIORS[model.posterior].space == "choices":
+        raise ConfigError("--network conv decodes a vector: for choices use --network mlp.")
+    if model.posterior in ("coupling", "spline") or model.prior in ("coupling", "spline"):
+        least = min((model.latent_size, *model.upper_latent_sizes))
+        if least < 2:
+            raise ConfigError(f"a coupling needs at least 2 dimensions: --latent-size {least} is too small.")
+    if model.posterior == "sphere" and model.latent_size < 2:
+        raise ConfigError("a direction needs at least 2 dimensions: use --latent-size 2 or more.")
