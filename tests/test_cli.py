@@ -104,7 +104,7 @@ def test_evaluate_sample_encode_resume(run, capsys) -> None:
             ["train", "mnist", "--data-dir", "/nonexistent"],
             "the folder /nonexistent/mnist does not exist. Name another",
         ),
-        (["train", "digits", "--binarisation", "none"], "a Bernoulli likelihood is for zeros and ones"),
+        (["train", "digits", "--binarisation", "none"], "a bernoulli likelihood is for bits"),
         (["train", "digits", "--num-samples", "0"], "--num-samples must be greater than 0, got 0"),
         (["train", "digits_conv", "--hidden", "4", "4", "4", "4"], "sides must be multiples of 16"),
         (["train", "digits", "--learning-rat", "0.1"], "no field --learning-rat. Did you mean --learning-rate"),

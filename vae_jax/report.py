@@ -249,7 +249,7 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     x = prepared(run, shown, shown.train)
     means = latent_means(vae, params, jax.random.key(trained.seed), x)
     arrays = _layers("mean", means)
-    if hasattr(encode_one(vae, params, x), "stddev"):
+    if hasattr(type(encode_one(vae, params, x)), "stddev"):
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
     labels = {} if source.train.label is None else {"label": source.train.label}
     path = out or run.directory / "codes.npz"

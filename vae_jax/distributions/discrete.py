@@ -72,7 +72,7 @@ class Categorical:
     @property
     def mean(self) -> Array:
         """Expected numbers, which mean something where the choices are levels."""
-        return jnp.sum(self.probs * jnp.arange(self.logits.shape[-1], dtype=self.logits.dtype), axis=-1)
+        return self.probs @ jnp.arange(self.logits.shape[-1], dtype=self.logits.dtype)
 
     @property
     def probs(self) -> Array:

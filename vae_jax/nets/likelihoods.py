@@ -33,7 +33,20 @@ class ContinuousBernoulliHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> ContinuousBernoulli:
-        return ContinuousBernoulli(out[..., 0] + self.param("bias", lambda key: start_logits(self.mean)))
+        bias = self.param("bias", lambda key: jnp.asarray(_logits_of_mean(self.mean), jnp.float32))
+        return ContinuousBernoulli(out[..., 0] + bias)
+
+
+def _logits_of_mean(mean: np.ndarray) -> np.ndarray:
+    """Logits of the continuous Bernoulli with this mean, kept away from 0 and 1: by bisection."""
+    mean = np.clip(np.asarray(mean, np.float64), 0.01, 0.99)
+    low, high = np.full_like(mean, -200.0), np.full_like(mean, 200.0)
+    for _ in range(50):
+        # Never exactly 0, where the closed form of the mean has no value.
+        middle = 0.5 * (low + high) + 1e-9
+        above = 0.5 + 0.5 / np.tanh(0.5 * middle) - 1.0 / middle > mean
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return low
 
 
 class BinomialHead(nn.Module):
