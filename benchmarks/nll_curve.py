@@ -27,7 +27,8 @@ def main(run: Path, picture: Path) -> None:
     points = sorted((round(one["step"] * per_epoch), -one["log_marginal"], one["k"]) for one in found)
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.plot(list(REPLICATION), list(REPLICATION.values()), "s-", color="0.55", label="the paper's recipe, a replication")
+    published = (list(REPLICATION), list(REPLICATION.values()))
+    axes.plot(*published, "s-", color="0.55", label="the paper's recipe, a replication")
     for name, value in PAPER.items():
         axes.plot([PAPER_PASSES], [value], "k*", markersize=9)
         axes.annotate(
