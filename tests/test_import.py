@@ -23,9 +23,10 @@ def test_nothing_heavy_is_loaded() -> None:
 def test_it_adds_little_to_importing_jax() -> None:
     code = """
         import time, jax, jax.numpy
-        start = time.perf_counter()
+        # Of this process alone: whatever else the machine does.
+        start = time.process_time()
         import vae_jax
-        print(time.perf_counter() - start)
+        print(time.process_time() - start)
     """
     assert min(float(run(code)) for _ in range(2)) < 0.2
 
