@@ -52,6 +52,26 @@ def test_the_key_must_be_typed(family: Family) -> None:
         family.value.sample(jax.random.split(jax.random.key(0), 3))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (vj.DiagNormal(jnp.zeros(2), jnp.array([1.0, -0.5])), "scale must be greater than 0, got -0.5"),
+        (vj.StudentT(jnp.array(0.0), jnp.zeros(2), jnp.array(1.0)), "df must be greater than 0, got 0.0"),
+        (vj.DiscretisedLogistic(jnp.zeros(2), jnp.array(-1.0), 4), "scale must be greater than 0"),
+        (vj.Concrete(jnp.zeros(2), jnp.array(0.0)), "temperature must be greater than 0"),
+        (vj.RelaxedBernoulli(jnp.zeros(2), jnp.array(-1.0)), "temperature must be greater than 0"),
+        (vj.VonMisesFisher(jnp.ones(2), jnp.array(float("nan"))), "concentration must be greater than 0, got nan"),
+    ],
+    ids=lambda case: type(case).__name__ if not isinstance(case, str) else "",
+)
+def test_parameters_that_are_not_positive_are_refused_where_they_are_known(wrong, name: str) -> None:
+    for call in (lambda: wrong.sample(jax.random.key(0)), lambda: wrong.log_prob(jnp.zeros(2))):
+        with pytest.raises(ValueError, match=name):
+            call()
+    # Under jit nothing is known of the values: no error while tracing.
+    jax.jit(lambda d, key: d.sample(key)).lower(wrong, jax.random.key(0))
+
+
 def test_the_upper_triangle_is_ignored_everywhere() -> None:
     clean, dirty = jnp.array([[0.8, 0.0], [-0.6, 1.1]]), jnp.array([[0.8, 5.0], [-0.6, 1.1]])
     a, b = vj.FullNormal(jnp.zeros(2), clean), vj.FullNormal(jnp.zeros(2), dirty)

@@ -107,7 +107,7 @@ def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path) -> Non
     ("config", "message"),
     [
         (changed(experiment(), "data", dataset="nothing"), "unknown dataset 'nothing'"),
-        (changed(experiment(), "data", binarisation="none"), "a Bernoulli likelihood is for zeros and ones"),
+        (changed(experiment(), "data", binarisation="none"), "a bernoulli likelihood is for bits"),
         (changed(experiment(), "train", batch_size=10_000), "larger than the training split"),
         (changed(experiment(), "model", network="conv", hidden=(4, 4, 4, 4)), "sides must be multiples of 16"),
         (changed(experiment(), "objective", beta=-1.0), "--beta must be at least 0"),

@@ -4,6 +4,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 
 def check_key(where: str, key: Any) -> None:
@@ -37,6 +39,18 @@ def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
             "For a batch of values: jax.vmap(d.log_prob)(values); for a batch of distributions too: "
             "jax.vmap(lambda d, v: d.log_prob(v))(d, values)."
         )
+
+
+def check_positive(where: str, **values: Any) -> None:
+    """Refuse parameters that are not positive, where they are known: under `jit` they are not, and become NaN."""
+    for name, value in values.items():
+        if isinstance(value, (Tracer, jax.ShapeDtypeStruct)):
+            continue
+        if not np.all(np.asarray(value) > 0.0):
+            raise ValueError(
+                f"{where}: {name} must be greater than 0, got {np.min(np.asarray(value))}. From a network's output: "
+                "jnp.exp(out) or jax.nn.softplus(out)."
+            )
 
 
 def check_log_weights(name: str, log_w: Any) -> None:

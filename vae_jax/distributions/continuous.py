@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from vae_jax.checks import check_key, check_value
+from vae_jax.checks import check_key, check_positive, check_value
 from vae_jax.distributions.distribution import Array, Key
 
 # Where |logit| is smaller, the series of the continuous Bernoulli has more digits than its closed form.
@@ -104,6 +104,7 @@ class StudentT:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
         check_key("StudentT.sample", key)
+        check_positive("StudentT", df=self.df, scale=self.scale)
         shape = (*shape, *self.event_shape)
         df, loc, scale = (jnp.broadcast_to(part, shape) for part in (self.df, self.loc, self.scale))
         return loc + scale * jax.random.t(key, df, shape)
@@ -115,6 +116,7 @@ class StudentT:
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""
         check_value("StudentT", value, self.event_shape)
+        check_positive("StudentT", df=self.df, scale=self.scale)
         half = 0.5 * (self.df + 1.0)
         constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * jnp.log(jnp.pi * self.df) - jnp.log(self.scale)
         return constant - half * jnp.log1p(jnp.square((value - self.loc) / self.scale) / self.df)

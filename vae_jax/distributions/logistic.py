@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key, check_value
+from vae_jax.checks import check_key, check_positive, check_value
 from vae_jax.distributions.distribution import Array, Key
 
 
@@ -42,6 +42,7 @@ class DiscretisedLogistic:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Integers of shape `shape + event_shape`. Not reparameterised: no gradient."""
         check_key("DiscretisedLogistic.sample", key)
+        check_positive("DiscretisedLogistic", scale=self.scale)
         shape = (*shape, *self.event_shape)
         loc, scale = (jnp.broadcast_to(part, shape) for part in (self.loc, self.scale))
         drawn = loc + scale * jax.random.logistic(key, shape)
@@ -54,6 +55,7 @@ class DiscretisedLogistic:
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
         check_value("DiscretisedLogistic", value, self.event_shape)
+        check_positive("DiscretisedLogistic", scale=self.scale)
         value = jnp.asarray(value, jnp.result_type(self.loc, float))
         # The difference of two sigmoids as a product, σ(a) σ(−b) (1 − e^{b−a}), which cannot cancel.
         below_upper = jax.nn.log_sigmoid((value + 0.5 - self.loc) / self.scale)

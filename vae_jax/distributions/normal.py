@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key, check_value
+from vae_jax.checks import check_key, check_positive, check_value
 from vae_jax.distributions.distribution import Array, Key
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -55,6 +55,7 @@ class DiagNormal:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
+        check_positive("DiagNormal", scale=self.scale)
         shape = (*shape, *self.event_shape)
         return reparameterize(key, jnp.broadcast_to(self.mean, shape), jnp.broadcast_to(self.stddev, shape))
 
@@ -79,6 +80,7 @@ class DiagNormal:
         return jnp.sum(self._log_densities(standardised))
 
     def _log_densities(self, standardised: Array) -> Array:
+        check_positive("DiagNormal", scale=self.scale)
         return -0.5 * jnp.square(standardised) - jnp.log(self.stddev) - _HALF_LOG_2PI
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from vae_jax.checks import check_key, check_value
+from vae_jax.checks import check_key, check_positive, check_value
 from vae_jax.distributions.discrete import Bernoulli
 from vae_jax.distributions.distribution import Array, Key, freeze
 
@@ -94,11 +94,13 @@ class Concrete:
 
     def _log_sample(self, key: Key, shape: tuple[int, ...]) -> Array:
         check_key("Concrete.sample", key)
+        check_positive("Concrete", temperature=self.temperature)
         shape = (*shape, *self.event_shape)
         noise = jax.random.gumbel(key, shape, self.logits.dtype)
         return jax.nn.log_softmax((jnp.broadcast_to(self.logits, shape) + noise) / self.temperature)
 
     def _log_density(self, log_y: Array) -> Array:
+        check_positive("Concrete", temperature=self.temperature)
         size, tau = self.logits.shape[-1], self.temperature
         # Shifted: at logits of 1e4 the two sums would not keep the digits of their difference.
         logits = jax.nn.log_softmax(self.logits)
@@ -152,10 +154,12 @@ class RelaxedBernoulli:
 
     def _sample_logit(self, key: Key, shape: tuple[int, ...]) -> Array:
         check_key("RelaxedBernoulli.sample", key)
+        check_positive("RelaxedBernoulli", temperature=self.temperature)
         shape = (*shape, *self.event_shape)
         return (jnp.broadcast_to(self.logits, shape) + jax.random.logistic(key, shape)) / self.temperature
 
     def _log_density(self, logit: Array) -> Array:
+        check_positive("RelaxedBernoulli", temperature=self.temperature)
         # Logistic density of τ logit − l, times τ, over the derivative σ'(logit) of the last step.
         noise = self.temperature * logit - self.logits
         log_sigmoid = jax.nn.log_sigmoid

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.checks import check_key, check_value
+from vae_jax.checks import check_key, check_positive, check_value
 from vae_jax.distributions.distribution import Array, Key, draws, freeze
 
 
@@ -114,6 +114,7 @@ class VonMisesFisher:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised unit vectors, `shape + (d,)`."""
         check_key("VonMisesFisher.sample", key)
+        check_positive("VonMisesFisher", concentration=self.concentration)
         unit = self.unit
 
         def one(key: Key) -> Array:
@@ -129,6 +130,7 @@ class VonMisesFisher:
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar, with respect to the area of the sphere."""
         check_value("VonMisesFisher", value, self.event_shape)
+        check_positive("VonMisesFisher", concentration=self.concentration)
         size = self.event_shape[0]
         # μ · v − 1 as −½ |v − μ|², which keeps its digits where κ is large.
         offset = -0.5 * self.concentration * jnp.sum(jnp.square(value - self.unit))

@@ -65,6 +65,20 @@ def mean_loss(vae: VAE, example_loss: ExampleLoss) -> Loss:
     return loss
 
 
+def vae_system(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    *,
+    latent_size: int,
+    example_loss: ExampleLoss,
+    prior: Prior | None = None,
+) -> System:
+    """A system from a pair of Linen networks, the loss of one example and a prior, by default N(0, I)."""
+    layers = [StochasticLayer(encoder, decoder, latent_size)]
+    vae = layered_vae(layers, prior)
+    return System(init=layered_init(layers, prior), loss=mean_loss(vae, example_loss), vae=vae)
+
+
 def stochastic_layers(
     model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
 ) -> list[StochasticLayer]:
