@@ -109,8 +109,8 @@ class Model:
     """p(x | z): of bits, of real numbers, of intensities 0..1, or of counts."""
     autoregressive_layers: int = 0
     """Layers of masked convolutions in the decoder, which give each pixel those before it; by default none."""
-    likelihood_scale: Literal["fixed", "shared", "predicted"] = "shared"
-    """Standard deviation of a normal likelihood: fixed, one learned number, or an output of the network."""
+    likelihood_scale: Literal["fixed", "shared", "optimal", "predicted"] = "shared"
+    """Standard deviation of a normal likelihood: fixed, one number learned or set to its optimum, or predicted."""
     initial_scale: float = 0.1
     """The fixed standard deviation, or where the learned one starts."""
 

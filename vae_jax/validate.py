@@ -58,6 +58,12 @@ def validate(config: Experiment) -> Experiment:
         raise ConfigError(
             f"--{flag} {getattr(objective, changed[0])} needs the KL by itself: use --estimator analytic or sampled."
         )
+    model = config.model
+    if model.likelihood == "normal" and model.likelihood_scale == "optimal" and "most_distortion" in changed:
+        raise ConfigError(
+            "--likelihood-scale optimal finds the best σ for the likelihood itself, which --most-distortion weighs: use "
+            "--likelihood-scale fixed."
+        )
     alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
     if len(alone) > 1:
         raise ConfigError(f"--{' and --'.join(name.replace('_', '-') for name in alone)} exclude each other.")

@@ -76,12 +76,13 @@ class NormalHead(nn.Module):
     """p(x | z) = N(μ(z), σ²) with σ fixed, shared or predicted: `[*shape, outputs] -> DiagNormal` of `shape`.
 
     `mean`: the data mean, `shape`. `scale`: the value of σ where it is "fixed", and its start where it is one
-    learned number for all elements ("shared") or an output of the network ("predicted").
+    number for all elements, learned ("shared") or set to its optimum by the optimiser ("optimal"), or an output of
+    the network ("predicted").
     """
 
     mean: np.ndarray
     scale: float
-    learned: Literal["fixed", "shared", "predicted"]
+    learned: Literal["fixed", "shared", "optimal", "predicted"]
 
     @property
     def outputs(self) -> int:
@@ -92,7 +93,7 @@ class NormalHead(nn.Module):
     def __call__(self, out: Array) -> DiagNormal:
         loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
         log_scale = jnp.log(jnp.asarray(self.scale, jnp.float32))
-        if self.learned == "shared":
+        if self.learned in ("shared", "optimal"):
             log_scale = self.param("log_scale", lambda key: log_scale)
         if self.learned == "predicted":
             log_scale = log_scale + out[..., 1]

@@ -13,7 +13,7 @@ import optax
 from vae_jax.config import Objective
 from vae_jax.distributions import Array, Key
 from vae_jax.model import VAE, Params
-from vae_jax.systems.system import Batch, Loss, Metrics
+from vae_jax.systems.system import Batch, Loss, Metrics, apart
 from vae_jax.terms import Terms, capacity, free_bits, geco
 
 Weigh = Callable[[Params, Array, Array, Array], Array]
@@ -85,8 +85,4 @@ _MULTIPLIER_RATE = 1e-2
 
 def multiplier_apart(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """The model's optimiser, with a rule of its own for the multiplier."""
-
-    def labels(params: Any) -> Any:
-        return {name: "multiplier" if name == "log_multiplier" else "model" for name in params}
-
-    return optax.partition({"model": tx, "multiplier": optax.adam(_MULTIPLIER_RATE)}, labels)
+    return apart("log_multiplier", optax.adam(_MULTIPLIER_RATE), tx)

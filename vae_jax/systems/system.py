@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import optax
+from jax.tree_util import tree_map_with_path
+
 from vae_jax.distributions import Array, Key
 from vae_jax.model import VAE, Params
 
@@ -36,3 +39,16 @@ class System(NamedTuple):
     vae: VAE | None
     optimizer: Callable[[Any], Any] = _unchanged
     given: Callable[[Any], VAE] | None = None
+
+
+def apart(
+    name: str, rule: optax.GradientTransformation, tx: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """`tx` for all parameters but those whose key in the tree is `name`: they follow `rule`, unclipped and undecayed."""
+
+    def labels(params: Any) -> Any:
+        return tree_map_with_path(
+            lambda path, leaf: "apart" if any(getattr(part, "key", None) == name for part in path) else "model", params
+        )
+
+    return optax.partition({"model": tx, "apart": rule}, labels)

@@ -5,7 +5,9 @@ beta-VAE (Higgins et al., ICLR 2017).
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -27,6 +29,7 @@ from vae_jax.nets.pixelcnn import AutoregressiveHead
 from vae_jax.nets.priors import Prior
 from vae_jax.systems.parts import POSTERIORS, PRIORS, prior_name
 from vae_jax.systems.rate import multiplier_apart, terms_loss, weigh_by, with_multiplier
+from vae_jax.systems.scale import optimal_scale
 from vae_jax.systems.stages import staged
 from vae_jax.systems.system import Batch, Loss, Metrics, System
 from vae_jax.terms import elbo_terms, sampled_terms
@@ -140,9 +143,11 @@ def build(config: Experiment, dataset: Dataset) -> System:
     losses = [objective_loss(vae, objective, k, num_steps) for k in (objective.num_samples, *objective.grow_to)]
     starts = [round(share * num_steps) for share in objective.grow_at]
     system = System(init=init, loss=staged(losses, starts), vae=vae)
-    if objective.most_distortion is None:
-        return system
-    return system._replace(init=with_multiplier(init), optimizer=multiplier_apart)
+    if objective.most_distortion is not None:
+        return system._replace(init=with_multiplier(init), optimizer=multiplier_apart)
+    if model.likelihood == "normal" and model.likelihood_scale == "optimal":
+        return system._replace(optimizer=partial(optimal_scale, math.prod(dataset.shape)))
+    return system
 
 
 def _check_data(model: Model, dataset: Dataset) -> None:
