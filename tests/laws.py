@@ -26,6 +26,7 @@ class Law(NamedTuple):
     check: Callable[[Any], None]
     right: Any
     wrong: Any
+    of_a_family: bool = False
 
 
 @jax.tree_util.register_static
@@ -129,6 +130,7 @@ def _loose(bound: Any) -> Any:
 
 
 LAWS: list[Law] = []
+_OF_FAMILIES: list[Law] = []
 for _name, _bound in BOUNDS.items():
     _plain = check.total_of(_bound)
     _dreg = estimate_of("dreg", _name)
@@ -173,20 +175,22 @@ for _name, _family in DISTRIBUTIONS.items():
     _other = _family.other or _perturbed(_family.value)
     _wrong = _family._replace(value=_Tilted(_family.value))
     _mutated = _family._replace(value=_Mutated(_family.value, _other))
-    LAWS += [
+    _OF_FAMILIES += [
         Law(f"{_name}: the density is the reference's", check.density_is_the_reference, _family, _wrong),
         Law(f"{_name}: samples have the density", check.samples_have_the_density, _family, _mutated),
         Law(f"{_name}: a sample knows its density", check.sample_knows_its_density, _family, _mutated),
     ]
     if jax.tree.leaves(_family.value):
-        LAWS += [
+        _OF_FAMILIES += [
             Law(f"{_name}: the score has mean zero", check.score_has_mean_zero, _family, _wrong),
             Law(f"{_name} freezes whole", check.freezes_whole, (_family, lambda d: d), (_family, _Leaky)),
         ]
     if _family.reparameterised:
-        LAWS.append(Law(f"{_name}: full gradient = path + score", check.full_and_path_gradients, _family, _mutated))
+        _OF_FAMILIES.append(
+            Law(f"{_name}: full gradient = path + score", check.full_and_path_gradients, _family, _mutated)
+        )
     if _family.extremes:
-        LAWS.append(
+        _OF_FAMILIES.append(
             Law(
                 f"{_name} is finite at extremes",
                 check.is_finite_at_extremes,
@@ -194,6 +198,7 @@ for _name, _family in DISTRIBUTIONS.items():
                 _family._replace(extremes=(_naive_bernoulli,)),
             )
         )
+LAWS += [law._replace(of_a_family=True) for law in _OF_FAMILIES]
 
 LAWS += [
     Law("iwae rises with k to log p(x)", check.rises_to_log_marginal, vj.iwae, lambda w: jax.nn.logsumexp(w) - 0.5),

@@ -45,14 +45,10 @@ def experiment(posterior: str, prior: str, likelihood: str, bound: str, estimato
     )
 
 
-def covering(cases: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Few of the cases that hold every pair of parts which any case holds: greedily, the one with most new pairs."""
-
-    def pairs(case: tuple[str, ...]) -> set[tuple]:
-        return set(itertools.combinations(enumerate(case), 2))
-
-    wanted = set().union(*map(pairs, cases))
-    of = {case: pairs(case) for case in cases}
+def covering(cases: list[tuple[str, ...]], strength: int) -> list[tuple[str, ...]]:
+    """Few of the cases that hold every `strength` parts which any case holds: greedily, the one with most new ones."""
+    of = {case: set(itertools.combinations(enumerate(case), strength)) for case in cases}
+    wanted = set().union(*of.values())
     chosen = []
     while wanted:
         best = max(cases, key=lambda case: len(of[case] & wanted))
@@ -61,7 +57,9 @@ def covering(cases: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return chosen
 
 
-COVERING = covering(LEGAL)
+# Every pair of parts that goes together; and, for each run of the tests, at least every part.
+COVERING = covering(LEGAL, 2)
+EVERY_PART = covering(LEGAL, 1)
 
 
 def test_the_names_of_a_config_are_the_parts() -> None:
@@ -82,7 +80,11 @@ def test_the_covering_array_covers() -> None:
     assert len(COVERING) < len(LEGAL) / 20
 
 
-@pytest.mark.parametrize("case", COVERING, ids="-".join)
+@pytest.mark.parametrize(
+    "case",
+    [*EVERY_PART, *(pytest.param(case, marks=pytest.mark.slow) for case in COVERING if case not in EVERY_PART)],
+    ids="-".join,
+)
 def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
     config = validate(experiment(*case))
     dataset = load("digits", binarisation=config.data.binarisation)

@@ -61,8 +61,8 @@ def validate(config: Experiment) -> Experiment:
     model = config.model
     if model.likelihood == "normal" and model.likelihood_scale == "optimal" and "most_distortion" in changed:
         raise ConfigError(
-            "--likelihood-scale optimal finds the best σ for the likelihood itself, which --most-distortion weighs: use "
-            "--likelihood-scale fixed."
+            "--likelihood-scale optimal finds the best σ for the likelihood itself, which --most-distortion weighs: "
+            "use --likelihood-scale fixed."
         )
     alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
     if len(alone) > 1:

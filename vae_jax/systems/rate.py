@@ -4,7 +4,6 @@ Each is a function of the terms of a batch, `(params, kl [B, groups], distortion
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -25,7 +25,7 @@ def to_optimum(size: int, *, rate: float = _RATE) -> optax.GradientTransformatio
     draws S is their mean under the weights of the bound. The loss must hold log p(x | z) with the weight 1.
     """
 
-    def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params
         step = jax.tree.map(lambda g: 0.5 * rate * jnp.log(jnp.maximum(1.0 - g / size, _LEAST_RATIO)), updates)
         return step, state

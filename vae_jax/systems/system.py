@@ -44,7 +44,7 @@ class System(NamedTuple):
 def apart(
     name: str, rule: optax.GradientTransformation, tx: optax.GradientTransformation
 ) -> optax.GradientTransformation:
-    """`tx` for all parameters but those whose key in the tree is `name`: they follow `rule`, unclipped and undecayed."""
+    """`tx` for all parameters but those under the key `name`: they follow `rule`, neither clipped nor decayed."""
 
     def labels(params: Any) -> Any:
         return tree_map_with_path(
