@@ -1,13 +1,16 @@
 """Mixtures: of whole events, and of every element by itself."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from vae_jax.checks import check_key, check_value
 from vae_jax.distributions.distribution import Array, Key, PyTree, draws
+from vae_jax.distributions.normal import DiagNormal
 
 
 @jax.tree_util.register_dataclass
@@ -41,8 +44,35 @@ class Mixture:
 
     def log_prob(self, value: Any) -> Array:
         """Log-density in nats, a scalar."""
-        found = jax.vmap(lambda component: component.log_prob(value))(self.components)
+        if isinstance(self.components, DiagNormal):
+            found = _of_normals(self.components, value)
+        else:
+            found = jax.vmap(lambda component: component.log_prob(value))(self.components)
         return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + found)
+
+
+def _of_normals(components: DiagNormal, value: Array) -> Array:
+    """`[C]` log-densities of one value, its squared distances expanded into products with matrices.
+
+    Over a batch these are matrix products, and with their gradient 30 times faster on CPU than the distances themselves
+    for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is cancellation: an error of about 1e-7
+    times the squared distance of `value` from the middle of the components in units of σ, a thousandth of a nat for
+    50 dimensions and σ = 0.05.
+    """
+    mean, stddev = jax.vmap(lambda component: (component.mean, component.stddev))(components)
+    check_value("Mixture", value, mean.shape[1:])
+    # Any centre gives the same; one in the middle loses least.
+    centre = jnp.mean(lax.stop_gradient(mean), axis=0)
+    v = jnp.ravel(value - centre)
+    m = (mean - centre[None]).reshape(mean.shape[0], -1)
+    stddev = stddev.reshape(m.shape)
+    precision = jnp.square(1.0 / stddev)
+    squared = (
+        jnp.dot(precision, jnp.square(v), precision=lax.Precision.HIGHEST)
+        - 2.0 * jnp.dot(precision * m, v, precision=lax.Precision.HIGHEST)
+        + jnp.sum(precision * jnp.square(m), axis=1)
+    )
+    return -0.5 * squared - jnp.sum(jnp.log(stddev), axis=1) - 0.5 * math.log(2.0 * math.pi) * v.size
 
 
 def vamp_prior(encode: Any, params: PyTree, pseudo_inputs: Array, logits: Array | None = None) -> Mixture:
