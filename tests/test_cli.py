@@ -25,7 +25,8 @@ def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, caps
     out = tmp_path / "run"
     assert main(["train", name, "--quick", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "test log p(x)" in printed
+    # A deterministic encoder gives no log p(x), but every model that codes is looked at.
+    assert "test log p(x)" in printed or "reconstruction" in printed
     assert "stand-in" in printed
     assert json.loads((out / "evaluation.json").read_text())["dataset"].endswith("(stand-in)")
     assert (out / "config.json").is_file()

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -50,7 +51,13 @@ def changed(section: str, **fields) -> Experiment:
         (changed("model", network="conv", posterior="concrete"), "--network conv decodes a vector"),
         (changed("objective", estimator="score"), "use --num-samples 2 or more"),
         (changed("objective", estimator="score", bound="iwae"), "use --num-samples 2 or more"),
-        (changed("model", hidden=()), "--hidden needs at least one layer"),
+        (changed("model", hidden=(), network="conv"), "--hidden needs at least one layer"),
+        (changed("model", posterior="point"), "a point has no density, so no bound: use --system autoencoder"),
+        (changed("codes", penalty="l1"), "--penalty l1 has no effect with --system vae: it is for --system autoenc"),
+        (changed("labels", label_batch=5), "--label-batch 5 has no effect with --system vae"),
+        (changed("codes", sparsity=1.5), "--sparsity is a share of the examples"),
+        (changed("codes", critic_weight=-1.0), "--critic-weight must be at least 0, got -1.0"),
+        (changed("objective", beta=math.nan), "--beta must be at least 0, got nan"),
         (changed("evaluate", evaluation_size=1), "--evaluation-size must be at least 2"),
         (changed("optimizer", schedule="exponential", final_fraction=0.0), "exponential never reaches 0"),
         (changed("model", likelihood="normal"), "gives bits: use --binarisation none, or --likelihood bernoulli"),

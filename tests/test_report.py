@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.runs import changed, experiment, trained
+import vae_jax as vj
+from tests.runs import changed, console, experiment, trained
 from vae_jax import measure, report
 from vae_jax.config import ConfigError
 from vae_jax.pictures import write_pictures
@@ -148,8 +149,39 @@ def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:
 
 def test_a_model_without_density_says_so(digits) -> None:
     run, _ = digits
-    with pytest.raises(ConfigError, match="has no density"):
+    with pytest.raises(ConfigError, match="has no codes"):
         measure.density(dataclasses.replace(run, system=run.system._replace(vae=None)))
+    coder = vj.Autoencoder(run.system.vae.encode, run.system.vae.decode)
+    without_prior = dataclasses.replace(run, system=run.system._replace(vae=coder))
+    assert measure.coder(without_prior) is coder
+    with pytest.raises(ConfigError, match="has no prior, so there is no log p"):
+        measure.density(without_prior)
+
+
+def test_codes_are_measured_where_there_is_no_density(tmp_path) -> None:
+    config = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="autoencoder")
+    run, state = trained(tmp_path / "run", config)
+    assert not measure.has_likelihood(run, state.best_params)
+    found = measure.representation(run, state.best_params)
+    assert 0.0 < found["reconstruction_error"] < 0.3
+    assert 0.2 < found["probe_accuracy"] <= 1.0
+    names = {path.stem for path in write_pictures(run, state)}
+    assert names == {"training_curve", "latent", "reconstructions"}
+    result = measure.protocol(run, state.best_params) | found | measure.progress(run, state)
+    printed = console()
+    printed.print(report.panel(run, state, result), report.table(result, "run"))
+    text = printed.file.getvalue()
+    assert "linear probe" in text
+    assert "log p(x)" not in text.split("what the codes")[0]
+
+
+def test_a_conditional_model_is_measured_given_its_condition(tmp_path) -> None:
+    run, state = trained(tmp_path / "run", dataclasses.replace(experiment(), system="conditional"))
+    result, estimates = measure.likelihood(run, state.best_params)
+    assert result["density_of"] == "x given its condition"
+    assert np.isfinite(estimates.value).all()
+    assert "probe_accuracy" not in measure.representation(run, state.best_params)
+    assert "conditions" in {path.stem for path in write_pictures(run, state)}
 
 
 def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:

@@ -1,6 +1,7 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
 from vae_jax.bounds import ciwae, elbo, iwae, miwae, renyi
+from vae_jax.discrepancy import mmd
 from vae_jax.distributions import (
     Autoregressive,
     Bernoulli,
@@ -17,6 +18,7 @@ from vae_jax.distributions import (
     NegativeBinomial,
     Observed,
     OneHotCategorical,
+    PointMass,
     Poisson,
     Product,
     RelaxedBernoulli,
@@ -37,12 +39,13 @@ from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.flows import Transformed, flow
 from vae_jax.hierarchy import bottom_up, top_down
 from vae_jax.latent import interpolate, manifold_grid
-from vae_jax.model import VAE, discretised, generate, log_weights, reconstruct
+from vae_jax.model import VAE, Autoencoder, discretised, generate, log_weights, reconstruct
 from vae_jax.systems.system import System
 from vae_jax.terms import Terms, capacity, elbo_terms, free_bits, full_data_bound, geco, sampled_terms
 
 __all__ = [
     "VAE",
+    "Autoencoder",
     "Autoregressive",
     "Bernoulli",
     "Binomial",
@@ -60,6 +63,7 @@ __all__ = [
     "NegativeBinomial",
     "Observed",
     "OneHotCategorical",
+    "PointMass",
     "Poisson",
     "Product",
     "RelaxedBernoulli",
@@ -93,6 +97,7 @@ __all__ = [
     "manifold_grid",
     "map_latent",
     "miwae",
+    "mmd",
     "piwae",
     "reconstruct",
     "register_kl",

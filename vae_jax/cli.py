@@ -160,8 +160,10 @@ def _train_and_report(run: Any, console: Console) -> int:
         return 130
     if run.system.vae is None:
         return 0
-    result, _ = measure.likelihood(run, state.best_params, console=console)
-    result |= measure.progress(run, state)
+    params = state.best_params
+    result = measure.protocol(run, params) | measure.representation(run, params) | measure.progress(run, state)
+    if measure.has_likelihood(run, params):
+        result |= measure.likelihood(run, params, console=console)[0]
     write_pictures(run, state)
     # Last: it says that all is done.
     report.write_evaluation(run, result)
@@ -229,17 +231,23 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
-        result, estimates = measure.likelihood(opened, params, epoch=epoch, seed=seed, console=console)
+        result = measure.protocol(opened, params, seed=seed) | measure.representation(opened, params)
         result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
+        estimates = None
+        if measure.has_likelihood(opened, params):
+            found, estimates = measure.likelihood(opened, params, epoch=epoch, seed=seed, console=console)
+            result |= found
         # Written now, and again with more: what took long is kept if the rest is interrupted.
         path = report.write_evaluation(opened, result, epoch)
-        with console.status("diagnostics"):
-            result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed)
+        if estimates is not None:
+            with console.status("diagnostics"):
+                result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed)
         if ais:
             with console.status("annealed importance sampling"):
                 result |= measure.annealed(opened, params, examples=ais, num_temperatures=temperatures, seed=seed)
-            result["ais_sampled_log_marginal"] = float(estimates.value[:ais].mean())
-            result["ais_sampled_k"] = result["k"]
+            if estimates is not None:
+                result["ais_sampled_log_marginal"] = float(estimates.value[:ais].mean())
+                result["ais_sampled_k"] = result["k"]
         report.write_evaluation(opened, result, epoch)
         console.print(report.table(result, str(run)))
         console.print(f"written: {path}", soft_wrap=True)

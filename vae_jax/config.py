@@ -66,8 +66,10 @@ class Model:
         "concrete",
         "straight_through",
         "categorical",
+        "point",
+        "unit_point",
     ] = "diagonal"
-    """q(z | x): a normal, a flow on a diagonal one, von Mises-Fisher, or choices."""
+    """q(z | x): a normal, a flow on a diagonal one, von Mises-Fisher, choices, or a function of x without a density."""
     prior: Literal[
         "default",
         "normal",
@@ -146,6 +148,52 @@ class Objective:
 
 
 @dataclass(frozen=True)
+class Codes:
+    """What autoencoders, InfoVAE and adversarial autoencoders ask of the codes, instead of a KL or beside it."""
+
+    penalty: Literal["none", "l1", "kl_sparsity", "contractive"] = "none"
+    """Penalty of --system autoencoder."""
+    penalty_weight: float = 0.0
+    """Weight of the penalty."""
+    sparsity: float = 0.1
+    """Share of the examples for which kl_sparsity wants a unit to be on."""
+    corruption: Literal["none", "gaussian", "masking", "salt_pepper"] = "none"
+    """How a denoising autoencoder's input is spoilt: noise is added, elements are set to 0, or to 0 or 1."""
+    corruption_level: float = 0.3
+    """Standard deviation of the noise, or share of the elements."""
+    divergence: Literal["mmd_imq", "mmd_rbf"] = "mmd_imq"
+    """Divergence between q(z) and p(z) of --system info."""
+    info_alpha: float = 0.0
+    """α of InfoVAE: the KL has the weight 1 - α; 1 is MMD-VAE, and with --posterior point WAE-MMD."""
+    info_lambda: float = 1.0
+    """λ of InfoVAE: the divergence has the weight α + λ - 1."""
+    critic_hidden: tuple[int, ...] = (200, 200)
+    """Hidden sizes of the critic of --system adversarial."""
+    critic_rate: float = 1e-3
+    """Learning rate of the critic, by Adam."""
+    critic_weight: float = 1.0
+    """Weight of what the encoder does to mislead the critic."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What systems that see labels make of them."""
+
+    labelled: int | None = None
+    """Training examples whose label is seen, as many of each class; by default all."""
+    label_seed: int = 0
+    """Which examples these are."""
+    label_batch: int = 100
+    """Labelled examples per step, drawn from those."""
+    label_weight: float = 1.0
+    """Weight of the labelled bound beside the unlabelled one."""
+    classifier_weight: float = 1.0
+    """Weight of -log q(y | x) on labelled examples."""
+    label_gradient: Literal["marginalised", "concrete"] = "marginalised"
+    """The label of an unlabelled example: summed over all classes, or drawn relaxed (Gumbel-Softmax)."""
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """How a gradient becomes a step."""
 
@@ -208,6 +256,8 @@ class Experiment:
     data: Data
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
+    codes: Codes = field(default_factory=Codes)
+    labels: Labels = field(default_factory=Labels)
     optimizer: Optimizer = field(default_factory=Optimizer)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)

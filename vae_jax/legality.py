@@ -6,7 +6,7 @@ a pair has a KL in closed form. `docs/legality.md` is this table written out.
 
 from itertools import product
 
-from vae_jax.distributions import Concrete, OneHotCategorical, StraightThrough
+from vae_jax.distributions import Concrete, OneHotCategorical, PointMass, StraightThrough
 from vae_jax.divergences import has_closed_form
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import POSTERIORS, PRIORS
@@ -20,6 +20,8 @@ _REPARAMETERISED = ("analytic", "sampled", "total", "stl", "dreg")
 def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator: str) -> str | None:
     """Why this combination cannot be trained, or None where it can. All by the names of a config."""
     q, p = POSTERIORS[posterior], PRIORS[prior]
+    if q.kind is PointMass:
+        return f"a {posterior} has no density, so no bound: use --system autoencoder, info or adversarial"
     if q.space != p.space:
         same = ", ".join(name for name, part in PRIORS.items() if part.space == q.space)
         return f"a {posterior} posterior lives on {q.space} and a {prior} prior on {p.space}: use --prior {same}"
@@ -97,13 +99,15 @@ def table() -> str:
     # Posteriors of which the same is true are one row, and so are priors.
     rows: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for posterior, prior in product(POSTERIORS, PRIORS):
-        if POSTERIORS[posterior].space == PRIORS[prior].space:
+        if POSTERIORS[posterior].space == PRIORS[prior].space and POSTERIORS[posterior].kind is not PointMass:
             cells = tuple(cell(posterior, prior, estimator) for estimator in ESTIMATORS)
             rows.setdefault(cells, {}).setdefault(posterior, []).append(prior)
     for cells, of in rows.items():
         for priors in dict.fromkeys(map(tuple, of.values())):
             alike = [posterior for posterior, found in of.items() if tuple(found) == priors]
             lines.append(f"| {', '.join(alike)} | {', '.join(priors)} | " + " | ".join(cells) + " |")
+    points = ", ".join(name for name, part in POSTERIORS.items() if part.kind is PointMass)
+    lines += ["", f"{points}: functions of x, without a density and so without a bound; for autoencoders."]
     lines += ["", "Notes:", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 

@@ -19,20 +19,26 @@ from rich.progress import Progress
 
 from vae_jax.config import ConfigError, Evaluate, to_json
 from vae_jax.data import Dataset, Split
-from vae_jax.distributions import DiagNormal, Key
+from vae_jax.data.labels import labelled_rows
+from vae_jax.distributions import DiagNormal, Key, PointMass
 from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
 from vae_jax.evaluate.elbo_surgery import bits_per_dimension, coding, joint_kl, marginal_kl, rate_distortion
 from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
 from vae_jax.evaluate.likelihood import LogMarginal
+from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimates
-from vae_jax.model import VAE, Params, discretised
+from vae_jax.model import VAE, Autoencoder, Params, discretised
 from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.train.program import num_examples
 from vae_jax.train.run import Run, RunState, read_metrics
 
 # Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
 _CHUNK = 100
+
+# A linear probe is trained on this many examples.
+_PROBE_EXAMPLES = 10_000
 
 # A rate below this says nothing of x, in nats.
 _LEAST_RATE = 0.1
@@ -41,24 +47,44 @@ _LEAST_RATE = 0.1
 _CODE_DRAWS = 10_000
 
 
-def density(run: Run) -> VAE:
-    """The run's model as a VAE. ConfigError if its system has no density."""
-    if run.system.vae is None:
-        raise ConfigError(
-            f"the system {run.config.system!r} of {run.directory} has no density, so nothing to measure or sample."
-        )
+def coder(run: Run) -> VAE | Autoencoder:
+    """What encodes and decodes. ConfigError if the system has neither."""
+    vae = run.system.vae
+    if vae is None:
+        raise ConfigError(f"the system {run.config.system!r} of {run.directory} has no codes, so nothing to measure.")
     # A model that trains with relaxed choices is a model of choices.
-    return discretised(run.system.vae)
+    return discretised(vae) if isinstance(vae, VAE) else vae
+
+
+def density(run: Run) -> VAE:
+    """The run's model as a VAE. ConfigError if its system has no prior."""
+    vae = coder(run)
+    if not isinstance(vae, VAE):
+        raise ConfigError(
+            f"the system {run.config.system!r} of {run.directory} has no prior, so there is no log p(x) to measure and "
+            "nothing to sample. --system info --info-alpha 1 is an autoencoder with one."
+        )
+    return vae
+
+
+def has_likelihood(run: Run, params: Params) -> bool:
+    """Whether log p(x) can be had by importance sampling: there is a prior, and the posterior has a density."""
+    if not isinstance(run.system.vae, VAE):
+        return False
+    posterior = encode_one(run.system.vae, params, prepared(run, run.dataset, run.dataset.test.take(slice(1))))
+    return not isinstance(posterior, PointMass)
 
 
 def prepared(run: Run, dataset: Dataset, split: Split) -> Any:
     """Examples of a dataset as the model sees them: with dynamic binarisation, one fixed draw by the data seed."""
-    return dataset.prepare(jax.random.key(run.config.data.data_seed), split.batch())["x"]
+    return run.system.example(dataset.prepare(_data_key(run), split.batch()))
 
 
 def measured_examples(run: Run) -> Any:
     """The test examples that a run is measured on, as the model sees them."""
-    return prepared(run, run.dataset, run.dataset.test)[: run.config.evaluate.evaluation_size]
+    # Prepared whole, then cut, so that an example's bits do not depend on how many are measured.
+    size = run.config.evaluate.evaluation_size
+    return jax.tree.map(lambda leaf: leaf[:size], prepared(run, run.dataset, run.dataset.test))
 
 
 def is_discrete(run: Run) -> bool:
@@ -69,6 +95,61 @@ def is_discrete(run: Run) -> bool:
 def evaluation_file(run: Run, epoch: int | None, suffix: str) -> Path:
     """Where the numbers of a run are kept, or those of its snapshot after `epoch`."""
     return run.directory / (f"evaluation{suffix}" if epoch is None else f"evaluation-epoch-{epoch}{suffix}")
+
+
+def protocol(run: Run, params: Params, *, seed: int = 0) -> dict[str, Any]:
+    """What every number of a run must carry with it."""
+    x = measured_examples(run)
+    return {
+        "unit": "nats per example, mean over the test split",
+        "density_of": "x given its condition" if isinstance(x, dict) else "x",
+        "measured": _fingerprint(run, params, x),
+        "evaluated_examples": num_examples(x),
+        "evaluation_seed": seed,
+        "train_seed": run.config.train.seed,
+        "system": run.config.system,
+        "likelihood": run.config.model.likelihood,
+        **run.dataset.protocol(),
+    }
+
+
+def representation(run: Run, params: Params) -> dict[str, Any]:
+    """How well the codes reconstruct x, and tell the classes where there are labels.
+
+    `reconstruction_error`: mean squared error of an element, in what the model sees, from the mean code.
+    `probe_accuracy`: of a linear probe, trained on at most `probe_examples` examples (on the labelled ones where the
+    config has few labels). `accuracy`: of the system's own classifier. What a model has no answer for is left out: the
+    first two for conditional models and for several layers.
+    """
+    model, x = coder(run), measured_examples(run)
+    test = run.dataset.test.take(slice(run.config.evaluate.evaluation_size))
+    result: dict[str, Any] = {}
+    if run.system.classify is not None and test.label is not None:
+        classify = run.system.classify
+        seen = run.dataset.prepare(_data_key(run), run.dataset.test.batch())["x"][: len(test.x)]
+        logits = map_batches(lambda i, x: classify(params, x), seen)
+        result["accuracy"] = float(np.mean(np.argmax(logits, axis=1) == test.label))
+    # The code of a conditional model is told the condition, and would tell it to the probe.
+    if isinstance(x, dict) or not hasattr(type(encode_one(model, params, x)), "mean"):
+        return result
+    code = jax.eval_shape(lambda x: model.encode(params, x).mean, jax.tree.map(lambda leaf: leaf[0], x))
+    decoded = jax.eval_shape(lambda z: model.decode(params, z), code)
+    if hasattr(type(decoded), "mean"):
+        errors = reconstruction_errors(model, params, x) / run.dataset.most**2
+        result["reconstruction_error"] = float(np.mean(errors, dtype=np.float64))
+    train = run.dataset.train
+    if train.label is None or test.label is None or len(np.unique(train.label)) < 2:
+        return result
+    few = run.config.labels.labelled
+    rows = slice(_PROBE_EXAMPLES) if few is None else labelled_rows(train.label, few, run.config.labels.label_seed)
+    train = train.take(rows)
+    codes = [
+        map_batches(lambda i, x: jnp.ravel(model.encode(params, x).mean), x)
+        for x in (prepared(run, run.dataset, train), x)
+    ]
+    result["probe_accuracy"] = linear_probe(codes[0], np.asarray(train.label), codes[1], test.label)
+    result["probe_examples"] = len(codes[0])
+    return result
 
 
 def likelihood(
@@ -90,8 +171,8 @@ def likelihood(
     fingerprint = f"{measured} k={k} seed={seed}"
     estimates = read_estimates(path, fingerprint)
     if estimates is None:
-        steps = resumable(path.with_suffix(".partial.npz"), fingerprint, batches_from, size=len(x))
-        estimates = _with_progress(steps, len(x), console)
+        steps = resumable(path.with_suffix(".partial.npz"), fingerprint, batches_from, size=num_examples(x))
+        estimates = _with_progress(steps, num_examples(x), console)
     mean = mean_log_marginal(estimates, num_samples=k)
     if not math.isfinite(mean.value):
         raise ConfigError(
@@ -102,7 +183,7 @@ def likelihood(
     rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)
     means = [m.reshape(len(m), -1) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
     active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]
-    result = {
+    result = protocol(run, params, seed=seed) | {
         "log_marginal": mean.value,
         "monte_carlo_error": mean.monte_carlo_error,
         "test_examples_error": mean.examples_error,
@@ -114,13 +195,6 @@ def likelihood(
         "distortion": float(np.mean(distortion, dtype=np.float64)),
         "active_units": [int(layer.sum()) for layer in active],
         "latent_size": [len(layer) for layer in active],
-        "unit": "nats per example, mean over the test split",
-        "measured": measured,
-        "evaluated_examples": mean.num_examples,
-        "evaluation_seed": seed,
-        "train_seed": run.config.train.seed,
-        "likelihood": run.config.model.likelihood,
-        **run.dataset.protocol(),
     }
     if result["rate"] < _LEAST_RATE or not sum(result["active_units"]):
         result["warning"] = (
@@ -151,12 +225,12 @@ def diagnostics(
     if per_dimension is not None:
         result["kl_per_dimension"] = per_dimension.tolist()
     # Few examples get more draws each, so that the noise does not depend on their number.
-    draws = max(1, _CODE_DRAWS // len(x))
+    draws = max(1, _CODE_DRAWS // num_examples(x))
     found = jax.jit(lambda params, x: coding(vae, params, code_key, x, num_samples=draws))(params, x)
     for position, name in ((2, "index_code"), (3, "marginal_kl")):
         result[name] = float(getattr(found, name))
         result[f"{name}_error"] = float(found.standard_errors[position])
-    result["most_index_code"] = math.log(len(x))
+    result["most_index_code"] = math.log(num_examples(x))
     if isinstance(posterior, DiagNormal) and isinstance(prior, DiagNormal):
         posteriors = encode_dataset(vae, params, x)
         split = jax.jit(lambda posteriors: marginal_kl(posteriors, prior, split_key, num_samples=draws))(posteriors)
@@ -164,14 +238,15 @@ def diagnostics(
         result["dimension_wise_kl"] = float(jnp.sum(split.dimension_wise))
     distinct = len(np.unique(np.asarray(x).reshape(len(x), -1), axis=0)) == len(x)
     if is_discrete(run) and distinct:
-        joint = joint_kl(found, jnp.asarray(log_marginal), num_examples=len(x))
+        joint = joint_kl(found, jnp.asarray(log_marginal), num_examples=num_examples(x))
         result |= {
             f"joint_kl_{name}" if name != "joint" else "joint_kl": float(v) for name, v in joint._asdict().items()
         }
-    count = min(gap_examples, len(x))
+    count = min(gap_examples, num_examples(x))
     options = {"num_samples": 1000, "num_steps": 1000}
     gaps = map_batches(
-        lambda i, x: inference_gaps(vae, params, jax.random.fold_in(gap_key, i), x, **options), x[:count]
+        lambda i, x: inference_gaps(vae, params, jax.random.fold_in(gap_key, i), x, **options),
+        jax.tree.map(lambda leaf: leaf[:count], x),
     )
     for name in ("approximation", "amortisation"):
         values = np.asarray(getattr(gaps, name), np.float64)
@@ -181,7 +256,7 @@ def diagnostics(
     return result
 
 
-def encode_one(vae: VAE, params: Params, x: Any) -> Any:
+def encode_one(vae: VAE | Autoencoder, params: Params, x: Any) -> Any:
     """The abstract posterior of one example: its type, computing nothing."""
     return jax.eval_shape(lambda x: vae.encode(params, x), jax.tree.map(lambda leaf: leaf[0], x))
 
@@ -193,7 +268,8 @@ def annealed(
 
     The gap is the mean of upper minus lower bound over as many examples that the model draws itself.
     """
-    vae, x = density(run), measured_examples(run)[:examples]
+    vae = density(run)
+    x = jax.tree.map(lambda leaf: leaf[:examples], measured_examples(run))
     ais_key, bdmc_key = jax.random.split(_stream(seed, "annealed"))
     options = {"num_chains": num_chains, "num_temperatures": num_temperatures}
     found = map_batches(lambda i, x: ais(vae, params, jax.random.fold_in(ais_key, i), x, **options), x)
@@ -206,9 +282,11 @@ def annealed(
 
     return {
         "ais_log_marginal": float(np.mean(found.value, dtype=np.float64)),
-        "ais_monte_carlo_error": float(np.sqrt(np.sum(np.square(found.standard_error, dtype=np.float64))) / len(x)),
+        "ais_monte_carlo_error": float(
+            np.sqrt(np.sum(np.square(found.standard_error, dtype=np.float64))) / num_examples(x)
+        ),
         "ais_test_examples_error": error(found.value),
-        "ais_examples": len(x),
+        "ais_examples": num_examples(x),
         "ais_temperatures": num_temperatures,
         "ais_chains": num_chains,
         "ais_acceptance": float(np.mean(found.acceptance)),
@@ -245,9 +323,13 @@ def _fingerprint(run: Run, params: Params, x: Any) -> str:
     """What every measurement depends on: the config (but for k), the parameters and the examples."""
     config = dataclasses.replace(run.config, evaluate=Evaluate())
     digest = hashlib.sha256(to_json(config).encode())
-    for leaf in (*jax.tree.leaves(params), x):
+    for leaf in (*jax.tree.leaves(params), *jax.tree.leaves(x)):
         digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())
     return digest.hexdigest()
+
+
+def _data_key(run: Run) -> Key:
+    return jax.random.key(run.config.data.data_seed)
 
 
 def _stream(seed: int, measurement: str) -> Key:

@@ -31,6 +31,17 @@ class VAE(NamedTuple):
     prior: Callable[[Params], Any]
 
 
+class Autoencoder(NamedTuple):
+    """An autoencoder: two pure functions, and no prior, so that it can be neither sampled nor given a density.
+
+    `encode(params, x)` is the distribution of the code, a `PointMass` where it is a function of x; `decode(params, z)`
+    that of x. A `VAE` can stand wherever an autoencoder is asked for.
+    """
+
+    encode: Callable[[Params, Any], Any]
+    decode: Callable[[Params, Any], Any]
+
+
 def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> tuple[Any, Any]:
     """`(q(z | x), p(z))`, after checking, at trace time, that x is one example and z the same in both.
 

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from vae_jax import plots
 from vae_jax.data.dataset import Split
+from vae_jax.data.labels import num_classes
 from vae_jax.distributions import DiagNormal
 from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
 from vae_jax.latent import manifold_grid
-from vae_jax.measure import density, prepared
-from vae_jax.model import VAE, Params, typical
+from vae_jax.measure import coder, prepared
+from vae_jax.model import VAE, Autoencoder, Params, typical
 from vae_jax.train.run import Run, RunState, read_metrics
 
 # Pictures show this many examples in a row, and codes of at most so many.
@@ -23,21 +24,27 @@ _MOST_CODES = 5000
 
 def write_pictures(run: Run, state: RunState) -> list[Path]:
     """Draw every picture that fits the data into RUN/pictures; returns their paths."""
-    vae, params = density(run), state.best_params
+    model, params = coder(run), state.best_params
     folder = run.directory / "pictures"
     folder.mkdir(exist_ok=True)
     test = run.dataset.test.take(slice(_MOST_CODES))
     x = prepared(run, run.dataset, test)
-    means = latent_means(vae, params, jax.random.key(0), x)
+    means = latent_means(model, params, jax.random.key(0), x)
     figures: dict[str, Figure] = {"training_curve": _training_curve(run, state)}
-    figures["latent"] = _latent(vae, params, x, means, test.label)
-    if run.dataset.is_image:
-        figures["reconstructions"] = _reconstructions(run, vae, params, test, x, means)
-        figures["samples"] = _samples(vae, params, run.dataset.most)
-        if isinstance(vae.prior(params), DiagNormal) and np.shape(means)[1:] == (2,):
-            figures["manifold"] = _manifold(vae, params, run.dataset.most)
-    elif run.dataset.shape == (2,):
-        figures["samples"] = _plane(vae, params, x)
+    figures["latent"] = _latent(model, params, x, means, test.label)
+    images, most = run.dataset.is_image, run.dataset.most
+    if images and run.system.given is not None:
+        figures["conditions"] = _conditions(run.system.given, params, num_classes(run.dataset), most)
+    if images and not isinstance(x, dict):
+        figures["reconstructions"] = _reconstructions(run, model, params, test, x, means)
+    # What is drawn from the prior.
+    if isinstance(model, VAE) and not isinstance(x, dict):
+        if images:
+            figures["samples"] = _samples(model, params, most)
+            if isinstance(model.prior(params), DiagNormal) and np.shape(means)[1:] == (2,):
+                figures["manifold"] = _manifold(model, params, most)
+        elif run.dataset.shape == (2,):
+            figures["samples"] = _plane(model, params, x)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
@@ -55,19 +62,19 @@ def _training_curve(run: Run, state: RunState) -> Figure:
     )
 
 
-def _decoded(vae: VAE, params: Params, z: Any) -> Any:
+def _decoded(vae: VAE | Autoencoder, params: Params, z: Any) -> Any:
     """The mean of p(x | z) for a stack of codes `[n, d]`, or a sample where it has none."""
     key = jax.random.key(0)
     return jax.jit(jax.vmap(lambda params, z: typical(vae.decode(params, z), key), in_axes=(None, 0)))(params, z)
 
 
-def _what(vae: VAE, params: Params) -> str:
-    """Which of p(x | z) the pictures show (`typical`)."""
-    decoded = jax.eval_shape(lambda key: vae.decode(params, vae.prior(params).sample(key)), jax.random.key(0))
+def _what(vae: VAE | Autoencoder, params: Params, z: Any) -> str:
+    """Which of p(x | z) the pictures show (`typical`); `z` is a stack of codes."""
+    decoded = jax.eval_shape(lambda z: vae.decode(params, z), jax.tree.map(lambda leaf: leaf[0], z))
     return "mean" if hasattr(type(decoded), "mean") else "a sample"
 
 
-def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any, means: Any) -> Figure:
+def _reconstructions(run: Run, vae: VAE | Autoencoder, params: Params, test: Split, x: Any, means: Any) -> Figure:
     columns = min(_COLUMNS, len(x))
     rows = min(3, len(x) // columns)
     count = columns * rows
@@ -78,7 +85,7 @@ def _reconstructions(run: Run, vae: VAE, params: Params, test: Split, x: Any, me
     if not run.dataset.is_binary:
         shown, names = shown[1:], names[1:]
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in shown], axis=1)
-    title = f"reconstructions: {_what(vae, params)} of p(x | z) at the mean of q(z | x)"
+    title = f"reconstructions: {_what(vae, params, means)} of p(x | z) at the mean of q(z | x)"
     return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
 
 
@@ -87,7 +94,20 @@ def _samples(vae: VAE, params: Params, most: int) -> Figure:
     z = vae.prior(params).sample(jax.random.key(0), (rows * _COLUMNS,))
     mean = _decoded(vae, params, z) / most
     grid = mean.reshape(rows, _COLUMNS, *mean.shape[1:])
-    return plots.show_images(grid, title=f"samples: {_what(vae, params)} of p(x | z), z from the prior")
+    return plots.show_images(grid, title=f"samples: {_what(vae, params, z)} of p(x | z), z from the prior")
+
+
+def _conditions(given: Any, params: Params, classes: int, most: int) -> Figure:
+    """One draw of z a row, one class a column."""
+    conditions = jax.numpy.eye(classes)
+    z = given(conditions[0]).prior(params).sample(jax.random.key(0), (6,))
+    key = jax.random.key(1)
+
+    def one(z: Any, y: Any) -> Any:
+        return typical(given(y).decode(params, z), key)
+
+    grid = jax.jit(jax.vmap(lambda z: jax.vmap(lambda y: one(z, y))(conditions)))(z) / most
+    return plots.show_images(np.asarray(grid), title="samples of each class (columns), the same z in a row")
 
 
 def _manifold(vae: VAE, params: Params, most: int, num: int = 20) -> Figure:
@@ -95,7 +115,7 @@ def _manifold(vae: VAE, params: Params, most: int, num: int = 20) -> Figure:
     mean = _decoded(vae, params, z) / most
     grid = mean.reshape(num, num, *mean.shape[1:])
     return plots.show_images(
-        grid, title=f"manifold: {_what(vae, params)} of p(x | z), z at equal steps of prior probability"
+        grid, title=f"manifold: {_what(vae, params, z)} of p(x | z), z at equal steps of prior probability"
     )
 
 
@@ -111,7 +131,7 @@ def _plane(vae: VAE, params: Params, x: Any) -> Figure:
     return plots.point_clouds(clouds, title="data and samples")
 
 
-def _latent(vae: VAE, params: Params, x: Any, layers: Any, labels: Any | None) -> Figure:
+def _latent(vae: VAE | Autoencoder, params: Params, x: Any, layers: Any, labels: Any | None) -> Figure:
     """Codes of the highest layer."""
     means = jax.tree.leaves(layers)[-1]
     means = means.reshape(len(means), -1)
@@ -120,7 +140,7 @@ def _latent(vae: VAE, params: Params, x: Any, layers: Any, labels: Any | None) -
         return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
     if size == 2:
         return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
-    average = kl_per_dimension(vae, params, x)
+    average = kl_per_dimension(vae, params, x) if isinstance(vae, VAE) else None
     if average is not None and len(average) == size:
         first, second = np.argsort(average)[::-1][:2]
         chosen, title = means[:, [first, second]], "the two dimensions of largest KL, and two principal components"

@@ -18,7 +18,7 @@ from vae_jax.config import ConfigError
 from vae_jax.data import binarised, whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
-from vae_jax.measure import density, encode_one, evaluation_file, prepared
+from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared
 from vae_jax.model import Params, typical
 from vae_jax.plots import show_images
 from vae_jax.train.run import Run, RunState, write_whole
@@ -31,23 +31,40 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     table.add_column()
     examples, seed = result["evaluated_examples"], result["train_seed"]
     epochs = int(state.train.step) // run.steps_per_epoch
-    rows: list[tuple[str, str]] = [
-        ("test log p(x)", f"{result['log_marginal']:.2f} nats per example, importance-weighted, k = {result['k']}"),
-        (
-            "± Monte Carlo",
-            f"{result['monte_carlo_error']:.3f}, from the {result['k']} samples "
-            f"(median effective number {result['median_effective_sample_size']:.0f})",
-        ),
-        ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
-        ("± seeds", f"not known: one training seed ({seed})"),
-        (
-            "reliability",
-            "not known: the Pareto k of the weights needs 25 samples or more"
-            if math.isnan(result["fraction_pareto_k_above_0.7"])
-            else f"Pareto k of the weights above 0.7 for {result['fraction_pareto_k_above_0.7']:.1%} of the examples",
-        ),
-        ("test ELBO", f"{result['elbo']:.2f} nats: rate {result['rate']:.2f}, distortion {result['distortion']:.2f}"),
-        ("active units", active_of(result)),
+    rows: list[tuple[str, str]] = []
+    if "log_marginal" in result:
+        rows += [
+            (
+                "test log p(x | y)" if result["density_of"] != "x" else "test log p(x)",
+                f"{result['log_marginal']:.2f} nats per example, importance-weighted, k = {result['k']}",
+            ),
+            (
+                "± Monte Carlo",
+                f"{result['monte_carlo_error']:.3f}, from the {result['k']} samples "
+                f"(median effective number {result['median_effective_sample_size']:.0f})",
+            ),
+            ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
+            ("± seeds", f"not known: one training seed ({seed})"),
+            (
+                "reliability",
+                "not known: the Pareto k of the weights needs 25 samples or more"
+                if math.isnan(result["fraction_pareto_k_above_0.7"])
+                else f"Pareto k of the weights above 0.7 for {result['fraction_pareto_k_above_0.7']:.1%} of examples",
+            ),
+            (
+                "test ELBO",
+                f"{result['elbo']:.2f} nats: rate {result['rate']:.2f}, distortion {result['distortion']:.2f}",
+            ),
+            ("active units", active_of(result)),
+        ]
+    if "reconstruction_error" in result:
+        rows.append(("reconstruction", f"mean squared error of an element {result['reconstruction_error']:.5f}"))
+    if "accuracy" in result:
+        rows.append(("accuracy", f"{result['accuracy']:.2%} of {examples} test examples, by q(y | x)"))
+    if "probe_accuracy" in result:
+        of = f"{result['probe_examples']} labelled training examples"
+        rows.append(("linear probe", f"{result['probe_accuracy']:.2%} accurate on the codes, trained on {of}"))
+    rows += [
         ("data", f"{result['dataset']}, binarisation {result['binarisation']}"),
         ("training", f"{float(state.seconds):.1f} s, {epochs} epochs, best at epoch {int(state.best_epoch)}"),
         ("pictures", str(run.directory / "pictures")),
@@ -118,6 +135,18 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
         ],
     ),
     (
+        "what the codes are good for",
+        [
+            ("reconstruction", "{reconstruction_error:.5f}", "mean squared error of an element, from the mean code"),
+            (
+                "linear probe",
+                "{probe_accuracy:.2%}",
+                "of test labels, by logistic regression on {probe_examples} training codes",
+            ),
+            ("accuracy", "{accuracy:.2%}", "of test labels, by q(y | x)"),
+        ],
+    ),
+    (
         "joint KL(q(x, z), p(x, z)) = -ELBO - log N, nats",
         [
             ("joint", "{joint_kl:.3f}", "of the {evaluated_examples} examples and the model"),
@@ -166,10 +195,9 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
 
 def table(result: dict[str, Any], title: str) -> Group:
     """All numbers of an evaluation with what each means; what was not measured is left out."""
-    values = result | {
-        "active": active_of(result),
-        "unreliable": result["fraction_pareto_k_above_0.7"],
-    }
+    values = dict(result)
+    if "log_marginal" in result:
+        values |= {"active": active_of(result), "unreliable": result["fraction_pareto_k_above_0.7"]}
     parts: list[Any] = [Text(title, style="bold")]
     for section, rows in _TABLE:
         grid = Table(title=Text(section, style="bold"), title_justify="left", show_header=False, box=None)
@@ -229,7 +257,7 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     `label` where there is one.
     Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
     """
-    vae, trained = density(run), run.dataset
+    vae, trained = coder(run), run.dataset
     folder = data_dir or run.config.data.data_dir
     own_file = data.endswith((".npz", ".npy"))
     source = whole(data, data_dir=folder, seed=trained.seed)

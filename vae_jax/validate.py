@@ -1,6 +1,8 @@
 """Whether a config can be run, found out before any data are touched."""
 
-from vae_jax.config import ConfigError, Experiment, Objective
+import dataclasses
+
+from vae_jax.config import Codes, ConfigError, Experiment, Labels, Objective
 from vae_jax.legality import objection
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import POSTERIORS, prior_name
@@ -12,6 +14,8 @@ _POSITIVE = (
     *("objective.most_distortion",),
     *("objective.grow_to", "objective.grow_at"),
     *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
+    *("codes.corruption_level", "codes.critic_hidden", "codes.critic_rate", "codes.sparsity"),
+    *("labels.labelled", "labels.label_batch"),
     *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
 )
 _NOT_NEGATIVE = (
@@ -23,9 +27,31 @@ _NOT_NEGATIVE = (
         "optimizer.final_fraction",
         "optimizer.warmup_steps",
     ),
-    *("model.autoregressive_layers", "optimizer.weight_decay", "train.save_seconds", "train.seed", "data.data_seed"),
+    *("codes.penalty_weight", "codes.critic_weight", "labels.label_weight", "labels.classifier_weight"),
+    *(
+        "labels.label_seed",
+        "model.autoregressive_layers",
+        "optimizer.weight_decay",
+        "train.save_seconds",
+        "train.seed",
+        "data.data_seed",
+    ),
 )
 
+
+# What each system reads of these three sections: all fields, or those that are named.
+_ALL_OBJECTIVE = tuple(field.name for field in dataclasses.fields(Objective))
+_READ: dict[str, tuple[str, ...]] = {
+    "vae": _ALL_OBJECTIVE,
+    "conditional": _ALL_OBJECTIVE,
+    "autoencoder": ("penalty", "penalty_weight", "sparsity", "corruption", "corruption_level"),
+    "info": ("divergence", "info_alpha", "info_lambda"),
+    "adversarial": ("critic_hidden", "critic_rate", "critic_weight"),
+    "m2": ("label_batch", "label_weight", "classifier_weight", "label_gradient"),
+    "m1m2": (*_ALL_OBJECTIVE, "label_batch", "label_weight", "classifier_weight", "label_gradient"),
+}
+# The linear probe of every system has the labels that these allow.
+_READ_BY_ALL = ("labelled", "label_seed")
 
 # Fields of the objective that weigh the KL.
 _ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "most_distortion")
@@ -51,6 +77,7 @@ def validate(config: Experiment) -> Experiment:
                 if number is not None and not holds(number):
                     raise ConfigError(f"--{leaf.replace('_', '-')} must be {expected}, got {number}.")
     objective = config.objective
+    _check_read(config)
     _check_combination(config)
     changed = [name for name in _ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
     if changed and objective.estimator not in ("analytic", "sampled"):
@@ -67,6 +94,13 @@ def validate(config: Experiment) -> Experiment:
     alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
     if len(alone) > 1:
         raise ConfigError(f"--{' and --'.join(name.replace('_', '-') for name in alone)} exclude each other.")
+    if config.codes.sparsity >= 1.0:
+        raise ConfigError(f"--sparsity is a share of the examples, between 0 and 1; got {config.codes.sparsity}.")
+    if config.codes.corruption in ("masking", "salt_pepper") and config.codes.corruption_level > 1.0:
+        raise ConfigError(
+            f"--corruption-level is a share of the elements for {config.codes.corruption}, at most 1; got "
+            f"{config.codes.corruption_level}."
+        )
     if not 0.0 <= objective.beta_warmup <= 1.0:
         raise ConfigError(f"--beta-warmup is a share of the run, between 0 and 1; got {objective.beta_warmup}.")
     if objective.beta_cycles > 1 and not objective.beta_warmup:
@@ -88,8 +122,8 @@ def validate(config: Experiment) -> Experiment:
     decay = config.train.average_decay
     if decay is not None and not 0.0 <= decay < 1.0:
         raise ConfigError(f"--average-decay must be at least 0 and below 1, got {decay}; 0.998 remembers 500 steps.")
-    if not config.model.hidden:
-        raise ConfigError("--hidden needs at least one layer, got none.")
+    if not config.model.hidden and config.model.network == "conv":
+        raise ConfigError("--hidden needs at least one layer for --network conv, got none.")
     if config.evaluate.evaluation_size is not None and config.evaluate.evaluation_size < 2:
         raise ConfigError(f"--evaluation-size must be at least 2, got {config.evaluate.evaluation_size}.")
     optimizer = config.optimizer
@@ -102,12 +136,29 @@ def validate(config: Experiment) -> Experiment:
     return config
 
 
+def _check_read(config: Experiment) -> None:
+    """Refuse a field that the system of the config does not look at."""
+    if config.system not in _READ:
+        return
+    for section, default in ((config.objective, Objective()), (config.codes, Codes()), (config.labels, Labels())):
+        for field in dataclasses.fields(section):
+            value = getattr(section, field.name)
+            if value != getattr(default, field.name) and field.name not in (*_READ[config.system], *_READ_BY_ALL):
+                readers = " or ".join(name for name, fields in _READ.items() if field.name in fields)
+                raise ConfigError(
+                    f"--{field.name.replace('_', '-')} {value} has no effect with --system {config.system}: it is for "
+                    f"--system {readers}."
+                )
+
+
 def _check_combination(config: Experiment) -> None:
     """Refuse a posterior, prior, likelihood, bound and estimator that do not go together."""
     model, objective = config.model, config.objective
-    reason = objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
-    if reason is not None:
-        raise ConfigError(f"{reason}.")
+    # The others have losses of their own, and say themselves what they cannot do.
+    if "bound" in _READ.get(config.system, ("bound",)):
+        reason = objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
+        if reason is not None:
+            raise ConfigError(f"{reason}.")
     kind, binarisation = LIKELIHOODS[model.likelihood].of, config.data.binarisation
     if binarisation != "none" and kind != "bits":
         raise ConfigError(
@@ -115,6 +166,8 @@ def _check_combination(config: Experiment) -> None:
             "--binarisation none, or --likelihood bernoulli."
         )
     if model.upper_latent_sizes:
+        if config.system != "vae" and config.system in _READ:
+            raise ConfigError(f"--upper-latent-sizes are for --system vae; {config.system} has one layer of codes.")
         if objective.estimator == "analytic":
             raise ConfigError(
                 "--estimator analytic needs a KL in closed form, which several stochastic layers lack: use total or "

@@ -18,6 +18,7 @@ from vae_jax.distributions.logistic import DiscretisedLogistic
 from vae_jax.distributions.masked import Masked, Observed
 from vae_jax.distributions.mixture import ElementMixture, Mixture, vamp_prior
 from vae_jax.distributions.normal import DiagNormal, FullNormal, reparameterize, standard_normal
+from vae_jax.distributions.point import PointMass
 from vae_jax.distributions.product import Product
 from vae_jax.distributions.relaxed import Concrete, OneHotCategorical, RelaxedBernoulli, StraightThrough
 from vae_jax.distributions.sphere import UniformSphere, VonMisesFisher
@@ -41,6 +42,7 @@ __all__ = [
     "NegativeBinomial",
     "Observed",
     "OneHotCategorical",
+    "PointMass",
     "Poisson",
     "Product",
     "PyTree",

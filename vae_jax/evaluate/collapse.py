@@ -10,7 +10,7 @@ from vae_jax.checks import check_count
 from vae_jax.distributions import Array, Key
 from vae_jax.divergences import has_kl, kl_terms
 from vae_jax.evaluate.batched import map_batches
-from vae_jax.model import VAE, Params
+from vae_jax.model import VAE, Autoencoder, Params
 
 
 def active_units(means: Array, *, threshold: float = 0.01) -> Array:
@@ -25,7 +25,9 @@ def active_units(means: Array, *, threshold: float = 0.01) -> Array:
     return jnp.var(means, axis=0, ddof=1) > threshold
 
 
-def latent_means(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1000, batch_size: int = 100) -> Any:
+def latent_means(
+    vae: VAE | Autoencoder, params: Params, key: Key, x: Any, *, num_samples: int = 1000, batch_size: int = 100
+) -> Any:
     """E_q[z | x] of every example of `x` `[n, …]`, in host memory: `[n, d]`, or a tuple of them for several layers.
 
     The posterior's own `mean` where it has one, else the mean of `num_samples` draws, enough for their noise, a

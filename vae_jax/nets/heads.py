@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import Array, Bernoulli, DiagNormal, FullNormal
+from vae_jax.distributions import Array, Bernoulli, DiagNormal, FullNormal, PointMass
 
 
 class DiagNormalHead(nn.Module):
@@ -48,6 +48,26 @@ class FullNormalHead(nn.Module):
         loc, log_diagonal, below = jnp.split(out, [size, 2 * size])
         tril = jnp.diag(jnp.exp(log_diagonal)).at[np.tril_indices(size, -1)].set(below)
         return FullNormal(loc, tril)
+
+
+class PointHead(nn.Module):
+    """A code that is a function of x: `[h] -> PointMass` of `[size]`."""
+
+    size: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> PointMass:
+        return PointMass(nn.Dense(self.size)(features))
+
+
+class UnitPointHead(nn.Module):
+    """The same with every element in 0..1, an activation: `[h] -> PointMass` of `[size]`."""
+
+    size: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> PointMass:
+        return PointMass(nn.sigmoid(nn.Dense(self.size)(features)))
 
 
 # One pixel that is never set, or always, must not start at a logit of ±inf.

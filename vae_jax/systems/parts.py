@@ -14,6 +14,7 @@ from vae_jax.distributions import (
     FullNormal,
     Mixture,
     OneHotCategorical,
+    PointMass,
     StraightThrough,
     UniformSphere,
     VonMisesFisher,
@@ -21,7 +22,7 @@ from vae_jax.distributions import (
 from vae_jax.flows import Transformed
 from vae_jax.nets import priors
 from vae_jax.nets.flow_heads import ChoicesHead, FlowHead, PlanarHead, RadialHead, VonMisesFisherHead
-from vae_jax.nets.heads import DiagNormalHead, FullNormalHead, IsotropicNormalHead
+from vae_jax.nets.heads import DiagNormalHead, FullNormalHead, IsotropicNormalHead, PointHead, UnitPointHead
 from vae_jax.nets.priors import Prior
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ POSTERIORS: dict[str, PosteriorPart] = {
     "concrete": _choices("concrete", Concrete),
     "straight_through": _choices("straight_through", StraightThrough),
     "categorical": _choices("categorical", OneHotCategorical),
+    "point": PosteriorPart("vectors", PointMass, lambda m: PointHead(m.latent_size)),
+    "unit_point": PosteriorPart("vectors", PointMass, lambda m: UnitPointHead(m.latent_size)),
 }
 
 

@@ -12,7 +12,8 @@ import optax
 from vae_jax.config import Objective
 from vae_jax.distributions import Array, Key
 from vae_jax.model import VAE, Params
-from vae_jax.systems.system import Batch, Loss, Metrics, apart
+from vae_jax.systems.groups import apart
+from vae_jax.systems.system import Batch, Loss, Metrics
 from vae_jax.terms import Terms, capacity, free_bits, geco
 
 Weigh = Callable[[Params, Array, Array, Array], Array]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vae_jax.systems.system import apart
+from vae_jax.systems.groups import apart
 
 # A running mean over about ten batches: the value that evaluation uses must not be that of the last batch alone.
 _RATE = 0.1

@@ -4,7 +4,6 @@ Auto-Encoding Variational Bayes, arXiv 1312.6114; Importance Weighted Autoencode
 beta-VAE (Higgins et al., ICLR 2017).
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
@@ -13,21 +12,17 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vae_jax import bounds, estimators
 from vae_jax.bounds import Bound
-from vae_jax.config import ConfigError, Experiment, Model, Objective
+from vae_jax.config import Experiment, Objective
 from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import Array, Key
 from vae_jax.estimators import Estimate
 from vae_jax.model import VAE, Params
-from vae_jax.nets import conv, mlp
-from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
-from vae_jax.nets.likelihoods import LIKELIHOODS
-from vae_jax.nets.pixelcnn import AutoregressiveHead
+from vae_jax.nets.layers import StochasticLayer, layered_init, layered_vae
 from vae_jax.nets.priors import Prior
-from vae_jax.systems.parts import POSTERIORS, PRIORS, prior_name
+from vae_jax.systems.networks import networks
 from vae_jax.systems.rate import multiplier_apart, terms_loss, weigh_by, with_multiplier
 from vae_jax.systems.scale import optimal_scale
 from vae_jax.systems.stages import staged
@@ -82,46 +77,6 @@ def vae_system(
     return System(init=layered_init(layers, prior), loss=mean_loss(vae, example_loss), vae=vae)
 
 
-def stochastic_layers(
-    model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
-) -> list[StochasticLayer]:
-    """The layers of a config, for examples of `shape` with the given data mean; the lowest is that of x.
-
-    `mean` is in 0..1 where the data are counts 0..`levels`.
-    """
-    activation = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
-    chosen = activation[model.activation]
-    part, likelihood = POSTERIORS[model.posterior], LIKELIHOODS[model.likelihood]
-    posterior = part.make(model)
-    head = likelihood.make(mean, levels, model.initial_scale, model.likelihood_scale)
-    seen = (levels or 1) if likelihood.of == "counts" else 1
-    if model.autoregressive_layers:
-        head = AutoregressiveHead(head, model.autoregressive_layers, levels=seen)
-    options: dict[str, Any] = {"levels": seen, "activation": chosen}
-    if model.network == "conv":
-        lowest = conv(shape, posterior, head, channels=model.hidden, **options)
-    else:
-        lowest = mlp(shape, posterior, head, hidden=model.hidden, **options)
-    classes = model.classes if part.space == "choices" else None
-    layers = [StochasticLayer(*lowest, model.latent_size, classes)]
-    for size in model.upper_latent_sizes:
-        below = layers[-1].latent_size
-        layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=chosen), size))
-    return layers
-
-
-def highest_prior(model: Model, dataset: Dataset) -> Prior:
-    """The prior of a config on its highest layer; a VampPrior starts at training examples."""
-    highest = dataclasses.replace(model, latent_size=(model.latent_size, *model.upper_latent_sizes)[-1])
-    # Parameters, so real numbers even where x is counts.
-    examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
-    return PRIORS[prior_name(model)].make(highest, examples)
-
-
-# A VampPrior starts at some of these.
-_START_EXAMPLES = 5000
-
-
 def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: int) -> Loss:
     """The loss that a config names, with `num_samples` draws of z, in a run of `num_steps`."""
     if objective.estimator in ("analytic", "sampled"):
@@ -132,40 +87,22 @@ def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: 
     return mean_loss(vae, bound_loss(estimate, num_samples=num_samples))
 
 
+def staged_objective(vae: VAE, config: Experiment, dataset: Dataset) -> Loss:
+    """The loss of a config over its whole run, in which the number of draws may grow."""
+    objective = config.objective
+    num_steps = config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
+    losses = [objective_loss(vae, objective, k, num_steps) for k in (objective.num_samples, *objective.grow_to)]
+    return staged(losses, [round(share * num_steps) for share in objective.grow_at])
+
+
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     objective, model = config.objective, config.model
-    _check_data(model, dataset)
-    layers = stochastic_layers(model, dataset.shape, dataset.mean(), dataset.levels)
-    prior = highest_prior(model, dataset)
+    layers, prior = networks(model, dataset)
     vae, init = layered_vae(layers, prior), layered_init(layers, prior)
-    num_steps = config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
-    losses = [objective_loss(vae, objective, k, num_steps) for k in (objective.num_samples, *objective.grow_to)]
-    starts = [round(share * num_steps) for share in objective.grow_at]
-    system = System(init=init, loss=staged(losses, starts), vae=vae)
+    system = System(init=init, loss=staged_objective(vae, config, dataset), vae=vae)
     if objective.most_distortion is not None:
         return system._replace(init=with_multiplier(init), optimizer=multiplier_apart)
     if model.likelihood == "normal" and model.likelihood_scale == "optimal":
         return system._replace(optimizer=partial(optimal_scale, math.prod(dataset.shape)))
     return system
-
-
-def _check_data(model: Model, dataset: Dataset) -> None:
-    kind = LIKELIHOODS[model.likelihood].of
-    fits = {
-        "bits": dataset.is_binary,
-        "counts": dataset.levels is not None,
-        "intensities": dataset.levels is not None,
-        "reals": True,
-    }
-    if model.autoregressive_layers and not dataset.is_image:
-        raise ConfigError(
-            f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} "
-            f"has the shape {dataset.shape}."
-        )
-    if not fits[kind]:
-        holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"
-        remedy = "--likelihood normal" if dataset.levels is None else "--binarisation dynamic (or static)"
-        raise ConfigError(
-            f"a {model.likelihood} likelihood is for {kind}, but {dataset.name} holds {holds}. Use {remedy}."
-        )

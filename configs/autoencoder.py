@@ -1,0 +1,14 @@
+"""An undercomplete autoencoder, without noise or penalty."""
+
+from vae_jax.config import Data, Experiment, Model, Optimizer, Train
+
+
+def get_config() -> Experiment:
+    return Experiment(
+        description="MNIST, autoencoder, 20-dimensional code",
+        data=Data(dataset="mnist"),
+        model=Model(hidden=(200, 200), activation="relu", latent_size=20, posterior="point"),
+        optimizer=Optimizer(learning_rate=1e-3, schedule="cosine"),
+        train=Train(epochs=20, batch_size=100),
+        system="autoencoder",
+    )

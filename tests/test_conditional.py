@@ -1,0 +1,90 @@
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax as vj
+from tests.runs import changed
+from vae_jax.config import ConfigError, Data, Experiment, Model, Objective
+from vae_jax.data import load
+from vae_jax.pairs import paired
+from vae_jax.systems import conditional
+
+DIGITS = load("digits", binarisation="dynamic")
+CONFIG = Experiment("a test", Data("digits"), Model(hidden=(16,), latent_size=3), system="conditional")
+BATCH = DIGITS.prepare(jax.random.key(0), DIGITS.train.take(slice(8)).batch())
+
+
+@pytest.mark.parametrize(
+    "objective", [Objective(), Objective(bound="iwae", estimator="dreg", num_samples=3)], ids=["elbo", "dreg(iwae)"]
+)
+def test_the_loss_is_that_of_each_example_given_its_label(objective: Objective) -> None:
+    system = conditional.build(dataclasses.replace(CONFIG, objective=objective), DIGITS)
+    params = system.init(jax.random.key(1), BATCH)
+    key = jax.random.key(2)
+    loss, _ = system.loss(params, key, BATCH, jnp.int32(0))
+    assert system.given is not None
+
+    def one(key: Any, x: Any, label: Any) -> Any:
+        vae = system.given(jax.nn.one_hot(label, 10))
+        if objective.estimator == "analytic":
+            terms = vj.elbo_terms(vae, params, key, x)
+            return terms.log_likelihood - terms.kl.sum()
+        return vj.total(vj.iwae)(vae, params, key, x, num_samples=3)
+
+    expected = [one(k, x, y) for k, x, y in zip(jax.random.split(key, 8), BATCH["x"], BATCH["label"], strict=True)]
+    np.testing.assert_allclose(-loss, np.mean(expected), rtol=1e-5)
+
+
+def test_the_condition_reaches_encoder_and_decoder() -> None:
+    system = conditional.build(CONFIG, DIGITS)
+    params = system.init(jax.random.key(1), BATCH)
+    assert system.given is not None
+    a, b = (system.given(jax.nn.one_hot(i, 10)) for i in (0, 1))
+    assert not np.allclose(a.encode(params, BATCH["x"][0]).mean, b.encode(params, BATCH["x"][0]).mean)
+    assert not np.allclose(a.decode(params, jnp.zeros(3)).mean, b.decode(params, jnp.zeros(3)).mean)
+
+
+def _shifted(y: Any) -> vj.VAE:
+    """x = y w + z + ε, all of one dimension: given y, N(y w, 2)."""
+    return vj.VAE(
+        encode=lambda p, x: vj.DiagNormal(0.5 * (x - y * p), jnp.full(1, 0.8)),
+        decode=lambda p, z: vj.DiagNormal(y * p + z, jnp.ones(1)),
+        prior=lambda p: vj.standard_normal(1),
+    )
+
+
+def test_pairs_have_the_exact_density_of_x_given_a_continuous_condition() -> None:
+    vae, w = paired(_shifted, jnp.linspace(-1.0, 1.0, 5)[:, None]), jnp.array([1.5])
+    for y, x in ((-0.7, 0.4), (2.0, 1.0)):
+        pair = {"x": jnp.array([x]), "condition": jnp.array([y])}
+        found = vj.log_marginal(vae, w, jax.random.key(0), pair, num_samples=20_000, chunk_size=1000)
+        exact = -0.5 * (x - 1.5 * y) ** 2 / 2 - 0.5 * np.log(2 * np.pi * 2)
+        assert abs(found.value - exact) < 4 * found.standard_error + 1e-4
+    drawn = jax.vmap(lambda key: vj.generate(vae, w, key).sample(key))(jax.random.split(jax.random.key(1), 500))
+    assert drawn["x"].shape == drawn["condition"].shape == (500, 1)
+    assert set(np.unique(drawn["condition"])) == {-1.0, -0.5, 0.0, 0.5, 1.0}
+
+
+def test_a_condition_of_another_shape_is_refused() -> None:
+    system = conditional.build(CONFIG, DIGITS)
+    params = system.init(jax.random.key(1), BATCH)
+    assert system.given is not None
+    with pytest.raises(ValueError, match=r"a condition of shape \(10,\), got \(3,\)"):
+        system.given(jnp.zeros(3)).encode(params, BATCH["x"][0])
+    with pytest.raises(ValueError, match=r"a condition of shape \(10,\), got \(\)"):
+        system.given(jnp.array(3)).decode(params, jnp.zeros(3))
+
+
+def test_data_without_labels_and_parts_without_a_condition_are_refused() -> None:
+    unlabelled = dataclasses.replace(DIGITS, train=DIGITS.train._replace(label=None))
+    with pytest.raises(ValueError, match="learns from labels, but digits has none"):
+        conditional.build(CONFIG, unlabelled)
+    negative = dataclasses.replace(DIGITS, train=DIGITS.train._replace(label=DIGITS.train.label - 1))
+    with pytest.raises(ValueError, match="integers 0, 1, 2, …, but digits holds -1"):
+        conditional.build(CONFIG, negative)
+    with pytest.raises(ConfigError, match="a prior that does not see the encoder"):
+        conditional.build(changed(CONFIG, "model", prior="vamp"), DIGITS)

@@ -1,0 +1,38 @@
+"""What codes are good for: reconstructing x, and telling classes by a linear map."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.distributions import Array
+from vae_jax.evaluate.batched import map_batches
+from vae_jax.model import VAE, Autoencoder, Params
+
+
+def reconstruction_errors(coder: VAE | Autoencoder, params: Params, x: Any) -> np.ndarray:
+    """`[n]`: the mean over elements of `(x − E[x | mean code])²` for every example of `x` `[n, …]`.
+
+    Needs a posterior and a likelihood with a mean.
+    """
+
+    def one(i: Array, x: Any) -> Array:
+        del i
+        return jnp.mean(jnp.square(x - coder.decode(params, coder.encode(params, x).mean).mean))
+
+    return map_batches(one, x)
+
+
+def linear_probe(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:
+    """Test accuracy of logistic regression on standardised codes `[n, d]` with labels `[n]`.
+
+    scikit-learn's, with its default penalty. ValueError where the training labels are of one class only.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if len(np.unique(labels)) < 2:
+        raise ValueError("linear_probe: the labels must be of at least two classes.")
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return float(model.fit(codes, labels).score(test_codes, test_labels))

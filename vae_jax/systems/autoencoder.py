@@ -1,0 +1,125 @@
+"""Autoencoders: an encoding function, a decoding function, a distance and a penalty on the code.
+
+Sparse (L1, or KL of the mean activation), denoising, contractive and undercomplete autoencoders differ in what is
+passed. Encoder and decoder may be stochastic. Deep Learning (Goodfellow, Bengio and Courville, 2016), chapter 14;
+Extracting and Composing Robust Features with Denoising Autoencoders (Vincent et al., ICML 2008).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax import penalties
+from vae_jax.config import Codes, ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.distributions import Array, Key
+from vae_jax.model import VAE, Autoencoder, Params
+from vae_jax.nets.layers import layered_init, layered_vae
+from vae_jax.penalties import Penalty
+from vae_jax.systems.networks import networks
+from vae_jax.systems.system import Batch, Loss, Metrics, System
+
+# Of one example x and what its code decodes to, a distribution.
+Distance = Callable[[Any, Any], Array]
+# `(key, x) -> x` of one example.
+Corruption = Callable[[Key, Any], Any]
+
+
+def negative_log_likelihood(x: Any, decoded: Any) -> Array:
+    """`−log p(x | h)`, nats: half the squared error and a constant under a normal of σ = 1."""
+    return -decoded.log_prob(x)
+
+
+def uncorrupted(key: Key, x: Any) -> Any:
+    """The example as it is."""
+    del key
+    return x
+
+
+def gaussian(level: float | Array) -> Corruption:
+    """`x + level ε`, ε ~ N(0, 1)."""
+    return lambda key, x: x + level * jax.random.normal(key, jnp.shape(x))
+
+
+def masking(level: float | Array) -> Corruption:
+    """Each element is 0 with probability `level`."""
+    return lambda key, x: jnp.where(jax.random.bernoulli(key, level, jnp.shape(x)), 0.0, x)
+
+
+def salt_pepper(level: float | Array) -> Corruption:
+    """Each element is, with probability `level`, 0 or 1 instead, as often the one as the other."""
+
+    def corrupt(key: Key, x: Any) -> Any:
+        where_key, what_key = jax.random.split(key)
+        noise = jax.random.bernoulli(what_key, 0.5, jnp.shape(x)).astype(jnp.float32)
+        return jnp.where(jax.random.bernoulli(where_key, level, jnp.shape(x)), noise, x)
+
+    return corrupt
+
+
+def autoencoder_loss(
+    coder: Autoencoder | VAE,
+    *,
+    distance: Distance = negative_log_likelihood,
+    penalty: Penalty = penalties.none,
+    corrupt: Corruption = uncorrupted,
+) -> Loss:
+    """`mean_B distance(x, decode(h)) + penalty`, h from the encoding of the corrupted x. Metrics: both.
+
+    With the default distance and no penalty it is the loss of a VAE without its KL.
+    """
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        del step
+
+        def one(key: Key, x: Any) -> tuple[Any, Array]:
+            # The same key for the code as in `elbo_terms` with one draw.
+            seen = corrupt(jax.random.fold_in(key, 1), x)
+            code = coder.encode(params, seen).sample(jax.random.fold_in(key, 0))
+            return code, distance(x, coder.decode(params, code))
+
+        x = batch["x"]
+        size = jax.tree.leaves(x)[0].shape[0]
+        codes, distances = jax.vmap(one)(jax.random.split(key, size), x)
+        extra = penalty(lambda x: coder.encode(params, x).mean, codes, x)
+        return jnp.mean(distances) + extra, {"distance": jnp.mean(distances), "penalty": extra}
+
+    return loss
+
+
+def corruption_of(codes: Codes) -> Corruption:
+    """The corruption that a config names."""
+    chosen = {"gaussian": gaussian, "masking": masking, "salt_pepper": salt_pepper}
+    return uncorrupted if codes.corruption == "none" else chosen[codes.corruption](codes.corruption_level)
+
+
+def penalty_of(codes: Codes) -> Penalty:
+    """The penalty that a config names, with its weight."""
+    named = {
+        "none": penalties.none,
+        "l1": penalties.l1,
+        "kl_sparsity": penalties.kl_sparsity(codes.sparsity),
+        "contractive": penalties.contractive,
+    }
+    chosen = named[codes.penalty]
+    return lambda encode, found, x: codes.penalty_weight * chosen(encode, found, x)
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    codes = config.codes
+    if codes.penalty == "kl_sparsity" and config.model.posterior != "unit_point":
+        raise ConfigError("--penalty kl_sparsity is for activations between 0 and 1: use --posterior unit_point.")
+    if codes.penalty == "kl_sparsity" and config.train.batch_size < 2:
+        raise ConfigError("--penalty kl_sparsity takes a mean over the batch: use --batch-size 2 or more.")
+    if codes.penalty != "none" and not codes.penalty_weight:
+        raise ConfigError(f"--penalty {codes.penalty} has no effect with --penalty-weight 0.")
+    if codes.penalty == "none" and codes.penalty_weight:
+        raise ConfigError(f"--penalty-weight {codes.penalty_weight} needs a --penalty: l1, kl_sparsity or contractive.")
+    layers, _ = networks(config.model, dataset)
+    vae = layered_vae(layers)
+    coder = Autoencoder(vae.encode, vae.decode)
+    loss = autoencoder_loss(coder, penalty=penalty_of(codes), corrupt=corruption_of(codes))
+    return System(init=layered_init(layers), loss=loss, vae=coder)

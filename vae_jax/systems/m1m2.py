@@ -1,0 +1,84 @@
+"""M1 + M2: a VAE learns features z1 of x, and M2 models them with a class: two stages, trained in one step.
+
+M2 sees a draw of q(z1 | x) through a stop-gradient, so that the features are those of the VAE alone, as where M1 is
+trained first. Semi-supervised Learning with Deep Generative Models, arXiv 1406.5298.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae_jax.config import Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.data.labels import num_classes
+from vae_jax.distributions import Array, Key, freeze
+from vae_jax.model import Params
+from vae_jax.nets.adapters import from_linen, linen_apply
+from vae_jax.nets.conditional import conditional
+from vae_jax.nets.heads import DiagNormalHead
+from vae_jax.nets.mlp import MLP
+from vae_jax.nets.priors import normal
+from vae_jax.systems.m2 import concrete, few_labels, label_loss, marginalised
+from vae_jax.systems.networks import ACTIVATIONS
+from vae_jax.systems.system import Batch, Metrics, System
+from vae_jax.systems.vae import build as build_m1
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    m1, labels, model = build_m1(config, dataset), config.labels, config.model
+    assert m1.vae is not None
+    vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
+    activation, hidden = ACTIVATIONS[model.activation], model.upper_hidden
+    encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(size)])
+    decoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(size)])
+    nets = conditional(encoder, decoder, normal(size), latent_size=size, condition_size=classes, activation=activation)
+    network = nn.Sequential([MLP(hidden, activation), nn.Dense(classes)])
+    judge = linen_apply(network)
+
+    def of_feature(params: Params, z: Any) -> Array:
+        return judge(params["classifier"], z)
+
+    if labels.label_gradient == "marginalised":
+        losses = marginalised(nets.given, of_feature)
+    else:
+        losses = concrete(nets.given, of_feature, temperature=model.temperature)
+    draw_x = few_labels(config, dataset)
+
+    def init(key: Key, batch: Batch) -> Params:
+        m1_key, m2_key, class_key = jax.random.split(key, 3)
+        z = jnp.zeros(size)
+        m2 = nets.init(m2_key, z, jnp.zeros(classes)) | {"classifier": from_linen(network, class_key, z).params}
+        return m1.init(m1_key, batch) | {"m2": m2}
+
+    def features(params: Params, key: Key, x: Any) -> Array:
+        return freeze(jax.vmap(lambda key, x: vae.encode(params, x).sample(key))(jax.random.split(key, len(x)), x))
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        m1_key, z_key, m2_key = jax.random.split(key, 3)
+
+        def draw_feature(key: Key) -> tuple[Array, Array]:
+            x_key, code_key = jax.random.split(key)
+            x, y = draw_x(x_key)
+            return features(params, code_key, x), y
+
+        m2_loss = label_loss(
+            losses,
+            of_feature,
+            draw_feature,
+            label_weight=labels.label_weight,
+            classifier_weight=labels.classifier_weight,
+        )
+        first, metrics = m1.loss(params, m1_key, batch, step)
+        second, of_classes = m2_loss(params["m2"], m2_key, {**batch, "x": features(params, z_key, batch["x"])}, step)
+        return first + second, {**metrics, **{f"m2_{name}": value for name, value in of_classes.items()}}
+
+    return System(
+        init=init,
+        loss=loss,
+        vae=vae,
+        optimizer=m1.optimizer,
+        classify=lambda params, x: of_feature(params["m2"], vae.encode(params, x).mean),
+    )

@@ -1,0 +1,178 @@
+"""M2: a generative model of x with a class y and a style z, learned from few labels and many examples without one.
+
+    p(x, y, z) = p(y) p(z) p(x | y, z),    q(y, z | x) = q(y | x) q(z | x, y)
+
+Semi-supervised Learning with Deep Generative Models, arXiv 1406.5298. The label of an unlabelled example is summed
+over, or drawn relaxed (Categorical Reparameterization with Gumbel-Softmax, arXiv 1611.01144).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.data.labels import labelled_rows, num_classes
+from vae_jax.distributions import Array, Concrete, Key, OneHotCategorical
+from vae_jax.hierarchy import bottom_up
+from vae_jax.model import VAE, Params
+from vae_jax.nets.adapters import from_linen, linen_apply
+from vae_jax.nets.conditional import Given
+from vae_jax.systems.conditional import conditional_networks
+from vae_jax.systems.networks import networks
+from vae_jax.systems.system import Batch, Loss, Metrics, System
+from vae_jax.terms import elbo_terms
+
+# `(params, x) -> logits [C]` of q(y | x).
+Classify = Callable[[Params, Any], Array]
+# A loss of one example and its label or, without one, of the example alone: nats.
+LabelledLoss = Callable[[Params, Key, Any, Array], Array]
+UnlabelledLoss = Callable[[Params, Key, Any], Array]
+
+
+class LabelLosses(NamedTuple):
+    """`labelled(params, key, x, y)` is −ELBO(x, y), `unlabelled(params, key, x)` −ELBO(x); y is one-hot, `[C]`."""
+
+    labelled: LabelledLoss
+    unlabelled: UnlabelledLoss
+
+
+def _pair_bound(given: Given, params: Params, key: Key, x: Any, y: Array) -> Array:
+    """The ELBO of log p(x, y), p(y) uniform; linear in log p(y), so y may be relaxed."""
+    terms = elbo_terms(given(y), params, key, x)
+    return terms.log_likelihood - jnp.sum(terms.kl) - jnp.log(y.shape[0])
+
+
+def marginalised(given: Given, classify: Classify) -> LabelLosses:
+    """The unlabelled bound by its sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y."""
+
+    def labelled(params: Params, key: Key, x: Any, y: Array) -> Array:
+        return -_pair_bound(given, params, key, x, y)
+
+    def unlabelled(params: Params, key: Key, x: Any) -> Array:
+        log_q = jax.nn.log_softmax(classify(params, x))
+        # One draw of the noise for all classes; what of x alone is computed once.
+        bounds = jax.vmap(lambda y: _pair_bound(given, params, key, x, y))(jnp.eye(log_q.shape[0]))
+        return -jnp.sum(jnp.exp(log_q) * (bounds - log_q))
+
+    return LabelLosses(labelled, unlabelled)
+
+
+def concrete(given: Given, classify: Classify, *, temperature: float | Array) -> LabelLosses:
+    """The unlabelled bound with one relaxed draw of the label: a tenth of the cost for ten classes, and biased."""
+
+    def unlabelled(params: Params, key: Key, x: Any) -> Array:
+        label_key, z_key = jax.random.split(key)
+        logits = classify(params, x)
+        y = Concrete(logits[None], jnp.asarray(temperature)).sample(label_key)[0]
+        log_q = jax.nn.log_softmax(logits)
+        return -_pair_bound(given, params, z_key, x, y) + jnp.sum(jnp.exp(log_q) * log_q)
+
+    return LabelLosses(marginalised(given, classify).labelled, unlabelled)
+
+
+def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
+    """The same model with the class as the lower of two latent layers, `z = (y, z)`: log p(x), whatever the label."""
+
+    def encode(params: Params, x: Any) -> Any:
+        style = Partial(lambda held, y: given(y[0]).encode(*held), (params, x))
+        return bottom_up(OneHotCategorical(classify(params, x)[None]), style)
+
+    def prior(params: Params) -> Any:
+        return bottom_up(OneHotCategorical(jnp.zeros((1, classes))), Partial(lambda p, y: given(y[0]).prior(p), params))
+
+    return VAE(encode, lambda params, z: given(z[0][0]).decode(params, z[1]), prior)
+
+
+def label_loss(
+    losses: LabelLosses,
+    classify: Classify,
+    draw_labelled: Callable[[Key], tuple[Any, Array]],
+    *,
+    label_weight: float | Array,
+    classifier_weight: float | Array,
+) -> Loss:
+    """Over a batch without labels, and as many labelled examples as `draw_labelled(key) -> (x, one-hot y)` gives:
+
+        mean U(x) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | x)
+
+    Metrics: `bound` (−U), `labelled_bound` (−L), `cross_entropy`. The labels of the batch itself, if it has any, are
+    used for one thing: the metric `accuracy`.
+    """
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        del step
+        few_key, labelled_key, unlabelled_key = jax.random.split(key, 3)
+        x, y = draw_labelled(few_key)
+        keys = jax.random.split(labelled_key, len(y))
+        with_label = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x, y))
+        log_q = jax.nn.log_softmax(jax.vmap(lambda x: classify(params, x))(x))
+        cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
+        seen = batch["x"]
+        keys = jax.random.split(unlabelled_key, len(seen))
+        without = jnp.mean(jax.vmap(lambda key, x: losses.unlabelled(params, key, x))(keys, seen))
+        metrics = {"bound": -without, "labelled_bound": -with_label, "cross_entropy": cross_entropy}
+        if "label" in batch:
+            found = jnp.argmax(jax.vmap(lambda x: classify(params, x))(seen), axis=1)
+            metrics["accuracy"] = jnp.mean(found == batch["label"])
+        return without + label_weight * with_label + classifier_weight * cross_entropy, metrics
+
+    return loss
+
+
+def few_labels(config: Experiment, dataset: Dataset) -> Callable[[Key], tuple[Any, Array]]:
+    """`key -> (x [B, …], one-hot y [B, C])`: a batch of the labelled examples of a config, drawn with replacement."""
+    labels, classes = config.labels, num_classes(dataset)
+    if labels.labelled is None:
+        raise ConfigError("a system with few labels needs their number: --labelled 100.")
+    rows = labelled_rows(dataset.train.label, labels.labelled, labels.label_seed)
+    few = dataset.train.take(rows)
+    size = min(labels.label_batch, len(rows))
+
+    def draw(key: Key) -> tuple[Any, Array]:
+        rows_key, prepare_key = jax.random.split(key)
+        chosen = jax.random.choice(rows_key, len(few.x), (size,), replace=False)
+        batch = dataset.prepare(prepare_key, {"x": jnp.asarray(few.x)[chosen]})
+        return batch["x"], jax.nn.one_hot(jnp.asarray(few.label)[chosen], classes)
+
+    return draw
+
+
+def classifier(config: Experiment, dataset: Dataset) -> nn.Module:
+    """q(y | x) by a network like the encoder's, with layers of its own: x to logits `[C]`."""
+    layers, _ = networks(config.model, dataset)
+    *trunk, _ = layers[0].encoder.layers  # pyright: ignore[reportAttributeAccessIssue]
+    return nn.Sequential([*(layer.clone() for layer in trunk), nn.Dense(num_classes(dataset))])
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    nets, labels, classes = conditional_networks(config.model, dataset), config.labels, num_classes(dataset)
+    network = classifier(config, dataset)
+    judge = linen_apply(network)
+
+    def classify(params: Params, x: Any) -> Array:
+        return judge(params["classifier"], x)
+
+    if labels.label_gradient == "marginalised":
+        losses = marginalised(nets.given, classify)
+    else:
+        losses = concrete(nets.given, classify, temperature=config.model.temperature)
+
+    def init(key: Key, batch: Batch) -> Params:
+        x = batch["x"][0]
+        start = nets.init(key, x, jnp.zeros(classes))
+        return start | {"classifier": from_linen(network, jax.random.fold_in(key, 1), x).params}
+
+    weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
+    return System(
+        init=init,
+        loss=label_loss(losses, classify, few_labels(config, dataset), **weights),
+        vae=latent_class(nets.given, classify, classes=classes),
+        given=nets.given,
+        classify=classify,
+    )
