@@ -108,7 +108,7 @@ def _protocol(run: Measured) -> tuple[str, ...]:
 def _flat(config: Experiment) -> dict[str, Any]:
     """Every field that makes two runs different experiments, by its short name."""
     flat: dict[str, Any] = {"system": config.system}
-    for section in ("data", "model", "objective", "optimizer", "train", "evaluate"):
+    for section in ("data", "model", "objective", "codes", "labels", "optimizer", "train", "evaluate"):
         flat |= dataclasses.asdict(getattr(config, section))
     # None of these changes what is learned or measured.
     for name in ("seed", "data_dir", "save_seconds", "chunk_seconds", "snapshots"):
@@ -141,13 +141,13 @@ def _plus_minus(value: float, error: float) -> str:
 
 
 def comparison(rows: dict[str, list[Measured]]) -> Group:
-    """The table, a row per config with error bars over seeds, and the paired differences from the first row."""
+    """The table, a row per config with error bars over seeds, what each row is, and the differences from the first."""
     title = Text("nats per test example; ± after a number is its standard error over seeds")
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("")
     for name in ("seeds", "log p(x)", "± images", "k", "ELBO", "active", "epoch", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
-    for label, runs in rows.items():
+    for letter, runs in zip(_letters(len(rows)), rows.values(), strict=True):
         results = [run.result for run in runs]
 
         def mean(name: str, results: Any = results) -> str:
@@ -155,7 +155,7 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
             return _plus_minus(float(np.mean(values)), _error(values))
 
         table.add_row(
-            Text(label),
+            letter,
             str(len(runs)),
             mean("log_marginal"),
             f"{np.mean([result['test_examples_error'] for result in results]):.2f}",
@@ -165,9 +165,19 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
             "/".join(sorted({str(result["parameters_of_epoch"]) for result in results})),
             f"{np.mean([result['training_seconds'] for result in results]):.0f}",
         )
-    (first, base), *others = rows.items()
-    lines = [Text(f"{label} minus {first}: {_said(difference(runs, base))}") for label, runs in others]
-    return Group(table, *lines)
+    base, *others = rows.values()
+    first, *letters = _letters(len(rows))
+    names = [Text(f"{letter}: {label}") for letter, label in zip((first, *letters), rows, strict=True)]
+    lines = [
+        Text(f"{letter} - {first}: {_said(difference(runs, base))}")
+        for letter, runs in zip(letters, others, strict=True)
+    ]
+    return Group(table, *names, *lines)
+
+
+def _letters(count: int) -> list[str]:
+    """Short names of rows, whose labels would not fit a column: A, B, … or numbers where letters do not suffice."""
+    return [chr(ord("A") + i) for i in range(count)] if count <= 26 else [str(i + 1) for i in range(count)]
 
 
 def _said(apart: Difference | None) -> str:
