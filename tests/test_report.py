@@ -49,6 +49,8 @@ def test_diagnostics_add_up(digits) -> None:
     np.testing.assert_allclose(found["joint_kl"], found["joint_kl_latent"] + found["joint_kl_conditional"], rtol=1e-5)
     assert found["approximation_gap"] > -0.1
     assert found["amortisation_gap"] > -0.1
+    without = measure.diagnostics(run, state.best_params, result["log_marginal"], gap_examples=0)
+    assert set(found) - set(without) == {name for name in found if "gap" in name}
     chains = measure.annealed(run, state.best_params, examples=5, num_temperatures=100)
     sampled = float(estimates.value[:5].mean())
     assert abs(chains["ais_log_marginal"] - sampled) < 4 * chains["ais_monte_carlo_error"] + 0.2

@@ -203,6 +203,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         k: int | None = None,
         seed: int = 0,
         epoch: int | None = None,
+        gaps: int = 100,
         ais: int = 0,
         temperatures: int = 1000,
     ) -> int:
@@ -213,6 +214,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
             k: Samples per example of the importance-weighted log p(x); by default the config's.
             seed: Seed of the samples.
             epoch: Measure the snapshot of this epoch instead; writes RUN/evaluation-epoch-N.json.
+            gaps: Measure the inference gaps on this many examples; 0 leaves them out, and is faster.
             ais: Measure this many examples by annealed importance sampling too, with its BDMC gap; slow.
             temperatures: Temperatures of annealed importance sampling.
         """
@@ -222,8 +224,9 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         from vae_jax.validate import validate
 
         check_count("evaluate", "--temperatures", temperatures)
-        if ais < 0:
-            raise ConfigError(f"--ais must be at least 0, got {ais}.")
+        for flag, number in (("ais", ais), ("gaps", gaps)):
+            if number < 0:
+                raise ConfigError(f"--{flag} must be at least 0, got {number}.")
         opened = open_run(run)
         if k is not None:
             measured = dataclasses.replace(opened.config.evaluate, evaluation_samples=k)
@@ -241,7 +244,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         path = report.write_evaluation(opened, result, epoch)
         if estimates is not None:
             with console.status("diagnostics"):
-                result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed)
+                result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed, gap_examples=gaps)
         if ais:
             with console.status("annealed importance sampling"):
                 result |= measure.annealed(opened, params, examples=ais, num_temperatures=temperatures, seed=seed)

@@ -210,7 +210,7 @@ def likelihood(
 def diagnostics(
     run: Run, params: Params, log_marginal: float, *, seed: int = 0, gap_examples: int = 100
 ) -> dict[str, Any]:
-    """The rate taken apart, the joint KL and its splits, and on `gap_examples` examples the two inference gaps.
+    """The rate taken apart, the joint KL and its splits, and on `gap_examples` examples (0: none) the inference gaps.
 
     `log_marginal`: the mean of `likelihood`. What a model has no answer for is left out: all of it for a hierarchy,
     total correlation for a posterior that does not factorise, the joint KL where x is not discrete or repeats.
@@ -243,6 +243,8 @@ def diagnostics(
             f"joint_kl_{name}" if name != "joint" else "joint_kl": float(v) for name, v in joint._asdict().items()
         }
     count = min(gap_examples, num_examples(x))
+    if count == 0:
+        return result
     options = {"num_samples": 1000, "num_steps": 1000}
     gaps = map_batches(
         lambda i, x: inference_gaps(vae, params, jax.random.fold_in(gap_key, i), x, **options),
