@@ -20,7 +20,25 @@ def test_configs_are_listed_one_a_line(capsys) -> None:
     assert all(len(line.split()) > 3 for line in lines)
 
 
-@pytest.mark.parametrize("name", config_names())
+# One of each kind; the others differ from these in numbers, and run with `pytest -m slow`.
+_EACH_KIND = {
+    *(
+        "digits",
+        "digits_conv",
+        "curve",
+        "aevb_frey",
+        "iwae_mnist",
+        "burda_two_layers",
+        "sparse_autoencoder",
+        "geco_vae",
+    ),
+    *("info_vae", "wae", "adversarial_autoencoder", "conditional_vae", "m1", "m2", "m1m2"),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in _EACH_KIND else pytest.param(name, marks=pytest.mark.slow) for name in config_names()]
+)
 def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     assert main(["train", name, "--quick", "--out", str(out)]) == 0

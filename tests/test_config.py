@@ -55,7 +55,7 @@ def changed(section: str, **fields) -> Experiment:
         (changed("model", posterior="point"), "a point has no density, so no bound: use --system autoencoder"),
         (changed("codes", penalty="l1"), "--penalty l1 has no effect with --system vae: it is for --system autoenc"),
         (changed("labels", label_batch=5), "--label-batch 5 has no effect with --system vae"),
-        (changed("codes", sparsity=1.5), "--sparsity is a share of the examples"),
+        (replace(changed("codes", sparsity=1.5), system="autoencoder"), "--sparsity is a share of the examples"),
         (changed("codes", critic_weight=-1.0), "--critic-weight must be at least 0, got -1.0"),
         (changed("objective", beta=math.nan), "--beta must be at least 0, got nan"),
         (changed("evaluate", evaluation_size=1), "--evaluation-size must be at least 2"),
@@ -69,7 +69,9 @@ def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str
 
 
 def test_an_unknown_config_gets_a_suggestion(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="no config 'digit'. Did you mean digits.*There are aevb, aevb_frey"):
+    with pytest.raises(
+        ConfigError, match="no config 'digit'. Did you mean digits.*There are adversarial_autoencoder, aevb"
+    ):
         load_config("digit")
     with pytest.raises(ConfigError, match="no config .*nowhere.py"):
         load_config(str(tmp_path / "nowhere.py"))
