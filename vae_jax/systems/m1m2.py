@@ -20,7 +20,7 @@ from vae_jax.nets.conditional import conditional
 from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.priors import normal
-from vae_jax.systems.m2 import concrete, few_labels, label_loss, marginalised
+from vae_jax.systems.m2 import few_labels, label_loss, losses_of
 from vae_jax.systems.networks import ACTIVATIONS
 from vae_jax.systems.system import Batch, Metrics, System
 from vae_jax.systems.vae import build as build_m1
@@ -41,10 +41,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     def of_feature(params: Params, z: Any) -> Array:
         return judge(params["classifier"], z)
 
-    if labels.label_gradient == "marginalised":
-        losses = marginalised(nets.given, of_feature)
-    else:
-        losses = concrete(nets.given, of_feature, temperature=model.temperature)
+    losses = losses_of(config, nets.given, of_feature)
     draw_x = few_labels(config, dataset)
 
     def init(key: Key, batch: Batch) -> Params:

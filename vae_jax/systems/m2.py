@@ -75,6 +75,13 @@ def concrete(given: Given, classify: Classify, *, temperature: float | Array) ->
     return LabelLosses(marginalised(given, classify).labelled, unlabelled)
 
 
+def losses_of(config: Experiment, given: Given, classify: Classify) -> LabelLosses:
+    """The losses that a config names."""
+    if config.labels.label_gradient == "marginalised":
+        return marginalised(given, classify)
+    return concrete(given, classify, temperature=config.model.temperature)
+
+
 def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
     """The same model with the class as the lower of two latent layers, `z = (y, z)`: log p(x), whatever the label."""
 
@@ -158,11 +165,6 @@ def build(config: Experiment, dataset: Dataset) -> System:
     def classify(params: Params, x: Any) -> Array:
         return judge(params["classifier"], x)
 
-    if labels.label_gradient == "marginalised":
-        losses = marginalised(nets.given, classify)
-    else:
-        losses = concrete(nets.given, classify, temperature=config.model.temperature)
-
     def init(key: Key, batch: Batch) -> Params:
         x = batch["x"][0]
         start = nets.init(key, x, jnp.zeros(classes))
@@ -171,7 +173,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
     return System(
         init=init,
-        loss=label_loss(losses, classify, few_labels(config, dataset), **weights),
+        loss=label_loss(losses_of(config, nets.given, classify), classify, few_labels(config, dataset), **weights),
         vae=latent_class(nets.given, classify, classes=classes),
         given=nets.given,
         classify=classify,
