@@ -29,10 +29,10 @@ def main(run: Path, picture: Path) -> None:
     axes = figure.subplots()
     published = (list(REPLICATION), list(REPLICATION.values()))
     axes.plot(*published, "s-", color="0.55", label="the paper's recipe, a replication")
-    for name, value in PAPER.items():
+    for (name, value), height in zip(PAPER.items(), (4, -11), strict=True):
         axes.plot([PAPER_PASSES], [value], "k*", markersize=9)
         axes.annotate(
-            f"paper, {name}", (PAPER_PASSES, value), (-8, 4), textcoords="offset points", ha="right", fontsize=8
+            f"paper, {name}", (PAPER_PASSES, value), (-8, height), textcoords="offset points", ha="right", fontsize=8
         )
     epochs, values, ks = zip(*points, strict=True)
     axes.plot(epochs, values, "o-", color="C0", label="here: DReG, Muon, growing k")
