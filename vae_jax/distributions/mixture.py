@@ -54,10 +54,10 @@ class Mixture:
 def _of_normals(components: DiagNormal, value: Array) -> Array:
     """`[C]` log-densities of one value, its squared distances expanded into products with matrices.
 
-    Over a batch these are matrix products, and with their gradient 45 times faster on one core than the distances themselves
-    for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is cancellation: an error of about 1e-7
-    times the squared distance of `value` from the middle of the components in units of σ, a thousandth of a nat for
-    50 dimensions and σ = 0.05.
+    Over a batch these are matrix products, and with their gradient 45 times faster on one core than the distances
+    themselves for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is cancellation: an error of
+    about 1e-7 times the squared distance of `value` from the middle of the components in units of σ, a thousandth of
+    a nat for 50 dimensions and σ = 0.05.
     """
     mean, stddev = jax.vmap(lambda component: (component.mean, component.stddev))(components)
     check_value("Mixture", value, mean.shape[1:])
