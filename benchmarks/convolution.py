@@ -1,4 +1,4 @@
-"""A 3×3 convolution as `flax.linen.Conv` and as a matrix product over patches, inside and outside a compiled loop.
+"""Convolutions of stride 2 and their transposes: Flax's and the package's, inside and outside a compiled loop.
 
     python benchmarks/convolution.py
 
@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.nets.conv import Conv3x3
+from vae_jax.nets.conv import Double, Halve
 
-SHAPES = [((4, 4, 4), 32), ((2, 2, 128), 64), ((14, 14, 4), 32), ((7, 7, 128), 64), ((7, 7, 64), 256)]
+HALVED = [((28, 28, 1), 32), ((14, 14, 32), 64), ((64, 64, 3), 32), ((16, 16, 64), 128)]
+DOUBLED = [((7, 7, 64), 32), ((14, 14, 32), 1), ((8, 8, 128), 64), ((32, 32, 32), 3)]
 BATCH, STEPS = 64, 20
 
 
@@ -51,10 +52,21 @@ def measure(module: nn.Module, shape: tuple[int, ...]) -> tuple[float, float]:
 
 
 def main() -> None:
-    print(f"{'input':>14} {'out':>4} | {'Conv in loop':>13} {'alone':>7} | {'patches in loop':>15} {'alone':>7}")
-    for shape, features in SHAPES:
-        conv, patches = measure(nn.Conv(features, (3, 3)), shape), measure(Conv3x3(features), shape)
-        print(f"{shape!s:>14} {features:>4} | {conv[0]:13.2f} {conv[1]:7.2f} | {patches[0]:15.2f} {patches[1]:7.2f}")
+    print(f"{'':>8} {'input':>14} {'out':>4} | {'Flax in loop':>13} {'alone':>7} | {'ours in loop':>15} {'alone':>7}")
+    for shapes, name in ((HALVED, "halve"), (DOUBLED, "double")):
+        for shape, features in shapes:
+            flax: nn.Module = nn.Conv(features, (4, 4), 2) if name == "halve" else _transposed(features)
+            ours: nn.Module = Halve(features) if name == "halve" else Double(features)
+            theirs, here = measure(flax, shape), measure(ours, shape)
+            print(
+                f"{name:>8} {shape!s:>14} {features:>4} | {theirs[0]:13.2f} {theirs[1]:7.2f} | "
+                f"{here[0]:15.2f} {here[1]:7.2f}",
+                flush=True,
+            )
+
+
+def _transposed(features: int) -> nn.Module:
+    return nn.ConvTranspose(features, (4, 4), (2, 2))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,31 @@ import numpy as np
 import pytest
 
 from vae_jax.nets import conv
-from vae_jax.nets.conv import Conv3x3, depth_to_space, space_to_depth
+from vae_jax.nets.conv import Double, Halve, depth_to_space, space_to_depth
 from vae_jax.nets.heads import BernoulliHead, DiagNormalHead
 
 
-def test_patches_times_a_matrix_is_the_convolution() -> None:
+def test_halving_is_a_convolution_of_stride_2() -> None:
     x = jax.random.normal(jax.random.key(0), (6, 4, 3))
-    ours, theirs = Conv3x3(5), nn.Conv(5, (3, 3))
-    variables = ours.init(jax.random.key(1), x)
+    variables = Halve(5).init(jax.random.key(1), x)
     dense = variables["params"]["Dense_0"]
-    same = {"params": {"kernel": dense["kernel"].reshape(3, 3, 3, 5), "bias": dense["bias"]}}
-    np.testing.assert_allclose(ours.apply(variables, x), theirs.apply(same, x), atol=1e-5)
+    # Rows are [shift i, shift j, place within the block i, j, colour].
+    kernel = dense["kernel"].reshape(2, 2, 2, 2, 3, 5).transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, 3, 5)
+    theirs = nn.Conv(5, (4, 4), strides=2, padding=1)
+    expected = theirs.apply({"params": {"kernel": kernel, "bias": dense["bias"]}}, x)
+    np.testing.assert_allclose(Halve(5).apply(variables, x), expected, atol=1e-5)
+
+
+def test_doubling_is_the_transpose_of_a_convolution_of_stride_2() -> None:
+    x = jax.random.normal(jax.random.key(0), (6, 4, 3))
+    variables = Double(5).init(jax.random.key(1), x)
+    kernel = variables["params"]["Dense_0"]["kernel"]
+    # Rows are [pixel i, j, colour], columns [place in the block i, j, feature]: the later, the earlier in the kernel.
+    kernel = kernel.reshape(2, 2, 3, 2, 2, 5)[:, :, :, ::-1, ::-1].transpose(0, 3, 1, 4, 2, 5).reshape(4, 4, 3, 5)
+    theirs = nn.ConvTranspose(5, (4, 4), strides=(2, 2), padding=((2, 2), (2, 2)), use_bias=False)
+    out = Double(5).apply(variables, x)
+    np.testing.assert_allclose(out, theirs.apply({"params": {"kernel": kernel}}, x), atol=1e-5)
+    assert variables["params"]["bias"].shape == (1, 1, 5)
 
 
 def test_space_and_depth_are_inverse() -> None:

@@ -22,7 +22,7 @@ class Data:
     """Which examples, and how they are shown to the model."""
 
     dataset: str
-    """digits, curve, frey_faces, the path of an .npz or .npy file, or an image dataset of TFDS."""
+    """digits, curve, sprites, colour_sprites, frey_faces, the path of an .npz or .npy file, or images of TFDS."""
     data_dir: str | None = None
     """Folder of prepared TFDS datasets (array_record), or of frey_faces.npz."""
     binarisation: Binarisation = "dynamic"
@@ -33,6 +33,12 @@ class Data:
     """Fixes the splits, the static binarisation and the bits of validation and test."""
     levels: int | None = None
     """Largest count in your own file of integers; by default 255, or 1 where all are 0 or 1."""
+    image_size: int | None = None
+    """Side of the square in pixels that images are scaled to; by default they stay as they are."""
+    image_crop: int | None = None
+    """Side of the square cut from their middle before that; by default the largest."""
+    label: str | None = None
+    """Which of several labels: an attribute, as Smiling of celeb_a."""
     stand_in: bool = False
     """Put a small embedded dataset in the place of this one (what --quick does)."""
 

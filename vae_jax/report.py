@@ -21,7 +21,7 @@ from vae_jax.evaluate.collapse import latent_means
 from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared
 from vae_jax.model import Params, typical
 from vae_jax.plots import show_images
-from vae_jax.train.run import Run, RunState, write_whole
+from vae_jax.train.run import Run, RunState, square_of, write_whole
 
 
 def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
@@ -260,14 +260,15 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     vae, trained = coder(run), run.dataset
     folder = data_dir or run.config.data.data_dir
     own_file = data.endswith((".npz", ".npy"))
-    source = whole(data, data_dir=folder, seed=trained.seed)
+    same: dict[str, Any] = {"data_dir": folder, "seed": trained.seed, "square": square_of(run.config.data)}
+    source = whole(data, **same, label=run.config.data.label if data == run.config.data.dataset else None)
     if source.shape != trained.shape:
         raise ConfigError(
             f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
             f"{source.shape}."
         )
     if own_file and source.levels not in (None, 1):
-        source = whole(data, levels=trained.source_levels, seed=trained.seed)
+        source = whole(data, **same, levels=trained.source_levels)
     if (source.levels is None) != (trained.source_levels is None):
         kinds = [
             "counts" if levels is not None else "real numbers" for levels in (trained.source_levels, source.levels)

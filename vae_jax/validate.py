@@ -17,6 +17,7 @@ _POSITIVE = (
     *("codes.corruption_level", "codes.critic_hidden", "codes.critic_rate", "codes.sparsity"),
     *("labels.labelled", "labels.label_batch"),
     *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
+    *("data.image_size", "data.image_crop"),
 )
 _NOT_NEGATIVE = (
     *(
@@ -85,6 +86,8 @@ def validate(config: Experiment) -> Experiment:
         raise ConfigError(
             f"--{flag} {getattr(objective, changed[0])} needs the KL by itself: use --estimator analytic or sampled."
         )
+    if config.data.image_crop is not None and config.data.image_size is None:
+        raise ConfigError("--image-crop is what is scaled to --image-size: give both.")
     model = config.model
     if model.likelihood == "normal" and model.likelihood_scale == "optimal" and "most_distortion" in changed:
         raise ConfigError(

@@ -8,11 +8,15 @@ import numpy as np
 
 from vae_jax.data.dataset import Binarisation, Dataset, Split, binarised, split_rows
 from vae_jax.data.files import read_file
+from vae_jax.data.scaled import Square, scaled
+from vae_jax.data.sprites import SPRITES, factors, pictures
 from vae_jax.data.tfds import read_tfds, tfds_names
 
 # Examples of the test split that is cut off where the source has none: one in five.
 _TEST_FRACTION = 5
 _VALIDATION_FRACTION = 10
+# Side of a sprite's picture.
+_SPRITE = 32
 
 
 def load(
@@ -22,21 +26,27 @@ def load(
     binarisation: Binarisation = "none",
     validation_size: int | None = None,
     levels: int | None = None,
+    square: Square | None = None,
+    label: str | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load a dataset by name or path.
 
     `name`: "digits" (1,797 real 8×8 digits of scikit-learn, counts 0..16), "curve" (2,000 points around a
-    curve in the plane), the path of an `.npz` or `.npy` file, or an image dataset of TFDS ("mnist",
-    "fashion_mnist", …), read from `data_dir` without TensorFlow and never downloaded here, or "frey_faces": 1,965
-    frames 28×20 of a film, from `frey_faces.npz` in `data_dir` (not shipped: its licence is not known).
+    curve in the plane), "sprites" and "colour_sprites" (one shape each, drawn here, 32×32), the path of an `.npz` or
+    `.npy` file, or an image dataset of TFDS ("mnist", "fashion_mnist", "celeb_a", …), read from `data_dir` without
+    TensorFlow and never downloaded here, or "frey_faces": 1,965 frames 28×20 of a film, from `frey_faces.npz` in
+    `data_dir` (not shipped: its licence is not known).
+
+    `square`: what images are cut and scaled to (sprites are drawn at that size). `label`: which of several labels a
+    TFDS dataset has, as "Smiling" of celeb_a.
 
     Where the source has no test split, a fifth is cut off; `validation_size` examples (by default a tenth of
     what remains) are cut off the training split. The counts of your own file are 0..255, or bits where no
     value is above 1; `levels` says otherwise. `seed` fixes both cuts and the static binarisation. ValueError or
     FileNotFoundError, with what to do, for anything that cannot be read.
     """
-    train, test, found = _read(name, data_dir, seed)
+    train, test, found = _read(name, data_dir, seed, square, label)
     levels = _levels(name, found, levels, train, test)
     test_size = max(1, len(train.x) // _TEST_FRACTION) if test is None else 0
     if validation_size is None:
@@ -54,15 +64,23 @@ def load(
     return binarised(raw, binarisation)
 
 
-def whole(name: str, *, data_dir: str | Path | None = None, levels: int | None = None, seed: int = 0) -> Dataset:
+def whole(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    levels: int | None = None,
+    square: Square | None = None,
+    label: str | None = None,
+    seed: int = 0,
+) -> Dataset:
     """All examples of a source, in its own order, as the training split; the other two are empty."""
-    train, test, found = _read(name, data_dir, seed)
+    train, test, found = _read(name, data_dir, seed, square, label)
     levels = _levels(name, found, levels, train, test)
     if test is not None:
-        label = None
+        labels = None
         if train.label is not None and test.label is not None:
-            label = np.concatenate([train.label, test.label])
-        train = Split(np.concatenate([train.x, test.x]), label)
+            labels = np.concatenate([train.label, test.label])
+        train = Split(np.concatenate([train.x, test.x]), labels)
     nothing = train.take(slice(0))
     return Dataset(name, train, nothing, nothing, levels=levels, binarisation="none", seed=seed)
 
@@ -78,37 +96,62 @@ def _levels(name: str, found: int | None, asked: int | None, train: Split, test:
     return asked
 
 
-def _read(name: str, data_dir: str | Path | None, seed: int) -> tuple[Split, Split | None, int | None]:
+def _read(
+    name: str, data_dir: str | Path | None, seed: int, square: Square | None = None, label: str | None = None
+) -> tuple[Split, Split | None, int | None]:
     """`(train, test or None, levels)` of a source."""
     levels: int | None
     test: Split | None = None
-    if name == "digits":
-        train, levels = _digits(), 16
-    elif name == "curve":
-        train, levels = _curve(seed), None
-    elif name.endswith((".npz", ".npy")):
-        train, test, levels = read_file(Path(name))
-    elif name == "frey_faces":
-        train, test, levels = read_file(_frey_faces(data_dir))
-    elif name in tfds_names():
-        train, test = read_tfds(name, data_dir)
+    if name in tfds_names():
+        train, test = read_tfds(name, data_dir, label=label, scale=lambda images: _scaled(images, square))
         levels = 255
+    elif label is not None:
+        raise ValueError(f"--label {label} chooses among several labels of a TFDS dataset, but {name} has one at most.")
+    elif name in SPRITES:
+        train, levels = _sprites(name, square), 255
     else:
-        raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
+        train, test, levels = _read_other(name, data_dir, seed)
+        train, test = (None if split is None else split._replace(x=_scaled(split.x, square)) for split in (train, test))
+        assert train is not None
     for split in (train, test):
         _check_values(name, split)
     return train, test, levels
 
 
-def stand_in(name: str, *, binarisation: Binarisation, levels: int | None = None, seed: int = 0) -> Dataset:
+def _read_other(name: str, data_dir: str | Path | None, seed: int) -> tuple[Split, Split | None, int | None]:
+    if name == "digits":
+        return _digits(), None, 16
+    if name == "curve":
+        return _curve(seed), None, None
+    if name.endswith((".npz", ".npy")):
+        return read_file(Path(name))
+    if name == "frey_faces":
+        return read_file(_frey_faces(data_dir))
+    raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
+
+
+def _scaled(x: np.ndarray, square: Square | None) -> np.ndarray:
+    return x if square is None else scaled(x, square)
+
+
+def _sprites(name: str, square: Square | None) -> Split:
+    """Labelled with their shape."""
+    sizes = SPRITES[name]
+    shape = factors(sizes)[:, list(sizes).index("shape")]
+    return Split(pictures(sizes, _SPRITE if square is None else square.side), shape)
+
+
+def stand_in(
+    name: str, *, binarisation: Binarisation, levels: int | None = None, square: Square | None = None, seed: int = 0
+) -> Dataset:
     """A small embedded dataset in the place of `name`, for `--quick`: no download, no `data_dir`.
 
     "curve" and your own files stand for themselves (at most 512 rows); image datasets are stood for by the
-    digits, enlarged to 28×28 (28×20 for the faces) unless the name is "digits".
+    digits, enlarged to 28×28 (28×20 for the faces) unless the name is "digits", or to `square`.
     """
-    images = {"digits", "frey_faces", *tfds_names()}
+    images = {"digits", "frey_faces", *SPRITES, *tfds_names()}
     if name == "curve" or name.endswith((".npz", ".npy")):
-        full = whole(name, levels=levels, seed=seed)
+        full = whole(name, levels=levels, square=square, seed=seed)
         train, levels = full.train.take(slice(512)), full.levels
     else:
         if name not in images:
@@ -117,7 +160,7 @@ def stand_in(name: str, *, binarisation: Binarisation, levels: int | None = None
         levels = 16
         x = digits.x if name == "digits" else np.pad(np.kron(digits.x, np.ones((1, 3, 3, 1), np.uint8)), _FRAME)
         x = x[:, :, 4:-4] if name == "frey_faces" else x
-        train = Split(x, digits.label)
+        train = Split(_scaled(x, square), digits.label)
     parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
     raw = Dataset(f"{name} (stand-in)", *parts, levels=levels, binarisation="none", seed=seed)
     return binarised(raw, binarisation)
@@ -128,9 +171,10 @@ _FRAME = ((0, 0), (2, 2), (2, 2), (0, 0))
 
 
 def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, ["digits", "curve", "frey_faces", *tfds_names()], n=3)
+    close = difflib.get_close_matches(name, ["digits", "curve", *SPRITES, "frey_faces", *tfds_names()], n=3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f".{hint} It must be digits, curve, frey_faces, a path ending in .npz or .npy, or an image dataset of TFDS."
+    known = ", ".join(("digits", "curve", *SPRITES, "frey_faces"))
+    return f".{hint} It must be {known}, a path ending in .npz or .npy, or an image dataset of TFDS."
 
 
 def _check_values(name: str, split: Split | None) -> None:

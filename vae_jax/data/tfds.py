@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from vae_jax.data.dataset import Split
 
 # Items decoded at a time.
-_BLOCK = 4096
+_BLOCK = 1024
+# A yes or no for each of several names, as celeb_a has them.
+_ATTRIBUTES = "attributes"
 
 
 @functools.cache
@@ -21,8 +24,13 @@ def tfds_names() -> frozenset[str]:
     return frozenset(tfds.list_builders(with_community_datasets=False))
 
 
-def read_tfds(name: str, data_dir: str | Path | None) -> tuple[Split, Split | None]:
+def read_tfds(
+    name: str, data_dir: str | Path | None, *, label: str | None = None, scale: Callable[[np.ndarray], np.ndarray]
+) -> tuple[Split, Split | None]:
     """`(train, test or None)` of an image dataset: uint8 `[n, H, W, C]`, labels where there are any.
+
+    `label`: the name of one among several; by default the one called label. `scale`: applied to the images block by
+    block, so that large ones need not be held in memory.
 
     `data_dir` is the folder that holds `name/version/`; by default the one of the variable TFDS_DATA_DIR, or
     `~/tensorflow_datasets`. FileNotFoundError, with the folder looked in and the command to prepare the
@@ -47,19 +55,28 @@ def read_tfds(name: str, data_dir: str | Path | None) -> tuple[Split, Split | No
     import tensorflow_datasets as tfds
 
     sources: Any = tfds.data_source(name, data_dir=str(folder), download=False)
-    train = _read(name, sources["train"])
-    return train, _read(name, sources["test"]) if "test" in sources else None
+    train = _read(name, sources["train"], label, scale)
+    return train, _read(name, sources["test"], label, scale) if "test" in sources else None
 
 
-def _read(name: str, source: Any) -> Split:
+def _read(name: str, source: Any, label: str | None, scale: Callable[[np.ndarray], np.ndarray]) -> Split:
     images: list[np.ndarray] = []
-    labels: list[int] = []
+    labels: list[Any] = []
     size = len(source)
     for start in range(0, size, _BLOCK):
         rows = source.__getitems__(range(start, min(start + _BLOCK, size)))
         if "image" not in rows[0]:
             raise ValueError(f"{name} has no images; its features are {sorted(rows[0])}.")
-        images.append(np.stack([row["image"] for row in rows]))
-        labels.extend(row["label"] for row in rows if "label" in row)
-    x = np.concatenate(images)
-    return Split(x, np.asarray(labels, np.int32) if len(labels) == len(x) else None)
+        images.append(scale(np.stack([row["image"] for row in rows])))
+        labels.extend(_labels(name, rows, label))
+    return Split(np.concatenate(images), np.asarray(labels, np.int32) if labels else None)
+
+
+def _labels(name: str, rows: list[dict[str, Any]], label: str | None) -> list[Any]:
+    several = rows[0].get(_ATTRIBUTES, {})
+    if label in several:
+        return [row[_ATTRIBUTES][label] for row in rows]
+    if label is not None and np.ndim(rows[0].get(label, ())) != 0:
+        known = sorted({"label"} & set(rows[0]) | set(several))
+        raise ValueError(f"{name} has no label {label!r}; it has {', '.join(known) or 'none'}.")
+    return [row[label or "label"] for row in rows if (label or "label") in row]

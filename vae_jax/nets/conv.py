@@ -1,8 +1,8 @@
 """A small convolutional pair for images whose sides can be halved as often as there are layers.
 
-Halving is space-to-depth and doubling depth-to-space, around convolutions of stride 1, and a convolution is one
-matrix product over patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is,
-runs up to sixty times slower than the same matrix product (`benchmarks/convolution.py`).
+Each layer halves or doubles by a 4×4 convolution of stride 2, or its transpose, written as one matrix product over
+patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is, runs up to sixty times
+slower than the same matrix product (`benchmarks/convolution.py`, `benchmarks/colour.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -29,8 +29,30 @@ def depth_to_space(x: Array) -> Array:
     return blocks.reshape(2 * height, 2 * width, channels // 4)
 
 
-class Conv3x3(nn.Module):
-    """`[H, W, C] -> [H, W, features]`, zero padding: 3×3 patches times one matrix."""
+def _pairs_of_rows_and_columns(x: Array) -> Array:
+    """`[H + 1, W + 1, C] -> [H, W, 4C]`: each pixel beside its neighbours to the right, below, and both."""
+    return jnp.concatenate([x[:-1, :-1], x[:-1, 1:], x[1:, :-1], x[1:, 1:]], axis=-1)
+
+
+def _frame(x: Array) -> Array:
+    return jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+
+
+class Halve(nn.Module):
+    """`[H, W, C] -> [H/2, W/2, features]`: a 4×4 convolution of stride 2 and zero padding 1."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return nn.Dense(self.features)(_pairs_of_rows_and_columns(space_to_depth(_frame(x))))
+
+
+class Double(nn.Module):
+    """`[H, W, C] -> [2H, 2W, features]`: a transposed 4×4 convolution of stride 2 and padding 1.
+
+    Its 2×2 blocks of output straddle the pixels of the input: each is made of the four pixels that meet in it.
+    """
 
     features: int
     use_bias: bool = True
@@ -38,9 +60,9 @@ class Conv3x3(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         height, width, _ = x.shape
-        padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-        shifts = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
-        return nn.Dense(self.features, use_bias=self.use_bias)(jnp.concatenate(shifts, axis=-1))
+        blocks = nn.Dense(4 * self.features, use_bias=False)(_pairs_of_rows_and_columns(_frame(x)))
+        out = depth_to_space(blocks)[1 : 1 + 2 * height, 1 : 1 + 2 * width]
+        return out + self.param("bias", nn.initializers.zeros_init(), (1, 1, self.features)) if self.use_bias else out
 
 
 class ConvTrunk(nn.Module):
@@ -53,7 +75,7 @@ class ConvTrunk(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for size in self.channels:
-            x = self.activation(Conv3x3(size)(space_to_depth(x)))
+            x = self.activation(Halve(size)(x))
         return self.activation(nn.Dense(self.features)(jnp.ravel(x)))
 
 
@@ -74,8 +96,8 @@ class ConvOutput(nn.Module):
         x = self.activation(nn.Dense(height * width * self.channels[0])(x))
         x = x.reshape(height, width, self.channels[0])
         for size in self.channels[1:]:
-            x = self.activation(depth_to_space(Conv3x3(4 * size)(x)))
-        x = depth_to_space(Conv3x3(4 * colours * self.outputs, use_bias=False)(x))
+            x = self.activation(Double(size)(x))
+        x = Double(colours * self.outputs, use_bias=False)(x)
         return x.reshape(*self.shape, self.outputs)
 
 

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 import optax
 from rich.console import Console
 
-from vae_jax.config import ConfigError, Experiment, from_json, to_json
-from vae_jax.data import Dataset, load, stand_in
+from vae_jax.config import ConfigError, Data, Experiment, from_json, to_json
+from vae_jax.data import Dataset, Square, load, stand_in
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
 from vae_jax.nets.likelihoods import LIKELIHOODS
@@ -99,6 +99,11 @@ def _place(tree: Any) -> Any:
     return jax.device_put(tree, jax.devices()[0])
 
 
+def square_of(data: Data) -> Square | None:
+    """What the images of a config are cut and scaled to."""
+    return None if data.image_size is None else Square(data.image_size, data.image_crop)
+
+
 def prepare_run(config: Experiment, directory: Path) -> Run:
     """Load the data, assemble the model and see, without computing, that they fit. Writes nothing.
 
@@ -106,8 +111,11 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
     """
     validate(config)
     data = config.data
+    square = square_of(data)
     if data.stand_in:
-        dataset = stand_in(data.dataset, binarisation=data.binarisation, levels=data.levels, seed=data.data_seed)
+        dataset = stand_in(
+            data.dataset, binarisation=data.binarisation, levels=data.levels, square=square, seed=data.data_seed
+        )
     else:
         dataset = load(
             data.dataset,
@@ -115,6 +123,8 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
             binarisation=data.binarisation,
             validation_size=data.validation_size,
             levels=data.levels,
+            square=square,
+            label=data.label,
             seed=data.data_seed,
         )
     if LIKELIHOODS[config.model.likelihood].of == "counts":
