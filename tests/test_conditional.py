@@ -1,9 +1,11 @@
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import vae_jax as vj
@@ -12,6 +14,7 @@ from vae_jax.config import ConfigError, Data, Experiment, Model, Objective
 from vae_jax.data import load
 from vae_jax.pairs import paired
 from vae_jax.systems import conditional
+from vae_jax.train import fit
 
 DIGITS = load("digits", binarisation="dynamic")
 CONFIG = Experiment("a test", Data("digits"), Model(hidden=(16,), latent_size=3), system="conditional")
@@ -88,3 +91,31 @@ def test_data_without_labels_and_parts_without_a_condition_are_refused() -> None
         conditional.build(CONFIG, negative)
     with pytest.raises(ConfigError, match="a prior that does not see the encoder"):
         conditional.build(changed(CONFIG, "model", prior="vamp"), DIGITS)
+
+
+def test_conditions_of_a_file_are_told_to_the_model(tmp_path) -> None:
+    """x is 2 y_0 - y_1 and noise: told y, nothing is left but the noise."""
+    random = np.random.default_rng(0)
+    y = random.uniform(-1, 1, (600, 2)).astype(np.float32)
+    x = (y @ np.array([[2.0], [-1.0]]) + 0.1 * random.standard_normal((600, 1))).astype(np.float32)
+    np.savez(tmp_path / "pairs.npz", x=x, condition=y)
+    data = load(str(tmp_path / "pairs.npz"))
+    model = Model(hidden=(32,), latent_size=1, likelihood="normal", initial_scale=1.0)
+    config = dataclasses.replace(
+        CONFIG, data=Data(str(tmp_path / "pairs.npz"), binarisation="none"), model=model, objective=Objective()
+    )
+    system = conditional.build(config, data)
+    run = functools.partial(fit, system, optax.adam(1e-2), data.prepare, batch_size=60, num_steps=400)
+    state = jax.jit(run)(data.train.batch(), jax.random.key(0))
+    assert system.given is not None
+    assert system.conditions is not None
+    assert system.conditions.shape == data.train.condition.shape
+    pairs = system.example(data.test.batch())
+    assert isinstance(system.vae, vj.VAE)
+    terms = jax.vmap(lambda key, pair: vj.elbo_terms(system.vae, state.params, key, pair))(
+        jax.random.split(jax.random.key(1), len(data.test.x)), pairs
+    )
+    bounds = terms.log_likelihood - terms.kl.sum(axis=1)
+    exact = -0.5 - np.log(0.1 * np.sqrt(2 * np.pi))
+    # Without y the entropy of x alone would be above 1 nat.
+    assert exact - 0.5 < bounds.mean() < exact + 0.2

@@ -96,3 +96,29 @@ def test_damaged_files(tmp_path, name: str, content: bytes) -> None:
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="no data file .*nothing.npz"):
         load(str(tmp_path / "nothing.npz"))
+
+
+@pytest.mark.parametrize("columns", [(), (3,)])
+def test_conditions_stay_beside_their_examples(tmp_path, columns: tuple[int, ...]) -> None:
+    x = np.arange(40, dtype=np.float32)[:, None]
+    condition = np.broadcast_to(10.0 * x[:, 0].reshape(-1, *(1 for _ in columns)), (40, *columns))
+    np.savez(tmp_path / "data.npz", x=x, condition=condition, x_test=x[:5], condition_test=condition[:5])
+    data = load(str(tmp_path / "data.npz"))
+    for split in (data.train, data.validation, data.test):
+        assert split.condition.shape == (len(split.x), 1 if columns == () else 3)
+        np.testing.assert_array_equal(split.condition[:, 0], 10.0 * split.x[:, 0])
+    assert whole(str(tmp_path / "data.npz")).train.condition.shape[0] == 45
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (np.zeros(7), r"condition must be numbers of shape \(8,\) or \(8, c\), got float64 of shape \(7,\)"),
+        (np.array(["a"] * 8), r"condition must be numbers .* got <U1"),
+        (np.full((8, 2), np.nan), "condition holds NaN or infinite values"),
+    ],
+)
+def test_a_condition_that_does_not_fit_is_refused(tmp_path, condition, message: str) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((8, 2)), condition=condition)
+    with pytest.raises(ValueError, match=message):
+        load(str(tmp_path / "data.npz"))

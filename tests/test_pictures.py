@@ -1,4 +1,7 @@
+import dataclasses
+
 import matplotlib.image
+import numpy as np
 import pytest
 
 from tests.runs import changed, experiment, trained
@@ -22,6 +25,10 @@ CASES = {
         changed(changed(experiment(), "data", binarisation="none"), "model", likelihood="normal"),
         {"training_curve", "latent", "reconstructions", "samples", "manifold"},
     ),
+    "conditions": (
+        dataclasses.replace(experiment(), system="conditional"),
+        {"training_curve", "latent", "conditions"},
+    ),
 }
 
 
@@ -35,3 +42,19 @@ def test_every_picture_that_fits_is_drawn(tmp_path, name: str) -> None:
         image = matplotlib.image.imread(path)
         assert min(image.shape[:2]) > 200
         assert image.std() > 0.01
+
+
+def test_real_conditions_are_shown_in_order(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    ink = random.uniform(0.1, 0.9, (300, 1)).astype(np.float32)
+    x = np.broadcast_to(random.random((300, 8, 8)) < ink[..., None], (300, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "ink.npz", x=x, condition=ink)
+    conditional = changed(experiment(epochs=60), "optimizer", learning_rate=1e-2)
+    conditional = dataclasses.replace(conditional, system="conditional")
+    config = changed(conditional, "data", dataset=str(tmp_path / "ink.npz"), binarisation="none")
+    run, state = trained(tmp_path / "run", config)
+    drawn = {path.stem: path for path in write_pictures(run, state)}
+    image = matplotlib.image.imread(drawn["conditions"])
+    left, right = image[:, : image.shape[1] // 3], image[:, -image.shape[1] // 3 :]
+    # Ink is dark.
+    assert right.mean() < left.mean() - 0.1

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from vae_jax import plots
 from vae_jax.data.dataset import Split
-from vae_jax.data.labels import num_classes
 from vae_jax.distributions import DiagNormal
 from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
 from vae_jax.latent import manifold_grid
@@ -34,7 +33,7 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
     figures["latent"] = _latent(model, params, x, means, test.label)
     images, most = run.dataset.is_image, run.dataset.most
     if images and run.system.given is not None:
-        figures["conditions"] = _conditions(run.system.given, params, num_classes(run.dataset), most)
+        figures["conditions"] = _conditions(run.system.given, params, run.system.conditions, most)
     if images and not isinstance(x, dict):
         figures["reconstructions"] = _reconstructions(run, model, params, test, x, means)
     # What is drawn from the prior.
@@ -97,9 +96,11 @@ def _samples(vae: VAE, params: Params, most: int) -> Figure:
     return plots.show_images(grid, title=f"samples: {_what(vae, params, z)} of p(x | z), z from the prior")
 
 
-def _conditions(given: Any, params: Params, classes: int, most: int) -> Figure:
-    """One draw of z a row, one class a column."""
-    conditions = jax.numpy.eye(classes)
+def _conditions(given: Any, params: Params, conditions: Any, most: int) -> Figure:
+    """One draw of z a row, one condition a column: each class, or some numbers in the order of the first."""
+    if len(conditions) > _COLUMNS:
+        in_order = np.argsort(conditions[:, 0])
+        conditions = conditions[in_order[np.linspace(0, len(conditions) - 1, _COLUMNS).astype(int)]]
     z = given(conditions[0]).prior(params).sample(jax.random.key(0), (6,))
     key = jax.random.key(1)
 
@@ -107,7 +108,7 @@ def _conditions(given: Any, params: Params, classes: int, most: int) -> Figure:
         return typical(given(y).decode(params, z), key)
 
     grid = jax.jit(jax.vmap(lambda z: jax.vmap(lambda y: one(z, y))(conditions)))(z) / most
-    return plots.show_images(np.asarray(grid), title="samples of each class (columns), the same z in a row")
+    return plots.show_images(np.asarray(grid), title="samples of each condition (columns), the same z in a row")
 
 
 def _manifold(vae: VAE, params: Params, most: int, num: int = 20) -> Figure:

@@ -14,18 +14,24 @@ BINARISATIONS: tuple[str, ...] = ("dynamic", "static", "none")
 
 
 class Split(NamedTuple):
-    """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, or None."""
+    """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, `condition`: float32 `[n, c]`, or None."""
 
     x: np.ndarray
     label: np.ndarray | None
+    condition: np.ndarray | None = None
 
     def take(self, rows: Any) -> "Split":
         """The given rows."""
-        return Split(self.x[rows], None if self.label is None else self.label[rows])
+        return Split._make(None if array is None else array[rows] for array in self)
 
     def batch(self) -> dict[str, np.ndarray]:
-        """The split as the batch that systems see (before `Dataset.prepare`): `x`, and `label` if there is one."""
-        return {"x": self.x} if self.label is None else {"x": self.x, "label": self.label}
+        """The split as the batch that systems see (before `Dataset.prepare`): `x`, and the others if they are there."""
+        return {name: array for name, array in self._asdict().items() if array is not None}
+
+    def followed_by(self, other: "Split") -> "Split":
+        """Both, one after the other; what one of them lacks is lacking."""
+        pairs = zip(self, other, strict=True)
+        return Split._make(None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
 
     def draw(split: Split) -> Split:
         bits = random.random(split.x.shape, dtype=np.float32) * levels < split.x
-        return Split(bits.astype(np.uint8), split.label)
+        return split._replace(x=bits.astype(np.uint8))
 
     drawn = [draw(split) for split in (dataset.train, dataset.validation, dataset.test)]
     return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)

@@ -8,6 +8,7 @@ import numpy as np
 from vae_jax.data.dataset import Split
 
 _NAMES = {"x": ("x", "images", "data", "x_train"), "label": ("label", "labels", "y", "y_train")}
+_CONDITION = "condition"
 
 
 def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
@@ -15,7 +16,8 @@ def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
 
     A `.npy` file holds the examples, `[n, …]`. An `.npz` file holds them as `x` (or `images`, `data`,
     `x_train`), labels as `label` (or `labels`, `y`, `y_train`), and a test split, if it has one, as `x_test`
-    and `y_test`. Integers 0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other
+    and `y_test`. What a conditional model is told beside them, real numbers `[n]` or `[n, c]`, is `condition` (and
+    `condition_test`). Integers 0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other
     real numbers become float32 as they are. `[n, H, W]` becomes `[n, H, W, 1]`.
     """
     if not path.is_file():
@@ -24,8 +26,10 @@ def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
     x = _find(arrays, _NAMES["x"])
     if x is None:
         raise ValueError(f"{path}: found the arrays {list(arrays)}, but none named {', '.join(_NAMES['x'])}.")
-    train = _split(path, x, _find(arrays, _NAMES["label"]))
-    test = _split(path, arrays["x_test"], arrays.get("y_test")) if "x_test" in arrays else None
+    train = _split(path, x, _find(arrays, _NAMES["label"]), arrays.get(_CONDITION))
+    test = None
+    if "x_test" in arrays:
+        test = _split(path, arrays["x_test"], arrays.get("y_test"), arrays.get(f"{_CONDITION}_test"))
     if test is not None and (test.x.dtype, test.x.shape[1:]) != (train.x.dtype, train.x.shape[1:]):
         raise ValueError(
             f"{path}: x_test must be of the same kind as the training examples, {train.x.dtype} of shape "
@@ -53,7 +57,7 @@ def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray |
     return next((arrays[name] for name in names if name in arrays), None)
 
 
-def _split(path: Path, x: np.ndarray, label: np.ndarray | None) -> Split:
+def _split(path: Path, x: np.ndarray, label: np.ndarray | None, condition: np.ndarray | None) -> Split:
     if x.dtype.kind not in "buif" or x.ndim < 2:
         raise ValueError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
     if label is not None and label.shape != (len(x),):
@@ -62,13 +66,26 @@ def _split(path: Path, x: np.ndarray, label: np.ndarray | None) -> Split:
         raise ValueError(f"{path}: labels must be integers, got {label.dtype}. Number the classes 0, 1, 2, ….")
     if label is not None:
         label = label.astype(np.int32)
+    if condition is not None:
+        condition = _conditions(path, condition, len(x))
     if x.ndim == 3:
         x = x[..., None]
     bits = x.dtype.kind == "f" and x.size > 0 and bool(np.isin(x, (0.0, 1.0)).all())
     if (x.dtype.kind == "f" and not bits) or x.size == 0:
-        return Split(x.astype(np.float32), label)
+        return Split(x.astype(np.float32), label, condition)
     if x.min() < 0 or x.max() > 255:
         raise ValueError(
             f"{path}: integers must be counts 0..255, got {x.min()}..{x.max()}. Save real numbers as float32."
         )
-    return Split(x.astype(np.uint8), label)
+    return Split(x.astype(np.uint8), label, condition)
+
+
+def _conditions(path: Path, condition: np.ndarray, count: int) -> np.ndarray:
+    if condition.dtype.kind not in "buif" or condition.ndim not in (1, 2) or len(condition) != count:
+        raise ValueError(
+            f"{path}: {_CONDITION} must be numbers of shape ({count},) or ({count}, c), got {condition.dtype} of shape "
+            f"{condition.shape}."
+        )
+    if not np.isfinite(condition).all():
+        raise ValueError(f"{path}: {_CONDITION} holds NaN or infinite values. Remove those examples first.")
+    return condition.astype(np.float32).reshape(count, -1)

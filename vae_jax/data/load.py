@@ -77,10 +77,7 @@ def whole(
     train, test, found = _read(name, data_dir, seed, square, label)
     levels = _levels(name, found, levels, train, test)
     if test is not None:
-        labels = None
-        if train.label is not None and test.label is not None:
-            labels = np.concatenate([train.label, test.label])
-        train = Split(np.concatenate([train.x, test.x]), labels)
+        train = train.followed_by(test)
     nothing = train.take(slice(0))
     return Dataset(name, train, nothing, nothing, levels=levels, binarisation="none", seed=seed)
 

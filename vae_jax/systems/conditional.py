@@ -4,7 +4,8 @@ Learning Structured Output Representation using Deep Conditional Generative Mode
 Semi-supervised Learning with Deep Generative Models, arXiv 1406.5298.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +22,12 @@ from vae_jax.systems.parts import POSTERIORS, prior_name
 from vae_jax.systems.system import Batch, Metrics, System
 from vae_jax.systems.vae import staged_objective
 
+# Samples are drawn for the conditions of this many examples.
+_MOST_EXAMPLES = 5000
 
-def conditional_networks(model: Model, dataset: Dataset) -> Conditional:
-    """The networks of a config, with a condition. ConfigError where they cannot take one."""
+
+def conditional_networks(model: Model, dataset: Dataset, condition_size: int) -> Conditional:
+    """The networks of a config, with a condition `[condition_size]`. ConfigError where they cannot take one."""
     if model.upper_latent_sizes or POSTERIORS[model.posterior].space != "vectors" or prior_name(model) == "vamp":
         raise ConfigError(
             "a conditional model has one layer of vectors and a prior that does not see the encoder: no "
@@ -36,26 +40,35 @@ def conditional_networks(model: Model, dataset: Dataset) -> Conditional:
         lowest.decoder,
         prior,
         latent_size=lowest.latent_size,
-        condition_size=num_classes(dataset),
+        condition_size=condition_size,
         activation=ACTIVATIONS[model.activation],
     )
 
 
-def condition_of(dataset: Dataset) -> Any:
-    """`label -> condition [c]`: one-hot classes. ValueError without labels."""
+class Conditions(NamedTuple):
+    """`of(batch)` are the conditions of a batch, `[B, c]`; `examples` `[n, c]` some of the data's."""
+
+    of: Callable[[Batch], Array]
+    examples: Array
+
+
+def conditions(dataset: Dataset) -> Conditions:
+    """The real numbers that come with the data or, without them, one-hot labels. ValueError where there are neither."""
+    if dataset.train.condition is not None:
+        return Conditions(lambda batch: batch["condition"], jnp.asarray(dataset.train.condition[:_MOST_EXAMPLES]))
     classes = num_classes(dataset)
-    return lambda label: jax.nn.one_hot(label, classes)
+    return Conditions(lambda batch: jax.nn.one_hot(batch["label"], classes), jnp.eye(classes))
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    nets = conditional_networks(config.model, dataset)
-    to_condition = condition_of(dataset)
-    vae = paired(nets.given, jnp.eye(num_classes(dataset)))
+    told = conditions(dataset)
+    nets = conditional_networks(config.model, dataset, told.examples.shape[1])
+    vae = paired(nets.given, told.examples)
     objective = staged_objective(vae, config, dataset)
 
     def example(batch: Batch) -> Any:
-        return {"x": batch["x"], "condition": to_condition(batch["label"])}
+        return {"x": batch["x"], "condition": told.of(batch)}
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         return objective(params, key, {"x": example(batch)}, step)
@@ -64,4 +77,4 @@ def build(config: Experiment, dataset: Dataset) -> System:
         first = jax.tree.map(lambda leaf: leaf[0], example(batch))
         return nets.init(key, first["x"], first["condition"])
 
-    return System(init=init, loss=loss, vae=vae, given=nets.given, example=example)
+    return System(init=init, loss=loss, vae=vae, given=nets.given, conditions=told.examples, example=example)

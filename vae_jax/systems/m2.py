@@ -158,7 +158,8 @@ def classifier(config: Experiment, dataset: Dataset) -> nn.Module:
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    nets, labels, classes = conditional_networks(config.model, dataset), config.labels, num_classes(dataset)
+    labels, classes = config.labels, num_classes(dataset)
+    nets = conditional_networks(config.model, dataset, classes)
     network = classifier(config, dataset)
     judge = linen_apply(network)
 
@@ -176,5 +177,6 @@ def build(config: Experiment, dataset: Dataset) -> System:
         loss=label_loss(losses_of(config, nets.given, classify), classify, few_labels(config, dataset), **weights),
         vae=latent_class(nets.given, classify, classes=classes),
         given=nets.given,
+        conditions=jnp.eye(classes),
         classify=classify,
     )

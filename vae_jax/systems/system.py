@@ -30,7 +30,8 @@ class System(NamedTuple):
     is neither (yet).
     `optimizer`: wraps the configured optax transformation, outermost; e.g. `optax.partition` gives groups of
     parameters a rule of their own.
-    `given(condition) -> VAE`, for conditional systems. `classify(params, x) -> logits` for those that tell classes.
+    `given(condition) -> VAE`, for conditional systems, and `conditions` `[n, c]` to draw and to show.
+    `classify(params, x) -> logits` for those that tell classes.
     `example(batch)`: what `vae` takes for examples `[B, …]`.
 
     One loss carries it all: an adversary trains in the same step by stop-gradients and `optax.partition`, and
@@ -42,5 +43,6 @@ class System(NamedTuple):
     vae: VAE | Autoencoder | None
     optimizer: Callable[[Any], Any] = _unchanged
     given: Callable[[Any], VAE] | None = None
+    conditions: Array | None = None
     classify: Callable[[Params, Any], Array] | None = None
     example: Callable[[Batch], Any] = _x_of
