@@ -1,0 +1,58 @@
+"""An autoencoder compresses only what resembles its data: digits against clothes, as a score and a picture.
+
+    python benchmarks/resemblance.py RUNS DATA_DIR [PICTURE]
+
+Trains the config `autoencoder` on MNIST and on Fashion-MNIST into RUNS (what is not there yet, under the names that
+benchmarks/systems.py gives), and shows both test sets to both. The score of an image is its squared error; AUROC is
+how often an image of the other kind has the larger one.
+"""
+
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from founding_curves import trained
+from sklearn.metrics import roc_auc_score
+
+from vae_jax import plots
+from vae_jax.data import load
+from vae_jax.evaluate.representation import reconstruction_errors
+from vae_jax.measure import coder, prepared
+from vae_jax.train.run import load_state, open_run
+
+DATASETS = ("mnist", "fashion_mnist")
+COLUMNS = 12
+
+
+def main() -> None:
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    runs, data_dir = Path(sys.argv[1]), Path(sys.argv[2])
+    rows, names = [], []
+    for own in DATASETS:
+        directory = runs / f"autoencoder-{own}-0"
+        trained(["autoencoder", "--dataset", own, "--seed", "0", "--data-dir", str(data_dir)], directory)
+        run = open_run(directory)
+        model, params = coder(run), load_state(run).best_params
+        errors = {}
+        for seen in DATASETS:
+            data = load(seen, data_dir=data_dir, binarisation=run.config.data.binarisation)
+            x = prepared(run, data, data.test)
+            errors[seen] = reconstruction_errors(model, params, x)
+            shown = np.asarray(x[:COLUMNS])
+            decoded = jax.vmap(lambda x: model.decode(params, model.encode(params, x).mean).mean)(x[:COLUMNS])
+            rows += [shown, np.asarray(decoded)]
+            names += [f"{seen}", f"by {own}"]
+            print(f"trained on {own:13}, shown {seen:13}: squared error {errors[seen].mean():.4f}")
+        other = next(name for name in DATASETS if name != own)
+        labels = np.repeat([0, 1], [len(errors[own]), len(errors[other])])
+        score = roc_auc_score(labels, np.concatenate([errors[own], errors[other]]))
+        print(f"trained on {own:13}: AUROC of the error against {other}: {score:.4f}")
+    picture = sys.argv[3] if len(sys.argv) > 3 else "docs/resemblance.png"
+    title = "an autoencoder of digits and one of clothes, on digits and clothes"
+    plots.show_images(np.stack(rows), title=title, row_names=names).savefig(picture, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
