@@ -9,6 +9,7 @@ how often an image of the other kind has the larger one.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,6 +24,10 @@ from vae_jax.train.run import load_state, open_run
 
 DATASETS = ("mnist", "fashion_mnist")
 COLUMNS = 12
+
+
+def decoded(model: Any, params: Any, x: np.ndarray) -> np.ndarray:
+    return np.asarray(jax.vmap(lambda x: model.decode(params, model.encode(params, x).mean).mean)(x))
 
 
 def main() -> None:
@@ -41,9 +46,8 @@ def main() -> None:
             x = prepared(run, data, data.test)
             errors[seen] = reconstruction_errors(model, params, x)
             shown = np.asarray(x[:COLUMNS])
-            decoded = jax.vmap(lambda x: model.decode(params, model.encode(params, x).mean).mean)(x[:COLUMNS])
-            rows += [shown, np.asarray(decoded)]
-            names += [f"{seen}", f"by {own}"]
+            rows += [shown, decoded(model, params, shown)]
+            names += [seen, f"by {own}"]
             print(f"trained on {own:13}, shown {seen:13}: squared error {errors[seen].mean():.4f}")
         other = next(name for name in DATASETS if name != own)
         labels = np.repeat([0, 1], [len(errors[own]), len(errors[other])])
