@@ -84,18 +84,6 @@ def test_a_penalty_is_added_with_its_weight_and_lowers_what_it_is_of(penalty: st
     assert found[-1] < 0.5 * found[0]
 
 
-def test_corruptions_have_their_share() -> None:
-    x = jnp.full((2000,), 0.5)
-    key = jax.random.key(0)
-    np.testing.assert_allclose(jnp.std(autoencoder.gaussian(0.3)(key, x)), 0.3, rtol=0.1)
-    masked = autoencoder.masking(0.3)(key, x)
-    np.testing.assert_allclose(jnp.mean(masked == 0.0), 0.3, atol=0.04)
-    assert set(np.unique(masked)) == {0.0, 0.5}
-    spoilt = autoencoder.salt_pepper(0.4)(key, x)
-    np.testing.assert_allclose([jnp.mean(spoilt == v) for v in (0.0, 0.5, 1.0)], [0.2, 0.6, 0.2], atol=0.04)
-    assert (autoencoder.uncorrupted(key, x) == x).all()
-
-
 def test_a_denoising_autoencoder_is_compared_with_the_clean_example() -> None:
     system, params, batch = assembled(corruption="masking", corruption_level=1.0)
     coder = system.vae

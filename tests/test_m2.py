@@ -58,6 +58,31 @@ def test_it_is_the_expected_elbo_of_the_model_with_a_latent_class() -> None:
     assert summed.std() < drawn.std()
 
 
+def test_a_classifier_of_corrupted_examples_still_gives_the_bound_of_the_clean_one() -> None:
+    assert SYSTEM.given is not None
+    assert SYSTEM.classify is not None
+    seen = BATCH["x"][1]
+    losses = m2.marginalised(SYSTEM.given, SYSTEM.classify, corrupt=lambda key, x: seen)
+    x, key = BATCH["x"][0], jax.random.key(5)
+    q = np.asarray(jax.nn.softmax(SYSTEM.classify(PARAMS, seen)), np.float64)
+    bounds = [float(bound(jax.nn.one_hot(c, 10), key, x)) for c in range(10)]
+    expected = sum(q[c] * (bounds[c] - np.log(q[c])) for c in range(10))
+    np.testing.assert_allclose(-losses.unlabelled(PARAMS, key, x), expected, rtol=1e-5)
+
+
+def test_the_classifier_may_have_convolutions_of_its_own() -> None:
+    config = changed(CONFIG, "labels", classifier_channels=(4, 8))
+    built = m2.build(changed(config, "codes", corruption="dropout", corruption_shift=1), DIGITS)
+    assert built.classify is not None
+    params = built.init(jax.random.key(1), BATCH)
+    assert built.classify(params, BATCH["x"][0]).shape == (10,)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params["classifier"])) != sum(
+        leaf.size for leaf in jax.tree.leaves(PARAMS["classifier"])
+    )
+    losses = [built.loss(params, jax.random.key(seed), BATCH, 0)[0] for seed in (2, 2, 3)]
+    assert losses[0] == losses[1] != losses[2]
+
+
 def test_the_relaxed_label_tends_to_the_sum_as_the_temperature_falls() -> None:
     assert SYSTEM.given is not None
     assert SYSTEM.classify is not None

@@ -163,10 +163,13 @@ class Codes:
     """Weight of the penalty."""
     sparsity: float = 0.1
     """Share of the examples for which kl_sparsity wants a unit to be on."""
-    corruption: Literal["none", "gaussian", "masking", "salt_pepper"] = "none"
-    """How a denoising autoencoder's input is spoilt: noise is added, elements are set to 0, or to 0 or 1."""
+    corruption: Literal["none", "gaussian", "masking", "dropout", "salt_pepper"] = "none"
+    """How the input of a denoising autoencoder, or of M2's classifier, is spoilt in training: noise is added, elements
+    are set to 0 (dropout: and the others enlarged), or to 0 or 1."""
     corruption_level: float = 0.3
     """Standard deviation of the noise, or share of the elements."""
+    corruption_shift: int = 0
+    """Pixels by which an image is moved at most, each way, before it is spoilt."""
     divergence: Literal["mmd_imq", "mmd_rbf"] = "mmd_imq"
     """Divergence between q(z) and p(z) of --system info."""
     info_alpha: float = 0.0
@@ -195,6 +198,8 @@ class Labels:
     """Weight of the labelled bound beside the unlabelled one."""
     classifier_weight: float = 1.0
     """Weight of -log q(y | x) on labelled examples."""
+    classifier_channels: tuple[int, ...] = ()
+    """Channels of a convolutional q(y | x) of M2, one halving each; by default it is like the encoder."""
     label_gradient: Literal["marginalised", "concrete"] = "marginalised"
     """The label of an unlabelled example: summed over all classes, or drawn relaxed (Gumbel-Softmax)."""
 

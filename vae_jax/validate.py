@@ -14,7 +14,13 @@ _POSITIVE = (
     *("objective.most_distortion",),
     *("objective.grow_to", "objective.grow_at"),
     *("optimizer.learning_rate", "optimizer.clip_norm", "optimizer.adam_epsilon", "train.epochs", "train.batch_size"),
-    *("codes.corruption_level", "codes.critic_hidden", "codes.critic_rate", "codes.sparsity"),
+    *(
+        "labels.classifier_channels",
+        "codes.corruption_level",
+        "codes.critic_hidden",
+        "codes.critic_rate",
+        "codes.sparsity",
+    ),
     *("labels.labelled", "labels.label_batch"),
     *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
     *("data.image_size", "data.image_crop"),
@@ -28,7 +34,13 @@ _NOT_NEGATIVE = (
         "optimizer.final_fraction",
         "optimizer.warmup_steps",
     ),
-    *("codes.penalty_weight", "codes.critic_weight", "labels.label_weight", "labels.classifier_weight"),
+    *(
+        "codes.corruption_shift",
+        "codes.penalty_weight",
+        "codes.critic_weight",
+        "labels.label_weight",
+        "labels.classifier_weight",
+    ),
     *(
         "labels.label_seed",
         "model.autoregressive_layers",
@@ -45,10 +57,13 @@ _ALL_OBJECTIVE = tuple(field.name for field in dataclasses.fields(Objective))
 _READ: dict[str, tuple[str, ...]] = {
     "vae": _ALL_OBJECTIVE,
     "conditional": _ALL_OBJECTIVE,
-    "autoencoder": ("penalty", "penalty_weight", "sparsity", "corruption", "corruption_level"),
+    "autoencoder": ("penalty", "penalty_weight", "sparsity", "corruption", "corruption_level", "corruption_shift"),
     "info": ("divergence", "info_alpha", "info_lambda"),
     "adversarial": ("critic_hidden", "critic_rate", "critic_weight"),
-    "m2": ("label_batch", "label_weight", "classifier_weight", "label_gradient"),
+    "m2": (
+        *("label_batch", "label_weight", "classifier_weight", "label_gradient", "classifier_channels"),
+        *("corruption", "corruption_level", "corruption_shift"),
+    ),
     "m1m2": (*_ALL_OBJECTIVE, "label_batch", "label_weight", "classifier_weight", "label_gradient"),
 }
 # The linear probe of every system has the labels that these allow.
@@ -99,11 +114,10 @@ def validate(config: Experiment) -> Experiment:
         raise ConfigError(f"--{' and --'.join(name.replace('_', '-') for name in alone)} exclude each other.")
     if config.codes.sparsity >= 1.0:
         raise ConfigError(f"--sparsity is a share of the examples, between 0 and 1; got {config.codes.sparsity}.")
-    if config.codes.corruption in ("masking", "salt_pepper") and config.codes.corruption_level > 1.0:
-        raise ConfigError(
-            f"--corruption-level is a share of the elements for {config.codes.corruption}, at most 1; got "
-            f"{config.codes.corruption_level}."
-        )
+    corruption, level = config.codes.corruption, config.codes.corruption_level
+    if (corruption in ("masking", "salt_pepper") and level > 1.0) or (corruption == "dropout" and level >= 1.0):
+        bound = "below 1" if corruption == "dropout" else "at most 1"
+        raise ConfigError(f"--corruption-level is a share of the elements for {corruption}, {bound}; got {level}.")
     if not 0.0 <= objective.beta_warmup <= 1.0:
         raise ConfigError(f"--beta-warmup is a share of the run, between 0 and 1; got {objective.beta_warmup}.")
     if objective.beta_cycles > 1 and not objective.beta_warmup:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from vae_jax import penalties
 from vae_jax.config import Codes, ConfigError, Experiment
+from vae_jax.corruptions import Corruption, corruption_of, uncorrupted
 from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import Array, Key
 from vae_jax.model import VAE, Autoencoder, Params
@@ -23,40 +24,11 @@ from vae_jax.systems.system import Batch, Loss, Metrics, System
 
 # Of one example x and what its code decodes to, a distribution.
 Distance = Callable[[Any, Any], Array]
-# `(key, x) -> x` of one example.
-Corruption = Callable[[Key, Any], Any]
 
 
 def negative_log_likelihood(x: Any, decoded: Any) -> Array:
     """`−log p(x | h)`, nats: half the squared error and a constant under a normal of σ = 1."""
     return -decoded.log_prob(x)
-
-
-def uncorrupted(key: Key, x: Any) -> Any:
-    """The example as it is."""
-    del key
-    return x
-
-
-def gaussian(level: float | Array) -> Corruption:
-    """`x + level ε`, ε ~ N(0, 1)."""
-    return lambda key, x: x + level * jax.random.normal(key, jnp.shape(x))
-
-
-def masking(level: float | Array) -> Corruption:
-    """Each element is 0 with probability `level`."""
-    return lambda key, x: jnp.where(jax.random.bernoulli(key, level, jnp.shape(x)), 0.0, x)
-
-
-def salt_pepper(level: float | Array) -> Corruption:
-    """Each element is, with probability `level`, 0 or 1 instead, as often the one as the other."""
-
-    def corrupt(key: Key, x: Any) -> Any:
-        where_key, what_key = jax.random.split(key)
-        noise = jax.random.bernoulli(what_key, 0.5, jnp.shape(x)).astype(jnp.float32)
-        return jnp.where(jax.random.bernoulli(where_key, level, jnp.shape(x)), noise, x)
-
-    return corrupt
 
 
 def autoencoder_loss(
@@ -87,12 +59,6 @@ def autoencoder_loss(
         return jnp.mean(distances) + extra, {"distance": jnp.mean(distances), "penalty": extra}
 
     return loss
-
-
-def corruption_of(codes: Codes) -> Corruption:
-    """The corruption that a config names."""
-    chosen = {"gaussian": gaussian, "masking": masking, "salt_pepper": salt_pepper}
-    return uncorrupted if codes.corruption == "none" else chosen[codes.corruption](codes.corruption_level)
 
 
 def penalty_of(codes: Codes) -> Penalty:

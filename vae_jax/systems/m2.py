@@ -6,6 +6,7 @@ Semi-supervised Learning with Deep Generative Models, arXiv 1406.5298. The label
 over, or drawn relaxed (Categorical Reparameterization with Gumbel-Softmax, arXiv 1611.01144).
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from vae_jax.config import ConfigError, Experiment
+from vae_jax.corruptions import Corruption, corruption_of, uncorrupted
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import labelled_rows, num_classes
 from vae_jax.distributions import Array, Concrete, Key, OneHotCategorical
@@ -47,14 +49,17 @@ def _pair_bound(given: Given, params: Params, key: Key, x: Any, y: Array) -> Arr
     return terms.log_likelihood - jnp.sum(terms.kl) - jnp.log(y.shape[0])
 
 
-def marginalised(given: Given, classify: Classify) -> LabelLosses:
-    """The unlabelled bound by its sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y."""
+def marginalised(given: Given, classify: Classify, *, corrupt: Corruption = uncorrupted) -> LabelLosses:
+    """The unlabelled bound by its sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y.
+
+    `corrupt`: what q(y | ·) sees of x. The bound stays one: q may depend on noise that is drawn beside x.
+    """
 
     def labelled(params: Params, key: Key, x: Any, y: Array) -> Array:
         return -_pair_bound(given, params, key, x, y)
 
     def unlabelled(params: Params, key: Key, x: Any) -> Array:
-        log_q = jax.nn.log_softmax(classify(params, x))
+        log_q = jax.nn.log_softmax(classify(params, corrupt(jax.random.fold_in(key, 1), x)))
         # One draw of the noise for all classes; what of x alone is computed once.
         bounds = jax.vmap(lambda y: _pair_bound(given, params, key, x, y))(jnp.eye(log_q.shape[0]))
         return -jnp.sum(jnp.exp(log_q) * (bounds - log_q))
@@ -62,12 +67,14 @@ def marginalised(given: Given, classify: Classify) -> LabelLosses:
     return LabelLosses(labelled, unlabelled)
 
 
-def concrete(given: Given, classify: Classify, *, temperature: float | Array) -> LabelLosses:
+def concrete(
+    given: Given, classify: Classify, *, temperature: float | Array, corrupt: Corruption = uncorrupted
+) -> LabelLosses:
     """The unlabelled bound with one relaxed draw of the label: a tenth of the cost for ten classes, and biased."""
 
     def unlabelled(params: Params, key: Key, x: Any) -> Array:
         label_key, z_key = jax.random.split(key)
-        logits = classify(params, x)
+        logits = classify(params, corrupt(jax.random.fold_in(key, 2), x))
         y = Concrete(logits[None], jnp.asarray(temperature)).sample(label_key)[0]
         log_q = jax.nn.log_softmax(logits)
         return -_pair_bound(given, params, z_key, x, y) + jnp.sum(jnp.exp(log_q) * log_q)
@@ -75,11 +82,13 @@ def concrete(given: Given, classify: Classify, *, temperature: float | Array) ->
     return LabelLosses(marginalised(given, classify).labelled, unlabelled)
 
 
-def losses_of(config: Experiment, given: Given, classify: Classify) -> LabelLosses:
+def losses_of(
+    config: Experiment, given: Given, classify: Classify, *, corrupt: Corruption = uncorrupted
+) -> LabelLosses:
     """The losses that a config names."""
     if config.labels.label_gradient == "marginalised":
-        return marginalised(given, classify)
-    return concrete(given, classify, temperature=config.model.temperature)
+        return marginalised(given, classify, corrupt=corrupt)
+    return concrete(given, classify, temperature=config.model.temperature, corrupt=corrupt)
 
 
 def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
@@ -102,10 +111,11 @@ def label_loss(
     *,
     label_weight: float | Array,
     classifier_weight: float | Array,
+    corrupt: Corruption = uncorrupted,
 ) -> Loss:
     """Over a batch without labels, and as many labelled examples as `draw_labelled(key) -> (x, one-hot y)` gives:
 
-        mean U(x) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | x)
+        mean U(x) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | corrupt(x))
 
     Metrics: `bound` (−U), `labelled_bound` (−L), `cross_entropy`. The labels of the batch itself, if it has any, are
     used for one thing: the metric `accuracy`.
@@ -117,7 +127,8 @@ def label_loss(
         x, y = draw_labelled(few_key)
         keys = jax.random.split(labelled_key, len(y))
         with_label = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x, y))
-        log_q = jax.nn.log_softmax(jax.vmap(lambda x: classify(params, x))(x))
+        keys = jax.random.split(jax.random.fold_in(few_key, 1), len(y))
+        log_q = jax.nn.log_softmax(jax.vmap(lambda key, x: classify(params, corrupt(key, x)))(keys, x))
         cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
         seen = batch["x"]
         keys = jax.random.split(unlabelled_key, len(seen))
@@ -150,8 +161,11 @@ def few_labels(config: Experiment, dataset: Dataset) -> Callable[[Key], tuple[An
 
 
 def classifier(config: Experiment, dataset: Dataset) -> nn.Module:
-    """q(y | x) by a network like the encoder's, with layers of its own: x to logits `[C]`."""
-    layers, _ = networks(config.model, dataset)
+    """q(y | x), x to logits `[C]`: convolutions of its own, or a network like the encoder's, with other layers."""
+    channels, model = config.labels.classifier_channels, config.model
+    if channels:
+        model = dataclasses.replace(model, network="conv", hidden=channels)
+    layers, _ = networks(model, dataset)
     *trunk, _ = layers[0].encoder.layers  # pyright: ignore[reportAttributeAccessIssue]
     return nn.Sequential([*(layer.clone() for layer in trunk), nn.Dense(num_classes(dataset))])
 
@@ -171,10 +185,18 @@ def build(config: Experiment, dataset: Dataset) -> System:
         start = nets.init(key, x, jnp.zeros(classes))
         return start | {"classifier": from_linen(network, jax.random.fold_in(key, 1), x).params}
 
-    weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
+    corrupt = corruption_of(config.codes)
+    loss = label_loss(
+        losses_of(config, nets.given, classify, corrupt=corrupt),
+        classify,
+        few_labels(config, dataset),
+        label_weight=labels.label_weight,
+        classifier_weight=labels.classifier_weight,
+        corrupt=corrupt,
+    )
     return System(
         init=init,
-        loss=label_loss(losses_of(config, nets.given, classify), classify, few_labels(config, dataset), **weights),
+        loss=loss,
         vae=latent_class(nets.given, classify, classes=classes),
         given=nets.given,
         conditions=jnp.eye(classes),
