@@ -90,3 +90,14 @@ def test_a_run_without_an_evaluation_says_what_to_do(tmp_path) -> None:
         read_run(run.directory)
     with pytest.raises(ConfigError, match="holds no run"):
         read_run(tmp_path)
+
+
+def test_a_run_without_a_density_says_so(tmp_path) -> None:
+    config = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="autoencoder")
+    run, state = trained(tmp_path / "run", config)
+    params = state.best_params
+    report.write_evaluation(run, measure.protocol(run, params) | measure.representation(run, params))
+    with pytest.raises(
+        ConfigError, match=r"run has no log p\(x\) to compare: its system, autoencoder,.*evaluation.json"
+    ):
+        read_run(tmp_path / "run")

@@ -18,6 +18,7 @@ from vae_jax.train.run import read_metrics
 # Two log p(x) may be subtracted, image by image, only where these agree.
 _PROTOCOL = (
     *("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "levels", "data_seed", "likelihood"),
+    "density_of",
 )
 
 # What the table shows of a run.
@@ -53,15 +54,18 @@ class Difference(NamedTuple):
 
 def read_run(directory: Path) -> Measured:
     """A run that was evaluated. ConfigError, with the command that does it, if it was not."""
-    missing = [
-        name for name in ("config.json", "evaluation.json", "evaluation.npz") if not (directory / name).is_file()
-    ]
-    if "config.json" in missing:
+    if not (directory / "config.json").is_file():
         raise ConfigError(f"{directory} holds no run (no config.json).")
-    if missing:
-        raise ConfigError(f"{directory} was not evaluated yet. Do it with: vae-jax evaluate {directory}")
+    evaluated = (directory / "evaluation.json").is_file()
+    result = json.loads((directory / "evaluation.json").read_text()) if evaluated else {}
     config = from_json((directory / "config.json").read_text())
-    result = json.loads((directory / "evaluation.json").read_text())
+    if evaluated and "log_marginal" not in result:
+        raise ConfigError(
+            f"{directory} has no log p(x) to compare: its system, {config.system}, gives none with this posterior. "
+            f"What was measured is in {directory / 'evaluation.json'}."
+        )
+    if not evaluated or not (directory / "evaluation.npz").is_file():
+        raise ConfigError(f"{directory} was not evaluated yet. Do it with: vae-jax evaluate {directory}")
     if unknown := [name for name in _SHOWN if name not in result]:
         raise ConfigError(
             f"evaluation.json of {directory} lacks {', '.join(unknown)}: it is of another version. Measure again: "
