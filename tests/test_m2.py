@@ -11,7 +11,6 @@ import vae_jax as vj
 from tests.runs import changed
 from vae_jax.config import ConfigError, Data, Experiment, Labels, Model
 from vae_jax.data import load
-from vae_jax.data.labels import labelled_rows
 from vae_jax.systems import m1m2, m2
 
 DIGITS = load("digits", binarisation="dynamic")
@@ -124,15 +123,6 @@ def test_few_labels_are_learned_and_the_others_are_not_looked_at(system: Any) ->
     accuracy = metrics["accuracy" if system is m2 else "m2_accuracy"]
     # A tenth would be chance.
     assert accuracy[-50:].mean() > 0.4 > accuracy[:5].mean()
-
-
-def test_labelled_rows_are_balanced_and_by_seed() -> None:
-    label = np.asarray(DIGITS.train.label)
-    rows = labelled_rows(label, 50, 0)
-    assert (np.bincount(label[rows]) == 5).all()
-    assert len(set(rows.tolist())) == 50
-    np.testing.assert_array_equal(rows, labelled_rows(label, 50, 0))
-    assert set(rows.tolist()) != set(labelled_rows(label, 50, 1).tolist())
 
 
 @pytest.mark.parametrize(
