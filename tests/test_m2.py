@@ -139,6 +139,21 @@ def test_bad_numbers_of_labels_are_refused(labelled: int | None, message: str) -
         m2.build(dataclasses.replace(CONFIG, labels=Labels(labelled=labelled)), DIGITS)
 
 
+def test_the_layer_above_the_features_has_a_size_of_its_own() -> None:
+    config = dataclasses.replace(changed(CONFIG, "model", upper_latent_sizes=(2,)), system="m1m2")
+    built = m1m2.build(changed(config, "codes", corruption="gaussian"), DIGITS)
+    params = built.init(jax.random.key(1), BATCH)
+    style = built.vae.encode(params, BATCH["x"][0])
+    assert style.event_shape == (3,)
+    # Mean and scale of two dimensions.
+    assert {leaf.shape[-1] for leaf in jax.tree.leaves(params["m2"]["encoder"]["head"])} == {4}
+    losses = [built.loss(params, jax.random.key(seed), BATCH, 0)[0] for seed in (2, 2, 3)]
+    assert losses[0] == losses[1] != losses[2]
+    for wrong in (changed(config, "model", upper_latent_sizes=(2, 2)), changed(config, "codes", corruption_shift=1)):
+        with pytest.raises(ConfigError, match="M1 . M2 has one layer above z.*no image to shift"):
+            m1m2.build(wrong, DIGITS)
+
+
 def test_a_model_with_a_latent_class_has_a_likelihood() -> None:
     found = vj.log_marginal(SYSTEM.vae, PARAMS, jax.random.key(0), BATCH["x"][0], num_samples=200, chunk_size=100)
     assert np.isfinite(found.value)

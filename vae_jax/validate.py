@@ -64,7 +64,10 @@ _READ: dict[str, tuple[str, ...]] = {
         *("label_batch", "label_weight", "classifier_weight", "label_gradient", "classifier_channels"),
         *("corruption", "corruption_level", "corruption_shift"),
     ),
-    "m1m2": (*_ALL_OBJECTIVE, "label_batch", "label_weight", "classifier_weight", "label_gradient"),
+    "m1m2": (
+        *(*_ALL_OBJECTIVE, "label_batch", "label_weight", "classifier_weight", "label_gradient"),
+        *("corruption", "corruption_level", "corruption_shift"),
+    ),
 }
 # The linear probe of every system has the labels that these allow.
 _READ_BY_ALL = ("labelled", "label_seed")
@@ -182,7 +185,8 @@ def _check_combination(config: Experiment) -> None:
             f"--likelihood {model.likelihood} is for {_OF[kind]}, but --binarisation {binarisation} gives bits: use "
             "--binarisation none, or --likelihood bernoulli."
         )
-    if model.upper_latent_sizes:
+    # The layer above the features of M1 + M2 belongs to M2.
+    if model.upper_latent_sizes and config.system != "m1m2":
         if config.system != "vae" and config.system in _READ:
             raise ConfigError(f"--upper-latent-sizes are for --system vae; {config.system} has one layer of codes.")
         if objective.estimator == "analytic":

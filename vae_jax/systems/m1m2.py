@@ -1,16 +1,19 @@
 """M1 + M2: a VAE learns features z1 of x, and M2 models them with a class: two stages, trained in one step.
 
 M2 sees a draw of q(z1 | x) through a stop-gradient, so that the features are those of the VAE alone, as where M1 is
-trained first. Semi-supervised Learning with Deep Generative Models, arXiv 1406.5298.
+trained first; its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. Semi-supervised Learning with
+Deep Generative Models, arXiv 1406.5298.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae_jax.config import Experiment
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.corruptions import corruption_of
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import num_classes
 from vae_jax.distributions import Array, Key, freeze
@@ -28,20 +31,28 @@ from vae_jax.systems.vae import build as build_m1
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    m1, labels, model = build_m1(config, dataset), config.labels, config.model
+    labels, model, corrupt = config.labels, config.model, corruption_of(config.codes)
+    if len(model.upper_latent_sizes) > 1 or config.codes.corruption_shift:
+        raise ConfigError(
+            "M1 + M2 has one layer above z, so --upper-latent-sizes of one number at most, and its classifier sees no "
+            "image to shift: --corruption-shift 0."
+        )
+    m1 = build_m1(replace(config, model=replace(model, upper_latent_sizes=())), dataset)
     assert m1.vae is not None
     vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
+    (upper,) = model.upper_latent_sizes or (size,)
     activation, hidden = ACTIVATIONS[model.activation], model.upper_hidden
-    encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(size)])
+    encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(upper)])
     decoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(size)])
-    nets = conditional(encoder, decoder, normal(size), latent_size=size, condition_size=classes, activation=activation)
+    sizes = {"latent_size": upper, "condition_size": classes}
+    nets = conditional(encoder, decoder, normal(upper), **sizes, activation=activation)
     network = nn.Sequential([MLP(hidden, activation), nn.Dense(classes)])
     judge = linen_apply(network)
 
     def of_feature(params: Params, z: Any) -> Array:
         return judge(params["classifier"], z)
 
-    losses = losses_of(config, nets.given, of_feature)
+    losses = losses_of(config, nets.given, of_feature, corrupt=corrupt)
     draw_x = few_labels(config, dataset)
 
     def init(key: Key, batch: Batch) -> Params:
@@ -67,6 +78,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
             draw_feature,
             label_weight=labels.label_weight,
             classifier_weight=labels.classifier_weight,
+            corrupt=corrupt,
         )
         first, metrics = m1.loss(params, m1_key, batch, step)
         second, of_classes = m2_loss(params["m2"], m2_key, {**batch, "x": features(params, z_key, batch["x"])}, step)
