@@ -11,7 +11,7 @@ def get_config() -> Experiment:
         labels=Labels(labelled=100, label_weight=0.01, classifier_weight=3.0),
         # Noise on the features that the classifier sees in training: with a hundred labels it would know them by heart.
         codes=Codes(corruption="gaussian", corruption_level=0.3),
-        optimizer=Optimizer(learning_rate=3e-3, schedule="cosine"),
+        optimizer=Optimizer(learning_rate=3e-3, schedule="cosine", clip_norm=10.0),
         train=Train(epochs=20, batch_size=100),
         system="m1m2",
     )
