@@ -1,7 +1,7 @@
 """A small convolutional pair for images whose sides can be halved as often as there are layers.
 
 Each layer halves or doubles by a 4×4 convolution of stride 2, or its transpose, written as one matrix product over
-patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is, runs up to sixty times
+patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is, runs up to thirty times
 slower than the same matrix product (`benchmarks/convolution.py`, `benchmarks/colour.py`).
 """
 
