@@ -76,7 +76,10 @@ def _labels(name: str, rows: list[dict[str, Any]], label: str | None) -> list[An
     several = rows[0].get(_ATTRIBUTES, {})
     if label in several:
         return [row[_ATTRIBUTES][label] for row in rows]
-    if label is not None and np.ndim(rows[0].get(label, ())) != 0:
-        known = sorted({"label"} & set(rows[0]) | set(several))
+    numbers = {
+        feature for feature, value in rows[0].items() if np.asarray(value).dtype.kind in "bui" and not np.ndim(value)
+    }
+    if label is not None and label not in numbers:
+        known = sorted(numbers | set(several))
         raise ValueError(f"{name} has no label {label!r}; it has {', '.join(known) or 'none'}.")
     return [row[label or "label"] for row in rows if (label or "label") in row]
