@@ -157,7 +157,8 @@ def stand_in(
         levels = 16
         x = digits.x if name == "digits" else np.pad(np.kron(digits.x, np.ones((1, 3, 3, 1), np.uint8)), _FRAME)
         x = x[:, :, 4:-4] if name == "frey_faces" else x
-        train = Split(_scaled(x, square), digits.label)
+        # The crop is meant for the images that these stand for.
+        train = Split(_scaled(x, square and square._replace(crop=None)), digits.label)
     parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
     raw = Dataset(f"{name} (stand-in)", *parts, levels=levels, binarisation="none", seed=seed)
     return binarised(raw, binarisation)
