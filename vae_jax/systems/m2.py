@@ -123,11 +123,11 @@ def label_loss(
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
-        few_key, labelled_key, unlabelled_key = jax.random.split(key, 3)
+        few_key, labelled_key, unlabelled_key, corrupt_key = jax.random.split(key, 4)
         x, y = draw_labelled(few_key)
         keys = jax.random.split(labelled_key, len(y))
         with_label = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x, y))
-        keys = jax.random.split(jax.random.fold_in(few_key, 1), len(y))
+        keys = jax.random.split(corrupt_key, len(y))
         log_q = jax.nn.log_softmax(jax.vmap(lambda key, x: classify(params, corrupt(key, x)))(keys, x))
         cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
         seen = batch["x"]
