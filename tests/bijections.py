@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from vae_jax.bijections import AffineCoupling, AutoregressiveAffine, Planar, Radial, SplineCoupling
-from vae_jax.flows import Composed, Inverse, Stacked, permute
+from vae_jax.flows import Composed, Inverse, Reverse, Stacked, permute
 from vae_jax.nets.conditioners import affine, init_layers, masked_affine, spline_pieces
 
 SIZE = 3
@@ -51,5 +51,5 @@ BIJECTIONS: dict[str, Any] = {
     "AffineCoupling": AffineCoupling(Partial(affine, _somewhere(2, (1, 6, 4)))),
     "SplineCoupling": SplineCoupling(Partial(_PIECES, _somewhere(3, (1, 6, 2 * 11))), bound=2.5),
     "Composed": Composed((planar(4), iaf(5), permute([2, 0, 1]))),
-    "Stacked": stacked(*(Composed((iaf(i), permute([2, 1, 0]))) for i in (6, 7))),
+    "Stacked": stacked(*(Composed((iaf(i), Reverse())) for i in (6, 7))),
 }

@@ -204,6 +204,20 @@ class Stacked:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
+class Reverse:
+    """`y[i] = z[d − 1 − i]`: what changes places between layers, faster than `permute`, whose gradient scatters."""
+
+    def forward(self, z: Array) -> tuple[Array, Array]:
+        """The vector turned around; its log-determinant is 0."""
+        return jnp.flip(z), jnp.zeros(())
+
+    def inverse(self, y: Array) -> tuple[Array, Array]:
+        """The same."""
+        return self.forward(y)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
 class Permute:
     """`y[i] = z[order[i]]`, made by `permute`."""
 

@@ -22,7 +22,7 @@ from vae_jax.distributions import (
     StraightThrough,
     VonMisesFisher,
 )
-from vae_jax.flows import Bijection, Composed, Permute, Stacked, Transformed
+from vae_jax.flows import Bijection, Composed, Reverse, Stacked, Transformed
 from vae_jax.nets.conditioners import Layers, affine, init_layers, masked_affine, spline_pieces
 from vae_jax.nets.heads import DiagNormalHead
 
@@ -81,38 +81,29 @@ def stacked_layers(key: Key, layers: int, sizes: Sequence[int]) -> Layers:
 
 def autoregressive_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
     """Sizes of the conditioner of one autoregressive layer, and that layer; the order is turned around after each."""
-    turn = Permute(tuple(reversed(range(size))))
-    return [size, *hidden, 2 * size], lambda p: Composed((AutoregressiveAffine(Partial(masked_affine, p)), turn))
+    sizes = [size, *hidden, 2 * size]
+    return sizes, lambda p: Composed((AutoregressiveAffine(Partial(masked_affine, p)), Reverse()))
 
 
 def coupling_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same of an affine coupling; the halves change places after each."""
-    fixed, turn = size // 2, _swap(size)
-    return (
-        [fixed, *hidden, 2 * (size - fixed)],
-        lambda p: Composed((AffineCoupling(Partial(affine, p)), turn)),
-    )
+    """The same of an affine coupling."""
+    fixed = size // 2
+    sizes = [fixed, *hidden, 2 * (size - fixed)]
+    return sizes, lambda p: Composed((AffineCoupling(Partial(affine, p)), Reverse()))
 
 
 def spline_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
     """The same of a spline coupling."""
-    free, turn = size - size // 2, _swap(size)
+    free = size - size // 2
     pieces = _spline_pieces(free)
-    return (
-        [size - free, *hidden, free * (3 * _PIECES - 1)],
-        lambda p: Composed((SplineCoupling(Partial(pieces, p)), turn)),
-    )
+    sizes = [size - free, *hidden, free * (3 * _PIECES - 1)]
+    return sizes, lambda p: Composed((SplineCoupling(Partial(pieces, p)), Reverse()))
 
 
 @functools.cache
 def _spline_pieces(free: int) -> Callable[..., Array]:
     # One object for each size: two equal partials would be two different kinds of pytree.
     return functools.partial(spline_pieces, size=free)
-
-
-def _swap(size: int) -> Permute:
-    fixed = size // 2
-    return Permute((*range(fixed, size), *range(fixed)))
 
 
 FLOWS: dict[str, Callable[[int, Sequence[int]], tuple[list[int], _Make]]] = {
