@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from vae_jax.config import Data, Evaluate, Experiment, Model, Train
-from vae_jax.train.run import Run, RunState, create, train
+from vae_jax.train.loop import RunState, train
+from vae_jax.train.run import Run, create
 
 
 def experiment(dataset: str = "digits", **train: Any) -> Experiment:

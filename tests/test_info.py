@@ -13,7 +13,7 @@ from vae_jax.config import Codes, ConfigError, Data, Experiment, Model, Objectiv
 from vae_jax.data import load
 from vae_jax.discrepancy import imq, rbf
 from vae_jax.systems import info, vae
-from vae_jax.systems.codes import batch_codes
+from vae_jax.systems.codes import coded
 
 DIGITS = load("digits", binarisation="dynamic")
 BASE = Experiment("a test", Data("digits"), Model(hidden=(16,), latent_size=3))
@@ -52,7 +52,7 @@ def test_the_divergence_is_of_the_very_codes_that_are_decoded() -> None:
     params = system.init(jax.random.key(1), BATCH)
     assert isinstance(system.vae, vj.VAE)
     key = jax.random.key(2)
-    codes = batch_codes(system.vae, params, key, BATCH["x"])
+    codes = coded(system.vae, params, key, BATCH["x"]).codes
     keys = jax.random.split(key, 16)
     likelihoods = jax.vmap(lambda z, x: system.vae.decode(params, z).log_prob(x))(codes, BATCH["x"])
     terms = jax.vmap(lambda key, x: vj.elbo_terms(system.vae, params, key, x))(keys, BATCH["x"])

@@ -12,7 +12,8 @@ import pytest
 
 from tests.runs import changed, console, experiment, trained
 from vae_jax.config import ConfigError, to_json
-from vae_jax.train.run import TrainingError, create, load_snapshot, load_state, open_run, read_metrics, train
+from vae_jax.train.loop import TrainingError, metrics_file, num_steps, read_metrics, train
+from vae_jax.train.run import create, load_snapshot, load_state, open_run
 
 
 def assert_equal_states(a, b) -> None:
@@ -24,9 +25,9 @@ def assert_equal_states(a, b) -> None:
 
 def test_a_run_leaves_its_directory(tmp_path) -> None:
     run, state = trained(tmp_path / "run")
-    lines = read_metrics(run.metrics_file)
+    lines = read_metrics(metrics_file(run))
     assert [line["epoch"] for line in lines] == [1, 2, 3]
-    assert lines[-1]["step"] == run.num_steps == int(state.train.step)
+    assert lines[-1]["step"] == num_steps(run) == int(state.train.step)
     assert set(lines[0]["train"]) == {"loss", "bound", "log_likelihood", "kl"} == set(lines[0]["validation"])
     assert lines[0]["train"]["loss"] > lines[-1]["train"]["loss"]
     assert open_run(run.directory).config == run.config
@@ -39,7 +40,7 @@ def test_a_finished_run_resumes_to_itself(tmp_path) -> None:
     assert finished
     assert not moved
     assert_equal_states(again, state)
-    assert len(read_metrics(run.metrics_file)) == 3
+    assert len(read_metrics(metrics_file(run))) == 3
 
 
 def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path) -> None:
@@ -53,7 +54,7 @@ def test_patience_stops_and_keeps_the_best(tmp_path) -> None:
     # So high a rate that the loss soon gets worse.
     config = changed(experiment(epochs=50, patience=2), "optimizer", learning_rate=0.3, schedule="constant")
     run, state = trained(tmp_path / "run", config)
-    losses = [line["validation"]["loss"] for line in read_metrics(run.metrics_file)]
+    losses = [line["validation"]["loss"] for line in read_metrics(metrics_file(run))]
     best = int(state.best_epoch)
     assert len(losses) == best + 2 < 50
     assert min(losses) == losses[best - 1] == pytest.approx(float(state.best_loss))
@@ -62,7 +63,7 @@ def test_patience_stops_and_keeps_the_best(tmp_path) -> None:
 def test_without_validation_examples_the_last_epoch_is_taken(tmp_path) -> None:
     config = changed(dataset_of_its_own(tmp_path), "data", validation_size=0)
     run, state = trained(tmp_path / "run", config)
-    assert read_metrics(run.metrics_file)[0]["validation"] == {}
+    assert read_metrics(metrics_file(run))[0]["validation"] == {}
     assert int(state.best_epoch) == 3
     chex.assert_trees_all_equal(state.best_params, state.train.params)
     with pytest.raises(ConfigError, match="--patience 2 waits for a better validation loss, but --validation-size"):
@@ -147,7 +148,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from vae_jax.train.run import open_run, train
+from vae_jax.train.loop import train
+from vae_jax.train.run import open_run
 finished = train(open_run(Path(sys.argv[1])), Console()).finished
 sys.exit(0 if finished else 130)
 """
@@ -190,7 +192,7 @@ def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) ->
     state = load_state(run)
     assert_equal_states(state.train, undisturbed.train)
     assert_equal_states(state.best_params, undisturbed.best_params)
-    epochs = [line["epoch"] for line in read_metrics(run.metrics_file)]
+    epochs = [line["epoch"] for line in read_metrics(metrics_file(run))]
     assert epochs == list(range(1, 121))
 
 
@@ -204,7 +206,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
     process.communicate()
     assert process.returncode == 130
     state = load_state(run)
-    assert 0 < int(state.train.step) < run.num_steps
+    assert 0 < int(state.train.step) < num_steps(run)
 
 
 def test_a_reader_leaves_a_save_in_progress_alone(tmp_path) -> None:

@@ -6,7 +6,8 @@ from rich.console import Console
 
 from vae_jax.config import load_config
 from vae_jax.data import Square, load
-from vae_jax.train.run import create, train
+from vae_jax.train.loop import train
+from vae_jax.train.run import create
 
 
 def test_mnist_is_read_without_tensorflow(shared_data) -> None:

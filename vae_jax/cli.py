@@ -20,9 +20,11 @@ _USAGE = """usage: vae-jax COMMAND …
   train CONFIG [--field value …]   train a model; --quick tries any config in seconds, --out names the run
   resume RUN                       continue an interrupted run, bit for bit
   evaluate RUN                     measure log p(x) and more on the test split
+  sweep CONFIG --over FIELD=1,2    many runs in one program: a grid of numbers and seeds
   compare RUN…                     runs side by side, with error bars over their seeds
   sample RUN                       draw from the model: a picture and an array
   encode RUN DATA                  codes of a dataset or of your own file
+  score CODES [FACTORS]            codes of any library against known factors
   configs                          the configs, one a line
 
 vae-jax COMMAND --help lists the options of a command."""
@@ -37,9 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": _train,
         "resume": _resume,
         "evaluate": _evaluate,
+        "sweep": _sweep,
         "compare": _compare,
         "sample": _sample,
         "encode": _encode,
+        "score": _score,
         "configs": _configs,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -74,26 +78,57 @@ class _TrainOptions:
     """A few steps on a small embedded stand-in for the data: seconds, no download."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _SweepOptions(_TrainOptions):
+    over: tuple[str, ...] = ()
+    """Fields and their numbers, objective.beta=1,2,4: every combination of them is trained."""
+    seeds: int = 3
+    """Seeds of each combination, from --seed on."""
+
+
 def _train(arguments: list[str], console: Console) -> int:
+    options, name = _experiment("train", _TrainOptions, arguments)
+    from vae_jax.train.run import create
+
+    run = create(options.experiment, _directory(options, name))
+    console.print(f"{options.experiment.description}\nrun: {run.directory}", soft_wrap=True)
+    return _train_and_report(run, console)
+
+
+def _sweep(arguments: list[str], console: Console) -> int:
+    options, name = _experiment("sweep", _SweepOptions, arguments)
+    from vae_jax.train.sweep import create_sweep, parse_grid
+
+    sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
+    console.print(f"{options.experiment.description}\nsweep: {sweep.directory}", soft_wrap=True)
+    return _train_and_report_sweep(sweep, console)
+
+
+def _directory(options: _TrainOptions, name: str) -> Path:
+    default = Path(name).stem + ("-quick" if options.quick else "")
+    return options.out or _free_directory(Path("runs") / default)
+
+
+def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str]:
+    """The options of `train` or `sweep`, and the name of the config."""
+    usage = f"vae-jax {command} CONFIG"
     if not arguments or arguments[0].startswith("-"):
         names = ", ".join(configs.config_names())
         if arguments and arguments[0] in ("-h", "--help"):
-            print(
-                f"usage: vae-jax train CONFIG [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py."
-            )
-            print("The fields of a config: vae-jax train CONFIG --help")
-            return 0
-        raise ConfigError(f"name a config first: vae-jax train CONFIG. There are {names}.")
+            print(f"usage: {usage} [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
+            print(f"The fields of a config: {usage} --help")
+            return sys.exit(0)
+        raise ConfigError(f"name a config first: {usage}. There are {names}.")
     name = arguments[0]
     config = configs.load_config(name)
-    _check_flags(name, arguments[1:])
+    _check_flags(f"vae-jax {command} {name}", arguments[1:], kind)
     # Before the flags are read, so that a flag still has the last word.
     config = configs.quick(config) if "--quick" in arguments else config
     options = tyro.cli(
-        _TrainOptions,
-        prog=f"vae-jax train {name}",
+        kind,
+        prog=f"vae-jax {command} {name}",
         description=config.description,
-        default=_TrainOptions(config),
+        default=kind(config),
         args=arguments[1:],
         config=(tyro.conf.OmitArgPrefixes,),
     )
@@ -106,30 +141,20 @@ def _train(arguments: list[str], console: Console) -> int:
         data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
     if data.dataset.endswith((".npz", ".npy")):
         data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
-    experiment = dataclasses.replace(experiment, data=data)
-    from vae_jax.train.run import create
-
-    default = Path(name).stem + ("-quick" if options.quick else "")
-    run = create(experiment, options.out or _free_directory(Path("runs") / default))
-    console.print(f"{experiment.description}\nrun: {run.directory}", soft_wrap=True)
-    return _train_and_report(run, console)
+    return dataclasses.replace(options, experiment=dataclasses.replace(experiment, data=data)), name
 
 
-def _check_flags(name: str, arguments: list[str]) -> None:
-    """Refuse in one line a flag that is no field of a config."""
+def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
+    """Refuse in one line a flag that is no field of a config and no option of the command."""
     sections = [f.type for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(f.type)]
-    known = {f.name for section in [Experiment, *sections] for f in dataclasses.fields(section)} | {
-        "out",
-        "quick",
-        "help",
-    }
+    known = {f.name for section in [Experiment, options, *sections] for f in dataclasses.fields(section)} | {"help"}
     for argument in arguments:
         field = argument.removeprefix("--").split("=")[0].replace("-", "_")
         if argument.startswith("--") and field not in known:
             close = difflib.get_close_matches(field, known, n=2)
             hint = " or ".join("--" + other.replace("_", "-") for other in close)
             hint = f" Did you mean {hint}?" if close else ""
-            raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: vae-jax train {name} --help")
+            raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} --help")
 
 
 def _free_directory(base: Path) -> Path:
@@ -144,7 +169,7 @@ def _free_directory(base: Path) -> Path:
 def _train_and_report(run: Any, console: Console) -> int:
     from vae_jax import measure, report
     from vae_jax.pictures import write_pictures
-    from vae_jax.train.run import train
+    from vae_jax.train.loop import num_steps, train
 
     evaluation = run.directory / "evaluation.json"
     state, finished, trained = train(run, console)
@@ -154,20 +179,48 @@ def _train_and_report(run: Any, console: Console) -> int:
     if not finished:
         step = int(state.train.step)
         console.print(
-            f"stopped at step {step} of {run.num_steps}, saved. Continue with: vae-jax resume {run.directory}",
+            f"stopped at step {step} of {num_steps(run)}, saved. Continue with: vae-jax resume {run.directory}",
             soft_wrap=True,
         )
         return 130
     if run.system.vae is None:
         return 0
     params = state.best_params
-    result = measure.protocol(run, params) | measure.representation(run, params) | measure.progress(run, state)
+    result = measure.protocol(run, params) | measure.progress(run, state)
+    result |= measure.representation(run, params) | measure.disentanglement(run, params)
     if measure.has_likelihood(run, params):
         result |= measure.likelihood(run, params, console=console)[0]
     write_pictures(run, state)
     # Last: it says that all is done.
     report.write_evaluation(run, result)
     console.print(report.panel(run, state, result))
+    return 0
+
+
+def _train_and_report_sweep(sweep: Any, console: Console) -> int:
+    from vae_jax import sweeps
+    from vae_jax.train.loop import num_steps, train
+    from vae_jax.train.sweep import write_members
+
+    state, finished, trained = train(sweep, console)
+    if finished and not trained and (sweep.directory / "evaluation.json").is_file():
+        console.print(f"{sweep.directory} is finished and evaluated already.", soft_wrap=True)
+        return 0
+    if not finished:
+        step = int(state.train.step)
+        console.print(
+            f"stopped at step {step} of {num_steps(sweep)}, saved. Continue with: vae-jax resume {sweep.directory}",
+            soft_wrap=True,
+        )
+        return 130
+    written = write_members(sweep, state)
+    results = sweeps.measure_members(sweep, state, console)
+    sweeps.write_pictures(sweep, state, results)
+    # Last: it says that all is done.
+    path = sweeps.write_results(sweep, results)
+    console.print(sweeps.table(sweep, results))
+    seconds = f"{float(state.seconds):.1f} s of training for all {len(written)} members"
+    console.print(f"{seconds}; each is a run: {written[0]}\nwritten: {path}", soft_wrap=True)
     return 0
 
 
@@ -185,13 +238,16 @@ def _parse(command: str, function: Callable[..., Any], arguments: list[str]) -> 
 
 def _resume(arguments: list[str], console: Console) -> int:
     def resume(run: _RunPath) -> int:
-        """Continue an interrupted run to its end, bit for bit as if it had not been interrupted.
+        """Continue an interrupted run or sweep to its end, bit for bit as if it had not been interrupted.
 
         Args:
-            run: Directory of the run.
+            run: Directory of the run or sweep.
         """
         from vae_jax.train.run import open_run
+        from vae_jax.train.sweep import is_sweep, open_sweep
 
+        if is_sweep(run):
+            return _train_and_report_sweep(open_sweep(run), console)
         return _train_and_report(open_run(run), console)
 
     return _parse("resume", resume, arguments)
@@ -235,6 +291,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
         result = measure.protocol(opened, params, seed=seed) | measure.representation(opened, params)
+        result |= measure.disentanglement(opened, params)
         result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
         estimates = None
         if measure.has_likelihood(opened, params):
@@ -326,6 +383,30 @@ def _encode(arguments: list[str], console: Console) -> int:
         return 0
 
     return _parse("encode", encode, arguments)
+
+
+def _score(arguments: list[str], console: Console) -> int:
+    codes_type = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CODES")]
+    factors_type = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FACTORS")]
+
+    def score(codes: codes_type, factors: factors_type = None, out: Path | None = None) -> int:  # pyright: ignore[reportInvalidTypeForm]
+        """How well codes of any library separate known factors: MIG, SAP, DCI and more.
+
+        Args:
+            codes: A .npy file of codes [n, d], or the .npz file of vae-jax encode, which may hold the factors too.
+            factors: A .npy file of integers [n, f].
+            out: Write the scores into this .json file.
+        """
+        from vae_jax.report import score_files
+
+        table, scores = score_files(codes, factors)
+        console.print(table)
+        if out is not None:
+            out.write_text(json.dumps(scores, indent=2) + "\n")
+            console.print(f"written: {out}", soft_wrap=True)
+        return 0
+
+    return _parse("score", score, arguments)
 
 
 def _configs(arguments: list[str], console: Console) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vae_jax.config import ConfigError, Experiment, from_json
-from vae_jax.train.run import read_metrics
+from vae_jax.train.loop import read_metrics
 
 # Two log p(x) may be subtracted, image by image, only where these agree.
 _PROTOCOL = (

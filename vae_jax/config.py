@@ -155,7 +155,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Codes:
-    """What autoencoders, InfoVAE and adversarial autoencoders ask of the codes, instead of a KL or beside it."""
+    """What a system asks of the codes, instead of a KL or beside it."""
 
     penalty: Literal["none", "l1", "kl_sparsity", "contractive"] = "none"
     """Penalty of --system autoencoder."""
@@ -177,11 +177,23 @@ class Codes:
     info_lambda: float = 1.0
     """λ of InfoVAE: the divergence has the weight α + λ - 1."""
     critic_hidden: tuple[int, ...] = (200, 200)
-    """Hidden sizes of the critic of --system adversarial."""
+    """Hidden sizes of the critic of --system adversarial and factor."""
     critic_rate: float = 1e-3
     """Learning rate of the critic, by Adam."""
     critic_weight: float = 1.0
-    """Weight of what the encoder does to mislead the critic."""
+    """Weight of what the encoder does to mislead the critic; of total correlation, γ, for --system factor."""
+    minibatch: Literal["weighted", "stratified"] = "weighted"
+    """How --system tc estimates q(z) from a batch."""
+    index_weight: float = 1.0
+    """α of --system tc: weight of the information between an example and its code; β is --beta."""
+    dimension_weight: float = 1.0
+    """γ of --system tc: weight of the KL of each dimension."""
+    covariance_of: Literal["means", "codes"] = "means"
+    """Whose covariance --system dip makes the identity: means of q(z | x) (DIP-VAE-I), or codes (II)."""
+    off_diagonal_weight: float = 10.0
+    """Weight of the squared covariances of --system dip."""
+    diagonal_weight: float = 100.0
+    """Weight of what the variances of --system dip are away from 1, squared."""
 
 
 @dataclass(frozen=True)

@@ -24,3 +24,9 @@ def interpolate(start: Array, end: Array, num: int) -> Array:
     check_count("interpolate", "num", num)
     weight = jnp.linspace(0.0, 1.0, num)[:, None]
     return (1.0 - weight) * start[None] + weight * end[None]
+
+
+def traverse(code: Array, values: Array) -> Array:
+    """`[d, v, d]`: at `[j, i]` the `code` `[d]` with `values[i]` in dimension j; `values`: `[v]`."""
+    size = code.shape[0]
+    return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None, :, None], code)

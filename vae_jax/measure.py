@@ -24,15 +24,18 @@ from vae_jax.distributions import DiagNormal, Key, PointMass
 from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.disentanglement import beta_vae_score, dci, factor_vae_score, mig, modularity, sap
 from vae_jax.evaluate.elbo_surgery import bits_per_dimension, coding, joint_kl, marginal_kl, rate_distortion
 from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
 from vae_jax.evaluate.likelihood import LogMarginal
 from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimates
+from vae_jax.evaluate.unsupervised import gaussian_total_correlation
 from vae_jax.model import VAE, Autoencoder, Params, discretised
 from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.train.loop import RunState, metrics_file, num_steps, read_metrics
 from vae_jax.train.program import num_examples
-from vae_jax.train.run import Run, RunState, read_metrics
+from vae_jax.train.run import Run
 
 # Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
 _CHUNK = 100
@@ -150,6 +153,39 @@ def representation(run: Run, params: Params) -> dict[str, Any]:
     result["probe_accuracy"] = linear_probe(codes[0], np.asarray(train.label), codes[1], test.label)
     result["probe_examples"] = len(codes[0])
     return result
+
+
+def disentanglement(run: Run, params: Params) -> dict[str, Any]:
+    """Scores of the mean codes of the test split against its known factors; nothing where there are none.
+
+    Left out too for a model without a mean code, and for factors that do not vary in the test split.
+    """
+    factors = run.dataset.test.factors
+    model, x = coder(run), measured_examples(run)
+    if factors is None or isinstance(x, dict) or not hasattr(type(encode_one(model, params, x)), "mean"):
+        return {}
+    factors = factors[: num_examples(x)]
+    factors = factors[:, (factors != factors[0]).any(axis=0)]
+    if factors.shape[1] < 2:
+        return {}
+    codes = map_batches(lambda i, x: jnp.ravel(model.encode(params, x).mean), x)
+    return score(codes, factors)
+
+
+def score(codes: Any, factors: Any) -> dict[str, Any]:
+    """Every score of codes `[n, d]` against factors `[n, f]`, f at least 2, by name."""
+    importance = dci(codes, factors)
+    return {
+        "mig": mig(codes, factors),
+        "sap": sap(codes, factors),
+        **importance._asdict(),
+        "modularity": modularity(codes, factors),
+        "factor_vae_score": factor_vae_score(codes, factors),
+        "beta_vae_score": beta_vae_score(codes, factors),
+        "gaussian_total_correlation": gaussian_total_correlation(codes),
+        "factors": int(np.shape(factors)[1]),
+        "scored_examples": len(codes),
+    }
 
 
 def likelihood(
@@ -304,7 +340,7 @@ def progress(run: Run, state: RunState) -> dict[str, int | float]:
     """
     return {
         "step": int(state.train.step),
-        "num_steps": run.num_steps,
+        "num_steps": num_steps(run),
         "parameters_of_epoch": int(state.best_epoch),
         "training_seconds": float(state.seconds),
     }
@@ -312,10 +348,10 @@ def progress(run: Run, state: RunState) -> dict[str, int | float]:
 
 def snapshot_progress(run: Run, epoch: int) -> dict[str, int | float]:
     """The same of the snapshot after `epoch`: how far the run was then."""
-    lines = [line for line in read_metrics(run.metrics_file) if line["epoch"] == epoch]
+    lines = [line for line in read_metrics(metrics_file(run)) if line["epoch"] == epoch]
     return {
         "step": epoch * run.steps_per_epoch,
-        "num_steps": run.num_steps,
+        "num_steps": num_steps(run),
         "parameters_of_epoch": epoch,
         "training_seconds": lines[0]["seconds"] if lines else math.nan,
     }

@@ -11,14 +11,17 @@ from vae_jax import plots
 from vae_jax.data.dataset import Split
 from vae_jax.distributions import DiagNormal
 from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
-from vae_jax.latent import manifold_grid
+from vae_jax.latent import manifold_grid, traverse
 from vae_jax.measure import coder, prepared
 from vae_jax.model import VAE, Autoencoder, Params, typical
-from vae_jax.train.run import Run, RunState, read_metrics
+from vae_jax.train.loop import RunState, metrics_file, read_metrics
+from vae_jax.train.run import Run
 
 # Pictures show this many examples in a row, and codes of at most so many.
 _COLUMNS = 12
 _MOST_CODES = 5000
+# Traversals show the dimensions that say most.
+_ROWS = 10
 
 
 def write_pictures(run: Run, state: RunState) -> list[Path]:
@@ -42,6 +45,8 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
             figures["samples"] = _samples(model, params, most)
             if isinstance(model.prior(params), DiagNormal) and np.shape(means)[1:] == (2,):
                 figures["manifold"] = _manifold(model, params, most)
+            if isinstance(model.prior(params), DiagNormal) and np.ndim(means) == 2 and np.shape(means)[1] > 2:
+                figures["traversals"] = traversals(model, params, x, means, most)
         elif run.dataset.shape == (2,):
             figures["samples"] = _plane(model, params, x)
     paths = []
@@ -52,7 +57,7 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
 
 
 def _training_curve(run: Run, state: RunState) -> Figure:
-    lines = read_metrics(run.metrics_file)
+    lines = read_metrics(metrics_file(run))
     return plots.training_curve(
         [(line["epoch"], line["train"]["loss"]) for line in lines],
         [(line["epoch"], line["validation"]["loss"]) for line in lines if line["validation"]],
@@ -118,6 +123,18 @@ def _manifold(vae: VAE, params: Params, most: int, num: int = 20) -> Figure:
     return plots.show_images(
         grid, title=f"manifold: {_what(vae, params, z)} of p(x | z), z at equal steps of prior probability"
     )
+
+
+def traversals(vae: VAE, params: Params, x: Any, means: Any, most: int) -> Figure:
+    """One dimension of a code changed at a time, those of largest KL on top."""
+    average = kl_per_dimension(vae, params, x)
+    order = np.argsort(np.std(means, axis=0) if average is None else average)[::-1][:_ROWS]
+    values = np.linspace(-2.5, 2.5, 11)
+    codes = traverse(jax.numpy.asarray(means[0]), jax.numpy.asarray(values))[order]
+    mean = _decoded(vae, params, codes.reshape(-1, codes.shape[-1])) / most
+    grid = mean.reshape(*codes.shape[:2], *mean.shape[1:])
+    names = [f"z[{j}]" if average is None else f"z[{j}], {average[j]:.1f} nats" for j in order]
+    return plots.show_images(grid, title="traversals: one dimension at a time from -2.5 to 2.5", row_names=names)
 
 
 def _plane(vae: VAE, params: Params, x: Any) -> Figure:

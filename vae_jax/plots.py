@@ -106,6 +106,58 @@ def bound_curves(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
     return figure
 
 
+def bands(steps: Sequence[float], curves: Mapping[str, Any], *, name: str) -> Figure:
+    """Curves of several runs each, `[steps, runs]`: their mean, and from the least to the largest shaded.
+
+    The value axis leaves out the first tenth of the points where they are far from the rest.
+    """
+    figure = Figure(figsize=(6.5, 4.0), layout="constrained")
+    axes = figure.subplots()
+    later = []
+    for colour, (label, values) in zip(_colours(len(curves)), curves.items(), strict=True):
+        values = np.asarray(values, float)
+        axes.plot(steps, values.mean(axis=1), color=colour, linewidth=1.2, label=label)
+        axes.fill_between(steps, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, linewidth=0)
+        part = values[len(values) // 10 :]
+        later += part[np.isfinite(part)].tolist()
+    if later:
+        room = 0.05 * (max(later) - min(later)) or 1.0
+        axes.set_ylim(min(later) - room, max(later) + room)
+    axes.set(xlabel="steps", ylabel=name)
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def error_bars(values: Sequence[float], panels: Mapping[str, Any], *, name: str) -> Figure:
+    """A panel for each title: `[(mean, error), …]` against `values` of what is called `name`, or several such series.
+
+    A panel is a list of pairs, or a mapping of names to lists. Errors that are not known (NaN) are not drawn. The axis
+    is logarithmic where all values are above 0.
+    """
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(0.5 + 3.0 * columns, 2.6 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (title, panel) in zip(grid, panels.items(), strict=False):
+        series = panel if isinstance(panel, Mapping) else {"": panel}
+        for colour, (label, pairs) in zip(_colours(len(series)), series.items(), strict=True):
+            means, errors = np.asarray(pairs, float).T
+            axes.errorbar(values, means, np.nan_to_num(errors), color=colour, marker="o", markersize=3, label=label)
+        if min(values) > 0.0 and len(values) > 1:
+            axes.set_xscale("log")
+            axes.set_xticks(values, labels=[f"{value:g}" for value in values])
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(name)
+        axes.set_title(title, fontsize=10)
+        axes.grid(alpha=0.3)
+        if len(series) > 1 and axes is grid[0]:
+            axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def codes(panels: Sequence[tuple[Any, tuple[str, str]]], labels: Any | None, *, title: str) -> Figure:
     """Several views of the same codes side by side: `([n, 2], axis names)` each, coloured by label `[n]`."""
     figure = Figure(figsize=(5.4 * len(panels), 5.0), layout="constrained")

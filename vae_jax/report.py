@@ -2,6 +2,8 @@
 
 import json
 import math
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -18,10 +20,11 @@ from vae_jax.config import ConfigError
 from vae_jax.data import binarised, whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
-from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared
+from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared, score
 from vae_jax.model import Params, typical
 from vae_jax.plots import show_images
-from vae_jax.train.run import Run, RunState, square_of, write_whole
+from vae_jax.train.loop import RunState, write_whole
+from vae_jax.train.run import Run, square_of
 
 
 def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
@@ -61,6 +64,8 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         rows.append(("reconstruction", f"mean squared error of an element {result['reconstruction_error']:.5f}"))
     if "accuracy" in result:
         rows.append(("accuracy", f"{result['accuracy']:.2%} of {examples} test examples, by q(y | x)"))
+    if "mig" in result:
+        rows.append(("known factors", f"MIG {result['mig']:.3f}, DCI disentanglement {result['disentanglement']:.3f}"))
     if "probe_accuracy" in result:
         of = f"{result['probe_examples']} labelled training examples"
         rows.append(("linear probe", f"{result['probe_accuracy']:.2%} accurate on the codes, trained on {of}"))
@@ -82,8 +87,25 @@ def active_of(result: dict[str, Any]) -> str:
     return " + ".join(f"{active} of {size}" for active, size in pairs)
 
 
-# Rows of the table: title of a section, then (what it is called, how it is written, what it says).
-_TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
+# A section of the table: its title, then rows (what it is called, how it is written, what it says).
+Section = tuple[str, list[tuple[str, str, str]]]
+
+SCORES: Section = (
+    "codes against known factors, 1 is best",
+    [
+        ("MIG", "{mig:.4f}", "gap of mutual information: {factors} factors, {scored_examples} examples"),
+        ("SAP", "{sap:.4f}", "gap of accuracy of the two best codes of a factor"),
+        ("DCI disentanglement", "{disentanglement:.4f}", "whether a code serves one factor"),
+        ("DCI completeness", "{completeness:.4f}", "whether a factor is served by one code"),
+        ("DCI informativeness", "{informativeness:.4f}", "how much better than chance all codes tell a factor"),
+        ("modularity", "{modularity:.4f}", "whether a code speaks of one factor"),
+        ("FactorVAE score", "{factor_vae_score:.4f}", "of votes on which factor was held still"),
+        ("β-VAE score", "{beta_vae_score:.4f}", "of linear guesses of which factor pairs share"),
+        ("total correlation", "{gaussian_total_correlation:.4f} nats", "of the codes as a normal; 0 is best"),
+    ],
+)
+
+_TABLE: list[Section] = [
     (
         "likelihood, nats per test example",
         [
@@ -146,6 +168,7 @@ _TABLE: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("accuracy", "{accuracy:.2%}", "of test labels, by q(y | x)"),
         ],
     ),
+    SCORES,
     (
         "joint KL(q(x, z), p(x, z)) = -ELBO - log N, nats",
         [
@@ -198,8 +221,16 @@ def table(result: dict[str, Any], title: str) -> Group:
     values = dict(result)
     if "log_marginal" in result:
         values |= {"active": active_of(result), "unreliable": result["fraction_pareto_k_above_0.7"]}
-    parts: list[Any] = [Text(title, style="bold")]
-    for section, rows in _TABLE:
+    parts: list[Any] = [Text(title, style="bold"), *sections(values, _TABLE)]
+    if "warning" in values:
+        parts.append(Text(f"warning: {values['warning']}", style="yellow"))
+    return Group(*parts)
+
+
+def sections(values: dict[str, Any], chosen: Sequence[Section]) -> list[Table]:
+    """The sections of a table of which something was measured."""
+    parts = []
+    for section, rows in chosen:
         grid = Table(title=Text(section, style="bold"), title_justify="left", show_header=False, box=None)
         grid.add_column(min_width=21)
         grid.add_column(min_width=17)
@@ -210,9 +241,7 @@ def table(result: dict[str, Any], title: str) -> Group:
                 grid.add_row(*(part.format_map(values) for part in row))
         if grid.row_count:
             parts.append(grid)
-    if "warning" in values:
-        parts.append(Text(f"warning: {values['warning']}", style="yellow"))
-    return Group(*parts)
+    return parts
 
 
 def write_evaluation(run: Run, result: dict[str, Any], epoch: int | None = None) -> Path:
@@ -254,7 +283,7 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     """The codes of every example of `data`, in its own order (for TFDS: train, then test): an .npz.
 
     It holds `mean` of q(z | x) (`mean1`, `mean2`, … of several layers), its `stddev` where it has a closed form, and
-    `label` where there is one.
+    `label` and `factors` where there are any.
     Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
     """
     vae, trained = coder(run), run.dataset
@@ -280,10 +309,38 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     arrays = _layers("mean", means)
     if hasattr(type(encode_one(vae, params, x)), "stddev"):
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
-    labels = {} if source.train.label is None else {"label": source.train.label}
+    known = {name: getattr(source.train, name) for name in ("label", "factors")}
     path = out or run.directory / "codes.npz"
-    _save_arrays(path, **arrays, **labels)
+    _save_arrays(path, **arrays, **{name: array for name, array in known.items() if array is not None})
     return path
+
+
+def score_files(codes: Path, factors: Path | None) -> tuple[Group, dict[str, Any]]:
+    """The table and the scores of codes `[n, d]` in a file against the factors `[n, f]` in another.
+
+    `codes`: `.npy`, or the `.npz` of `write_codes`, whose own factors are taken where no file is named. ConfigError or
+    ValueError where there is nothing to score.
+    """
+    arrays = _read_arrays(codes, "mean")
+    if factors is not None:
+        arrays |= {"factors": _read_arrays(factors, "factors")["factors"]}
+    if missing := [name for name in ("mean", "factors") if name not in arrays]:
+        raise ConfigError(
+            f"{codes} holds no array {missing[0]!r}. Give codes [n, d] and factors [n, f] as two .npy files: vae-jax "
+            "score CODES FACTORS."
+        )
+    found = score(arrays["mean"], arrays["factors"])
+    return Group(Text(str(codes), style="bold"), *sections(found, [SCORES])), found
+
+
+def _read_arrays(path: Path, name: str) -> dict[str, Any]:
+    if path.suffix not in (".npy", ".npz"):
+        raise ConfigError(f"{path} must end in .npy, or .npz where it is of vae-jax encode.")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return {name: loaded} if path.suffix == ".npy" else dict(loaded)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path} cannot be read as a {path.suffix} file of numbers.") from error
 
 
 def _layers(name: str, z: Any) -> dict[str, Any]:

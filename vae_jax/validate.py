@@ -38,6 +38,7 @@ _NOT_NEGATIVE = (
         "codes.corruption_shift",
         "codes.penalty_weight",
         "codes.critic_weight",
+        *("codes.index_weight", "codes.dimension_weight", "codes.off_diagonal_weight", "codes.diagonal_weight"),
         "labels.label_weight",
         "labels.classifier_weight",
     ),
@@ -60,6 +61,9 @@ _READ: dict[str, tuple[str, ...]] = {
     "autoencoder": ("penalty", "penalty_weight", "sparsity", "corruption", "corruption_level", "corruption_shift"),
     "info": ("divergence", "info_alpha", "info_lambda"),
     "adversarial": ("critic_hidden", "critic_rate", "critic_weight"),
+    "tc": ("beta", "index_weight", "dimension_weight", "minibatch"),
+    "factor": ("critic_hidden", "critic_rate", "critic_weight"),
+    "dip": ("covariance_of", "off_diagonal_weight", "diagonal_weight"),
     "m2": (
         *("label_batch", "label_weight", "classifier_weight", "label_gradient", "classifier_channels"),
         *("corruption", "corruption_level", "corruption_shift"),

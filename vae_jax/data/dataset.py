@@ -14,19 +14,24 @@ BINARISATIONS: tuple[str, ...] = ("dynamic", "static", "none")
 
 
 class Split(NamedTuple):
-    """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, `condition`: float32 `[n, c]`, or None."""
+    """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, `condition`: float32 `[n, c]`, or None.
+
+    `factors`: integers `[n, f]`, what the examples were made from where that is known: for measuring codes, never for
+    training.
+    """
 
     x: np.ndarray
     label: np.ndarray | None
     condition: np.ndarray | None = None
+    factors: np.ndarray | None = None
 
     def take(self, rows: Any) -> "Split":
         """The given rows."""
         return Split._make(None if array is None else array[rows] for array in self)
 
     def batch(self) -> dict[str, np.ndarray]:
-        """The split as the batch that systems see (before `Dataset.prepare`): `x`, and the others if they are there."""
-        return {name: array for name, array in self._asdict().items() if array is not None}
+        """The split as the batch that systems see (before `Dataset.prepare`): `x`, `label` and `condition` if there."""
+        return {name: array for name, array in self._asdict().items() if array is not None and name != "factors"}
 
     def followed_by(self, other: "Split") -> "Split":
         """Both, one after the other; what one of them lacks is lacking."""

@@ -9,6 +9,7 @@ from vae_jax.data.dataset import Split
 
 _NAMES = {"x": ("x", "images", "data", "x_train"), "label": ("label", "labels", "y", "y_train")}
 _CONDITION = "condition"
+_FACTORS = "factors"
 
 
 def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
@@ -17,7 +18,8 @@ def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
     A `.npy` file holds the examples, `[n, …]`. An `.npz` file holds them as `x` (or `images`, `data`,
     `x_train`), labels as `label` (or `labels`, `y`, `y_train`), and a test split, if it has one, as `x_test`
     and `y_test`. What a conditional model is told beside them, real numbers `[n]` or `[n, c]`, is `condition` (and
-    `condition_test`). Integers 0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other
+    `condition_test`). What they were made from, if known, is `factors`, integers `[n, f]` (and `factors_test`): codes
+    are scored by it. Integers 0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other
     real numbers become float32 as they are. `[n, H, W]` becomes `[n, H, W, 1]`.
     """
     if not path.is_file():
@@ -26,10 +28,11 @@ def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
     x = _find(arrays, _NAMES["x"])
     if x is None:
         raise ValueError(f"{path}: found the arrays {list(arrays)}, but none named {', '.join(_NAMES['x'])}.")
-    train = _split(path, x, _find(arrays, _NAMES["label"]), arrays.get(_CONDITION))
+    train = _split(path, x, _find(arrays, _NAMES["label"]), arrays.get(_CONDITION), arrays.get(_FACTORS))
     test = None
     if "x_test" in arrays:
-        test = _split(path, arrays["x_test"], arrays.get("y_test"), arrays.get(f"{_CONDITION}_test"))
+        beside = (arrays.get(name) for name in ("y_test", f"{_CONDITION}_test", f"{_FACTORS}_test"))
+        test = _split(path, arrays["x_test"], *beside)
     if test is not None and (test.x.dtype, test.x.shape[1:]) != (train.x.dtype, train.x.shape[1:]):
         raise ValueError(
             f"{path}: x_test must be of the same kind as the training examples, {train.x.dtype} of shape "
@@ -57,7 +60,13 @@ def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray |
     return next((arrays[name] for name in names if name in arrays), None)
 
 
-def _split(path: Path, x: np.ndarray, label: np.ndarray | None, condition: np.ndarray | None) -> Split:
+def _split(
+    path: Path,
+    x: np.ndarray,
+    label: np.ndarray | None,
+    condition: np.ndarray | None,
+    factors: np.ndarray | None,
+) -> Split:
     if x.dtype.kind not in "buif" or x.ndim < 2:
         raise ValueError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
     if label is not None and label.shape != (len(x),):
@@ -68,16 +77,20 @@ def _split(path: Path, x: np.ndarray, label: np.ndarray | None, condition: np.nd
         label = label.astype(np.int32)
     if condition is not None:
         condition = _conditions(path, condition, len(x))
+    if factors is not None and (factors.dtype.kind not in "bui" or factors.ndim != 2 or len(factors) != len(x)):
+        raise ValueError(
+            f"{path}: {_FACTORS} must be integers of shape ({len(x)}, f), got {factors.dtype} of shape {factors.shape}."
+        )
     if x.ndim == 3:
         x = x[..., None]
     bits = x.dtype.kind == "f" and x.size > 0 and bool(np.isin(x, (0.0, 1.0)).all())
     if (x.dtype.kind == "f" and not bits) or x.size == 0:
-        return Split(x.astype(np.float32), label, condition)
+        return Split(x.astype(np.float32), label, condition, factors)
     if x.min() < 0 or x.max() > 255:
         raise ValueError(
             f"{path}: integers must be counts 0..255, got {x.min()}..{x.max()}. Save real numbers as float32."
         )
-    return Split(x.astype(np.uint8), label, condition)
+    return Split(x.astype(np.uint8), label, condition, factors)
 
 
 def _conditions(path: Path, condition: np.ndarray, count: int) -> np.ndarray:

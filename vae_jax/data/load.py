@@ -101,7 +101,8 @@ def _read(
     test: Split | None = None
     if name in tfds_names():
         train, test = read_tfds(name, data_dir, label=label, scale=lambda images: _scaled(images, square))
-        levels = 255
+        # dsprites stores bits.
+        levels = 255 if train.x.max(initial=0) > 1 else 1
     elif label is not None:
         raise ValueError(f"--label {label} chooses among several labels of a TFDS dataset, but {name} has one at most.")
     elif name in SPRITES:
@@ -134,8 +135,9 @@ def _scaled(x: np.ndarray, square: Square | None) -> np.ndarray:
 def _sprites(name: str, square: Square | None) -> Split:
     """Labelled with their shape."""
     sizes = SPRITES[name]
-    shape = factors(sizes)[:, list(sizes).index("shape")]
-    return Split(pictures(sizes, _SPRITE if square is None else square.side), shape)
+    known = factors(sizes)
+    shape = known[:, list(sizes).index("shape")]
+    return Split(pictures(sizes, _SPRITE if square is None else square.side), shape, factors=known)
 
 
 def stand_in(

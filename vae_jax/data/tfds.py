@@ -62,6 +62,7 @@ def read_tfds(
 def _read(name: str, source: Any, label: str | None, scale: Callable[[np.ndarray], np.ndarray]) -> Split:
     images: list[np.ndarray] = []
     labels: list[Any] = []
+    factors: list[Any] = []
     size = len(source)
     for start in range(0, size, _BLOCK):
         rows = source.__getitems__(range(start, min(start + _BLOCK, size)))
@@ -69,16 +70,28 @@ def _read(name: str, source: Any, label: str | None, scale: Callable[[np.ndarray
             raise ValueError(f"{name} has no images; its features are {sorted(rows[0])}.")
         images.append(scale(np.stack([row["image"] for row in rows])))
         labels.extend(_labels(name, rows, label))
-    return Split(np.concatenate(images), np.asarray(labels, np.int32) if labels else None)
+        factors.extend([row[factor] for factor in _factor_names(rows[0])] for row in rows)
+    return Split(
+        np.concatenate(images),
+        np.asarray(labels, np.int32) if labels else None,
+        factors=np.asarray(factors, np.int32) if factors and factors[0] else None,
+    )
+
+
+def _factor_names(row: dict[str, Any]) -> list[str]:
+    """What dsprites and shapes3d call their factors: label_shape, label_scale, … as class numbers."""
+    return sorted(feature for feature in row if feature.startswith("label_") and _is_number(row[feature]))
+
+
+def _is_number(value: Any) -> bool:
+    return np.asarray(value).dtype.kind in "bui" and not np.ndim(value)
 
 
 def _labels(name: str, rows: list[dict[str, Any]], label: str | None) -> list[Any]:
     several = rows[0].get(_ATTRIBUTES, {})
     if label in several:
         return [row[_ATTRIBUTES][label] for row in rows]
-    numbers = {
-        feature for feature, value in rows[0].items() if np.asarray(value).dtype.kind in "bui" and not np.ndim(value)
-    }
+    numbers = {feature for feature, value in rows[0].items() if _is_number(value)}
     if label is not None and label not in numbers:
         known = sorted(numbers | set(several))
         raise ValueError(f"{name} has no label {label!r}; it has {', '.join(known) or 'none'}.")

@@ -3,6 +3,16 @@
 from vae_jax.evaluate.annealed import Annealed, Sandwich, ais, bdmc, reverse_ais
 from vae_jax.evaluate.batched import encode_dataset, example_log_marginals, map_batches, mean_log_marginal
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.disentanglement import (
+    DCI,
+    beta_vae_score,
+    dci,
+    factor_vae_score,
+    mig,
+    modularity,
+    mutual_information,
+    sap,
+)
 from vae_jax.evaluate.elbo_surgery import (
     Coding,
     JointKL,
@@ -17,8 +27,10 @@ from vae_jax.evaluate.gaps import Gaps, inference_gaps, optimise_posterior
 from vae_jax.evaluate.gradients import GradientMoments, gradient_bias, gradient_moments, signal_to_noise
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal, naive_log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
+from vae_jax.evaluate.unsupervised import gaussian_total_correlation, udr
 
 __all__ = [
+    "DCI",
     "Annealed",
     "Coding",
     "Gaps",
@@ -31,10 +43,14 @@ __all__ = [
     "active_units",
     "ais",
     "bdmc",
+    "beta_vae_score",
     "bits_per_dimension",
     "coding",
+    "dci",
     "encode_dataset",
     "example_log_marginals",
+    "factor_vae_score",
+    "gaussian_total_correlation",
     "gradient_bias",
     "gradient_moments",
     "inference_gaps",
@@ -46,9 +62,14 @@ __all__ = [
     "map_latent",
     "marginal_kl",
     "mean_log_marginal",
+    "mig",
+    "modularity",
+    "mutual_information",
     "naive_log_marginal",
     "optimise_posterior",
     "rate_distortion",
     "reverse_ais",
+    "sap",
     "signal_to_noise",
+    "udr",
 ]

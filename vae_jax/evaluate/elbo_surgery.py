@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vae_jax.aggregate import dimension_log_probs
 from vae_jax.checks import check_count, check_key
 from vae_jax.distributions import Array, DiagNormal, Key, PyTree, sample_and_log_prob
 from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
@@ -134,19 +135,15 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, 
             )
     size = jax.tree.leaves(posteriors)[0].shape[0]
 
-    def by_dimension(q: DiagNormal, z: Array) -> Array:
-        """`log q(z_j)` `[d]`."""
-        return jax.vmap(lambda loc, scale, z: DiagNormal(loc, scale).log_prob(z))(q.mean, q.stddev, z)
-
     def one(at: tuple[Array, DiagNormal]) -> tuple[Array, Array]:
         index, posterior = at
 
         def draw(key: Key) -> tuple[Array, Array]:
             z = posterior.sample(key)
-            log_q = jax.vmap(lambda q: by_dimension(q, z))(posteriors)
+            log_q = jax.vmap(lambda q: dimension_log_probs(q, z))(posteriors)
             marginals = jax.nn.logsumexp(log_q, axis=0) - math.log(size)
             joint = jax.nn.logsumexp(jnp.sum(log_q, axis=1)) - math.log(size)
-            return joint - jnp.sum(marginals), marginals - by_dimension(prior, z)
+            return joint - jnp.sum(marginals), marginals - dimension_log_probs(prior, z)
 
         drawn = lax.map(draw, jax.random.split(jax.random.fold_in(key, index), num_samples))
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), drawn)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from vae_jax.config import ConfigError, Model
@@ -56,8 +57,10 @@ def stochastic_layers(
 def highest_prior(model: Model, dataset: Dataset) -> Prior:
     """The prior of a config on its highest layer; a VampPrior starts at training examples."""
     highest = dataclasses.replace(model, latent_size=(model.latent_size, *model.upper_latent_sizes)[-1])
-    # Parameters, so real numbers even where x is counts.
-    examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
+    # A system may be built inside a trace, and these are known outside of it.
+    with jax.ensure_compile_time_eval():
+        # Parameters, so real numbers even where x is counts.
+        examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
     return PRIORS[prior_name(model)].make(highest, examples)
 
 

@@ -1,0 +1,16 @@
+"""FactorVAE on sprites: total correlation by a critic."""
+
+from vae_jax.config import Codes, Data, Evaluate, Experiment, Model, Optimizer, Train
+
+
+def get_config() -> Experiment:
+    return Experiment(
+        description="Sprites (drawn here) 32x32, FactorVAE, gamma = 10",
+        data=Data(dataset="sprites"),
+        model=Model(hidden=(256, 256), activation="relu", latent_size=10),
+        codes=Codes(critic_weight=10.0, critic_rate=1e-4),
+        optimizer=Optimizer(learning_rate=1e-3),
+        train=Train(epochs=5, batch_size=64),
+        evaluate=Evaluate(evaluation_samples=100, evaluation_size=5000),
+        system="factor",
+    )

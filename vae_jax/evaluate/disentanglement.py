@@ -1,0 +1,269 @@
+"""How well codes separate known factors: scores of plain arrays, `codes` `[n, d]` and `factors` `[n, f]` of integers.
+
+No model is needed, so codes of any library can be scored. Values of a factor are only told apart, never compared, so a
+score does not change when they are renamed. ValueError, saying what to mend, for fewer than two examples, codes that
+are not finite, arrays of different length, and a factor of one value. What is drawn is drawn from `key`, by default
+`jax.random.key(0)`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vae_jax.checks import check_key
+from vae_jax.distributions import Key
+
+# Mutual information is that of codes cut into so many pieces of equal width, as the published numbers have it.
+_BINS = 20
+# Every code may be asked at every split: where one tells the factor, no other gets a share.
+_FOREST: dict[str, Any] = {"n_estimators": 10, "max_features": None}
+# In the primal a machine is deterministic, and fast for one feature.
+_MACHINE: dict[str, Any] = {"C": 0.01, "class_weight": "balanced", "dual": False}
+# Most examples that a classifier is trained and tested on.
+_TRAIN, _TEST = 10_000, 5_000
+
+
+class DCI(NamedTuple):
+    """Three shares between 0 and 1.
+
+    `disentanglement`: whether a code serves one factor. `completeness`: whether a factor is served by one code.
+    `informativeness`: how much better than the commonest value the factors are told from the codes.
+    """
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+
+
+def mutual_information(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
+    """`(I(z_j; factor) [d, f], H(factor) [f])` in nats, of codes cut into 20 pieces between their extremes.
+
+    A plug-in estimate: codes that say nothing have about `19 (values − 1) / 2n` nats.
+    """
+    codes, factors = _checked("mutual_information", codes, factors)
+    pieces = np.stack([np.digitize(code, np.histogram(code, _BINS)[1][1:-1]) for code in codes.T])
+    ranks = np.stack([np.unique(factor, return_inverse=True)[1] for factor in factors.T])
+    entropies = np.array([_entropy(np.bincount(rank)) for rank in ranks])
+    found = np.zeros((len(pieces), len(ranks)))
+    for i, piece in enumerate(pieces):
+        for j, rank in enumerate(ranks):
+            joint = np.bincount(piece * (rank.max() + 1) + rank)
+            found[i, j] = _entropy(np.bincount(piece)) + entropies[j] - _entropy(joint)
+    return np.maximum(found, 0.0), entropies
+
+
+def mig(codes: Any, factors: Any) -> float:
+    """Mutual information gap: how much more the best code says of a factor than the next, as a share of its entropy.
+
+    The mean over factors. 1 where each factor has one code to itself that tells it, 0 where two say it equally well.
+
+    Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
+    """
+    found, entropies = mutual_information(codes, factors)
+    return float(np.mean(_gap(found) / entropies))
+
+
+def modularity(codes: Any, factors: Any) -> float:
+    """Whether each code speaks of one factor, however many codes do: the mean over codes of `1 − Σ others² / best²`.
+
+    The sum is divided by the number of the others. 1 where each code has one factor; a code that says nothing counts as
+    0. Needs two factors.
+
+    Source: Learning Deep Disentangled Embeddings with the F-Statistic Loss, arXiv 1802.05312.
+    """
+    found, _ = mutual_information(codes, factors)
+    if found.shape[1] < 2:
+        raise ValueError("modularity: one factor cannot be mixed with others; at least two are needed.")
+    squared = np.square(found)
+    best = squared.max(axis=1)
+    others = (squared.sum(axis=1) - best) / (found.shape[1] - 1)
+    return float(np.mean(np.where(best > 0.0, 1.0 - others / np.where(best > 0.0, best, 1.0), 0.0)))
+
+
+def sap(codes: Any, factors: Any, *, key: Key | None = None) -> float:
+    """Separated attribute predictability: how much better one code alone tells a factor than the next best code.
+
+    The mean over factors of the gap in test accuracy of linear support-vector machines of one code each, C = 0.01 and
+    balanced classes, as in the study that compared the metrics (arXiv 1811.12359). Half of the examples train. The
+    machines are penalised, so codes of another scale have another score.
+
+    Source: Variational Inference of Disentangled Latent Concepts from Unlabeled Observations, arXiv 1711.00848.
+    """
+    from sklearn.svm import LinearSVC
+
+    codes, factors = _checked("sap", codes, factors)
+    train, test = _halves("sap", factors, _generator("sap", key))
+    accuracy = np.zeros((codes.shape[1], factors.shape[1]))
+    for j in range(factors.shape[1]):
+        for i in range(codes.shape[1]):
+            machine: Any = LinearSVC(**_MACHINE)
+            machine.fit(codes[train, i : i + 1], factors[train, j])
+            accuracy[i, j] = machine.score(codes[test, i : i + 1], factors[test, j])
+    return float(np.mean(_gap(accuracy)))
+
+
+def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
+    """Disentanglement, completeness and informativeness, of the importances of codes in a random forest per factor.
+
+    Half of the examples train. A forest is the paper's choice; the study that compared the metrics (arXiv 1811.12359)
+    boosted trees instead, whose numbers differ. Disentanglement weighs codes by their importance. Informativeness is
+    `(accuracy − share of the commonest value) / (1 − that share)`, at least 0, the mean over factors.
+
+    Source: A Framework for the Quantitative Evaluation of Disentangled Representations (ICLR 2018).
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    codes, factors = _checked("dci", codes, factors)
+    random = _generator("dci", key)
+    train, test = _halves("dci", factors, random)
+    importance, informed = np.zeros((codes.shape[1], factors.shape[1])), []
+    for j, factor in enumerate(factors.T):
+        forest = RandomForestClassifier(**_FOREST, random_state=int(random.integers(2**31)))
+        forest.fit(codes[train], factor[train])
+        importance[:, j] = forest.feature_importances_
+        chance = np.max(np.unique(factor[test], return_counts=True)[1]) / len(test)
+        informed.append((forest.score(codes[test], factor[test]) - chance) / (1.0 - chance) if chance < 1.0 else 1.0)
+    weights = importance.sum(axis=1) / max(importance.sum(), 1e-12)
+    return DCI(
+        disentanglement=float(np.sum(weights * _concentration(importance))),
+        completeness=float(np.mean(_concentration(importance.T))),
+        informativeness=float(np.mean(np.clip(informed, 0.0, 1.0))),
+    )
+
+
+def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: int = 64) -> float:
+    """Accuracy of a linear classifier that tells which factor two groups of examples shared.
+
+    For each of 10,000 training and 5,000 test points a factor is chosen, and `pairs` pairs that share its value; the
+    point is the mean of `|z − z'|`, and logistic regression tells the factor. 1 is perfect, 1/f is chance.
+
+    Source: beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (ICLR 2017).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    codes, factors = _checked("beta_vae_score", codes, factors)
+    random = _generator("beta_vae_score", key)
+    points, chosen = np.zeros((_TRAIN + _TEST, codes.shape[1])), random.integers(factors.shape[1], size=_TRAIN + _TEST)
+    for j in range(factors.shape[1]):
+        same = _Same(factors[:, j])
+        rows = np.flatnonzero(chosen == j)
+        first = random.integers(len(codes), size=(len(rows), pairs))
+        points[rows] = np.abs(codes[first] - codes[same.draw(first, random)]).mean(axis=1)
+    if factors.shape[1] == 1:
+        return 1.0
+    model = LogisticRegression(max_iter=2000).fit(points[:_TRAIN], chosen[:_TRAIN])
+    return float(model.score(points[_TRAIN:], chosen[_TRAIN:]))
+
+
+def factor_vae_score(codes: Any, factors: Any, *, key: Key | None = None, group: int = 64) -> float:
+    """Accuracy of a vote on which factor was held still, by the code that moved least.
+
+    For each of 10,000 training and 5,000 test votes a factor is chosen and `group` examples that share one value of it;
+    the vote is the code of least variance, in units of its variance over all examples. Each code speaks for the factor
+    it was most often chosen with. Codes that never move do not vote. 1 is perfect, 1/f is chance.
+
+    Source: Disentangling by Factorising, arXiv 1802.05983.
+    """
+    codes, factors = _checked("factor_vae_score", codes, factors)
+    spread = codes.std(axis=0)
+    # A code that never moves would always move least.
+    codes = codes[:, spread > 1e-6 * max(spread.max(), 1e-30)]
+    if codes.shape[1] == 0:
+        raise ValueError("factor_vae_score: all codes are constant, so there is nothing to vote with.")
+    codes = codes / codes.std(axis=0)
+    random = _generator("factor_vae_score", key)
+    chosen = random.integers(factors.shape[1], size=_TRAIN + _TEST)
+    votes = np.zeros(len(chosen), int)
+    for j in range(factors.shape[1]):
+        same = _Same(factors[:, j])
+        rows = np.flatnonzero(chosen == j)
+        of = np.repeat(random.integers(len(codes), size=(len(rows), 1)), group, axis=1)
+        votes[rows] = codes[same.draw(of, random)].var(axis=1).argmin(axis=1)
+    table = np.zeros((codes.shape[1], factors.shape[1]))
+    np.add.at(table, (votes[:_TRAIN], chosen[:_TRAIN]), 1)
+    return float(np.mean(table.argmax(axis=1)[votes[_TRAIN:]] == chosen[_TRAIN:]))
+
+
+class _Same:
+    """Draws, for given rows, other rows (or the same) with the same value of a factor."""
+
+    def __init__(self, factor: np.ndarray) -> None:
+        _, self._rank, self._count = np.unique(factor, return_inverse=True, return_counts=True)
+        self._order = np.argsort(self._rank, kind="stable")
+        self._start = np.concatenate([[0], np.cumsum(self._count)[:-1]])
+
+    def draw(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        rank = self._rank[rows]
+        return self._order[self._start[rank] + (random.random(rows.shape) * self._count[rank]).astype(int)]
+
+
+def _gap(scores: np.ndarray) -> np.ndarray:
+    """`[f]`: the largest minus the next of each column of `[d, f]`; a code that is not there says nothing."""
+    ordered = np.sort(np.concatenate([scores, np.zeros((1, scores.shape[1]))]), axis=0)
+    return ordered[-1] - ordered[-2]
+
+
+def _concentration(importance: np.ndarray) -> np.ndarray:
+    """`[rows]`: 1 − the entropy of a row's shares by the largest it can be; 0 for a row of zeros, 1 for one column."""
+    rows, columns = importance.shape
+    if columns == 1:
+        return np.ones(rows)
+    total = importance.sum(axis=1, keepdims=True)
+    shares = np.where(total > 0.0, importance / np.where(total > 0.0, total, 1.0), 1.0 / columns)
+    return 1.0 + np.sum(shares * np.log(np.maximum(shares, 1e-300)), axis=1) / np.log(columns)
+
+
+def _entropy(counts: np.ndarray) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def _generator(name: str, key: Key | None) -> np.random.Generator:
+    """What numpy and scikit-learn draw from, seeded by a JAX key."""
+    key = jax.random.key(0) if key is None else key
+    check_key(name, key)
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+
+def _halves(name: str, factors: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and to test on: half each, up to 10,000 and 5,000."""
+    order = random.permutation(len(factors))
+    half = len(order) // 2
+    train, test = order[: min(half, _TRAIN)], order[half : half + _TEST]
+    for j in range(factors.shape[1]):
+        if len(np.unique(factors[train, j])) < 2:
+            raise ValueError(
+                f"{name}: {len(factors)} examples are too few: factor {j} has one value among the {len(train)} that "
+                "train."
+            )
+    return train, test
+
+
+def _checked(name: str, codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
+    codes, factors = np.asarray(codes), np.asarray(factors)
+    for what, array in (("codes", codes), ("factors", factors)):
+        if array.ndim != 2 or array.shape[1] < 1:
+            raise ValueError(f"{name}: {what} must have shape (n, {what[0]}), got {array.shape}.")
+    if len(codes) != len(factors):
+        raise ValueError(
+            f"{name}: one row of factors for each row of codes is needed, got {len(codes)} codes and {len(factors)} "
+            "rows of factors."
+        )
+    if len(codes) < 2:
+        raise ValueError(f"{name}: at least two examples are needed, got {len(codes)}.")
+    if codes.dtype.kind not in "fiub" or factors.dtype.kind not in "iub":
+        raise ValueError(
+            f"{name}: codes must be numbers and factors integers, got {codes.dtype} and {factors.dtype}. A factor of "
+            "real values must be cut into classes first."
+        )
+    if not np.isfinite(codes).all():
+        bad = ~np.isfinite(codes).all(axis=1)
+        raise ValueError(f"{name}: {bad.sum()} of {len(codes)} codes are not finite, the first in row {bad.argmax()}.")
+    constant = [j for j in range(factors.shape[1]) if (factors[:, j] == factors[0, j]).all()]
+    if constant:
+        raise ValueError(
+            f"{name}: factor {', '.join(map(str, constant))} has one value only, so nothing can be said of it. Leave "
+            "its column out."
+        )
+    return codes.astype(np.float64), factors

@@ -1,0 +1,71 @@
+"""How well codes are separated where no factor is known: from one model's codes, or from several models'."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def gaussian_total_correlation(codes: Any) -> float:
+    """Total correlation in nats of the normal with the covariance of `codes` `[n, d]`: `−½ log det correlations`.
+
+    0 where no two codes are correlated, infinite where one is a linear function of the others. A code that never moves
+    is left out: it depends on nothing.
+
+    Source: Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations, arXiv
+    1811.12359.
+    """
+    codes = _checked("gaussian_total_correlation", codes)
+    moving = codes[:, codes.std(axis=0) > 0.0]
+    if moving.shape[1] < 2:
+        return 0.0
+    return float(-0.5 * np.linalg.slogdet(np.corrcoef(moving.T))[1])
+
+
+def udr(models: Sequence[Any], *, informative: Sequence[Any] | None = None) -> np.ndarray:
+    """Unsupervised disentanglement ranking: `[models]`, how well each model's codes are found again in the others'.
+
+    `models`: the codes `[n, d_m]` of the same n examples under at least two models (that differ in their seed).
+    `informative`: for each model which codes count, `[d_m]` of bool; the paper takes those of KL above 0.01. By default
+    those that move. Codes are compared by the size of Spearman's rank correlation; a pair of models scores 1 where
+    codes match one to one, up to order and sign, and a model's score is the median over the others.
+
+    Source: Unsupervised Model Selection for Variational Disentangled Representation Learning, arXiv 1905.12614.
+    """
+    from scipy.stats import rankdata
+
+    codes = [_checked("udr", one) for one in models]
+    if len(codes) < 2:
+        raise ValueError(f"udr: a model is ranked by others, so at least two are needed, got {len(codes)}.")
+    if len({len(one) for one in codes}) > 1:
+        raise ValueError(f"udr: all models must code the same examples, got {[len(one) for one in codes]} of them.")
+    counted = [one.std(axis=0) > 0.0 for one in codes]
+    if informative is not None:
+        shapes = [np.shape(mask) for mask in informative]
+        if shapes != [(one.shape[1],) for one in codes]:
+            raise ValueError(f"udr: informative must hold one mask [d] for each model, got shapes {shapes}.")
+        counted = [np.asarray(mask, bool) & moves for mask, moves in zip(informative, counted, strict=True)]
+    ranks = [rankdata(one[:, mask], axis=0) for one, mask in zip(codes, counted, strict=True)]
+    scores = np.zeros((len(ranks), len(ranks)))
+    for i, a in enumerate(ranks):
+        for j, b in enumerate(ranks[:i]):
+            scores[i, j] = scores[j, i] = _match(a, b)
+    return np.array([np.median(np.delete(row, i)) for i, row in enumerate(scores)])
+
+
+def _match(a: np.ndarray, b: np.ndarray) -> float:
+    """How nearly the columns of one are those of the other: of each column of both, its best match by its share."""
+    similar = (
+        np.abs(np.corrcoef(a.T, b.T)[: a.shape[1], a.shape[1] :]) if a.shape[1] and b.shape[1] else np.zeros((1, 1))
+    )
+    shares = [np.square(r.max(axis=0)) / np.maximum(r.sum(axis=0), 1e-300) for r in (similar, similar.T)]
+    return float(sum(share.sum() for share in shares) / (a.shape[1] + b.shape[1]))
+
+
+def _checked(name: str, codes: Any) -> np.ndarray:
+    codes = np.asarray(codes, np.float64)
+    if codes.ndim != 2 or len(codes) < 2:
+        raise ValueError(f"{name}: codes must have shape (n, d) with n >= 2, got {codes.shape}.")
+    if not np.isfinite(codes).all():
+        raise ValueError(f"{name}: the codes are not finite.")
+    return codes

@@ -1,0 +1,73 @@
+"""DIP-VAE I and II: the ELBO and a penalty that makes the covariance of codes the identity.
+
+    λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²
+
+Variational Inference of Disentangled Latent Concepts from Unlabeled Observations, arXiv 1711.00848. C is the
+covariance over the batch of the means of q(z | x) (I), or of z itself (II).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.distributions import Array, Key
+from vae_jax.model import VAE, Params
+from vae_jax.nets.layers import layered_init, layered_vae
+from vae_jax.systems.codes import Coded, coded_loss
+from vae_jax.systems.networks import networks
+from vae_jax.systems.system import Loss, Metrics, System
+
+# Of B posteriors, stacked: `[d, d]`.
+Covariance = Callable[[Any], Array]
+
+
+def covariance_of_means(posteriors: Any) -> Array:
+    """`Cov E[z | x]` `[d, d]` over B diagonal normals: DIP-VAE-I."""
+    centred = posteriors.mean - jnp.mean(posteriors.mean, axis=0)
+    return jnp.matmul(centred.T, centred) / len(centred)
+
+
+def covariance_of_codes(posteriors: Any) -> Array:
+    """`Cov z = Cov E[z | x] + E Cov[z | x]` `[d, d]` over B diagonal normals: DIP-VAE-II."""
+    return covariance_of_means(posteriors) + jnp.diag(jnp.mean(jnp.square(posteriors.stddev), axis=0))
+
+
+def identity_penalty(covariance: Array, *, off_diagonal: float | Array, diagonal: float | Array) -> Array:
+    """`λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²` of a matrix `[d, d]`."""
+    on = jnp.diagonal(covariance)
+    off = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(on))
+    return off_diagonal * off + diagonal * jnp.sum(jnp.square(on - 1.0))
+
+
+def dip_loss(vae: VAE, *, covariance: Covariance, off_diagonal: float | Array, diagonal: float | Array) -> Loss:
+    """Minus the ELBO, and the penalty. Metrics: those of the bound, and `penalty`."""
+
+    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
+        del params, key
+        penalty = identity_penalty(covariance(found.posterior), off_diagonal=off_diagonal, diagonal=diagonal)
+        return jnp.mean(found.distortion + found.rate) + penalty, {**found.metrics(), "penalty": penalty}
+
+    return coded_loss(vae, objective)
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    if config.model.posterior not in ("diagonal", "isotropic"):
+        raise ConfigError(
+            f"the covariance of codes is that of diagonal normals: use --posterior diagonal, not "
+            f"{config.model.posterior}."
+        )
+    if config.train.batch_size < 2:
+        raise ConfigError("a covariance of codes is of a batch: use --batch-size 2 or more.")
+    layers, prior = networks(config.model, dataset)
+    vae, codes = layered_vae(layers, prior), config.codes
+    loss = dip_loss(
+        vae,
+        covariance={"means": covariance_of_means, "codes": covariance_of_codes}[codes.covariance_of],
+        off_diagonal=codes.off_diagonal_weight,
+        diagonal=codes.diagonal_weight,
+    )
+    return System(init=layered_init(layers, prior), loss=loss, vae=vae)

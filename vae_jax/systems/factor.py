@@ -1,0 +1,57 @@
+"""FactorVAE: the ELBO and a weight on the total correlation, by a critic that tells codes from shuffled ones.
+
+Disentangling by Factorising, arXiv 1802.05983. The log-odds of the critic, that a code is of q(z) and not of the
+product of its marginals, are their log-ratio once it has learned.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.distributions import Array, Key
+from vae_jax.model import VAE, Params
+from vae_jax.nets.layers import layered_init, layered_vae
+from vae_jax.systems.codes import Coded, coded_loss
+from vae_jax.systems.critic import Critic, make_critic, with_critic
+from vae_jax.systems.networks import networks
+from vae_jax.systems.system import Loss, Metrics, System
+
+# Folded into the key of a step, apart from the keys of its examples.
+_SHUFFLE_STREAM = 0x73687566
+
+
+def shuffled(key: Key, codes: Array) -> Array:
+    """`[B, d]`: every column in an order of its own, so a sample of the product of the marginals."""
+    keys = jax.random.split(key, codes.shape[1])
+    return jax.vmap(jax.random.permutation, out_axes=1)(keys, codes.T)
+
+
+def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
+    """Minus the ELBO, `weight` (the paper's γ) times the total correlation, and the critic's own loss.
+
+    γ corresponds to β − 1 of β-TCVAE. The shuffled codes are of the batch itself, where the paper takes another one.
+    Metrics: those of the bound, `total_correlation` as the critic sees it, and `critic` (cross-entropy).
+    """
+
+    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
+        total_correlation = jnp.mean(critic.opinion(params, found.codes))
+        apart = shuffled(jax.random.fold_in(key, _SHUFFLE_STREAM), found.codes)
+        told = critic.loss(params, found.codes, apart)
+        loss = jnp.mean(found.distortion + found.rate) + weight * total_correlation + told
+        return loss, {**found.metrics(), "total_correlation": total_correlation, "critic": told}
+
+    return coded_loss(vae, objective)
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    if config.train.batch_size < 2:
+        raise ConfigError("codes are shuffled within a batch: use --batch-size 2 or more.")
+    layers, prior = networks(config.model, dataset)
+    vae, codes = layered_vae(layers, prior), config.codes
+    critic = make_critic(codes.critic_hidden)
+    system = System(
+        init=layered_init(layers, prior), loss=factor_loss(vae, critic, weight=codes.critic_weight), vae=vae
+    )
+    return with_critic(system, critic, code_size=layers[-1].latent_size, rate=codes.critic_rate)

@@ -1,0 +1,75 @@
+"""β-TCVAE: the rate in three parts, each with a weight of its own.
+
+    E log p(x | z) − α I_q(n; z) − β KL(q(z) ‖ Π q(z_j)) − γ Σ_j KL(q(z_j) ‖ p(z_j))
+
+Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942. The parts are estimated from the minibatch; their sum,
+the rate, is known in closed form, so the loss is that of a VAE and the parts times what their weights exceed 1 by:
+α = β = γ = 1 is the VAE.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from vae_jax.aggregate import split_rate, stratified_log_weights, weighted_log_weights
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.distributions import Array, Key
+from vae_jax.model import VAE, Params
+from vae_jax.nets.layers import layered_init, layered_vae
+from vae_jax.systems.codes import Coded, coded_loss
+from vae_jax.systems.networks import networks
+from vae_jax.systems.system import Loss, Metrics, System
+
+# `(batch size, dataset size) -> log-weights [B, B]` of `vae_jax.aggregate`.
+LogWeights = Callable[[int, int], Array]
+
+
+def tc_loss(
+    vae: VAE,
+    *,
+    dataset_size: int,
+    index: float | Array = 1.0,
+    total_correlation: float | Array = 1.0,
+    dimension_wise: float | Array = 1.0,
+    log_weights: LogWeights = weighted_log_weights,
+) -> Loss:
+    """Minus the objective with α = `index`, β = `total_correlation`, γ = `dimension_wise`, by one draw of z.
+
+    Posterior and prior must be `DiagNormal` (TypeError). Metrics: those of the bound, and the three parts.
+    """
+
+    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
+        del key
+        weights = log_weights(len(found.codes), dataset_size)
+        parts = split_rate(found.posterior, vae.prior(params), found.codes, weights)
+        beyond = (
+            (index - 1.0) * parts.index_code
+            + (total_correlation - 1.0) * parts.total_correlation
+            + (dimension_wise - 1.0) * parts.dimension_wise
+        )
+        return jnp.mean(found.distortion + found.rate) + beyond, {**found.metrics(), **parts._asdict()}
+
+    return coded_loss(vae, objective)
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    if config.model.posterior not in ("diagonal", "isotropic"):
+        raise ConfigError(
+            f"total correlation is estimated for normals that factorise: use --posterior diagonal, not "
+            f"{config.model.posterior}."
+        )
+    if config.train.batch_size < 2:
+        raise ConfigError("total correlation is of a batch: use --batch-size 2 or more.")
+    layers, prior = networks(config.model, dataset)
+    vae, codes = layered_vae(layers, prior), config.codes
+    loss = tc_loss(
+        vae,
+        dataset_size=len(dataset.train.x),
+        index=codes.index_weight,
+        total_correlation=config.objective.beta,
+        dimension_wise=codes.dimension_weight,
+        log_weights={"weighted": weighted_log_weights, "stratified": stratified_log_weights}[codes.minibatch],
+    )
+    return System(init=layered_init(layers, prior), loss=loss, vae=vae)

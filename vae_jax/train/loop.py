@@ -1,0 +1,249 @@
+"""The loop around the training program: chunks, checkpoints, metrics, signals. The same for one run and for a sweep.
+
+What is trained may have one member or many: then parameters, losses and metrics have a leading axis of members, and so
+have the numbers in metrics.jsonl. The step number is one for all.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from vae_jax.config import Experiment
+from vae_jax.distributions import Array
+from vae_jax.model import Params
+from vae_jax.systems.system import Metrics
+from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.optimizer import make_schedule
+from vae_jax.train.program import TrainState, mean_metrics, measured_params
+from vae_jax.train.progress import Display
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says what to try."""
+
+
+class RunState(NamedTuple):
+    """The one tree of a checkpoint."""
+
+    train: TrainState
+    best_params: Params
+    best_loss: Array
+    best_epoch: Array
+    seconds: Array
+
+
+class Trainable(Protocol):
+    """What the loop trains: a run, or a sweep of many."""
+
+    @property
+    def directory(self) -> Path:
+        """Where everything is written."""
+        ...
+
+    @property
+    def config(self) -> Experiment:
+        """What is trained; of a sweep, what its members have in common."""
+        ...
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass over the training split."""
+        ...
+
+    def initial(self) -> RunState:
+        """The state before the first step, placed on the device."""
+        ...
+
+    def advance(self) -> Callable[[TrainState, Array], TrainState]:
+        """`(state, stop) -> state`, compiled: train until step `stop`."""
+        ...
+
+    def held_out(self) -> Callable[[Params], Metrics]:
+        """`params -> metrics` on the validation split, always with the same bits and noise; {} where there is none."""
+        ...
+
+
+class Trained(NamedTuple):
+    """Where training came to: `finished` unless a signal stopped it, `moved` unless there was nothing left to do."""
+
+    state: RunState
+    finished: bool
+    moved: bool
+
+
+def num_steps(run: Trainable) -> int:
+    """Steps of the whole run."""
+    return run.steps_per_epoch * run.config.train.epochs
+
+
+def metrics_file(run: Trainable) -> Path:
+    """One JSON object per epoch."""
+    return run.directory / "metrics.jsonl"
+
+
+def place(tree: Any) -> Any:
+    """The tree, committed to the device."""
+    # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
+    return jax.device_put(tree, jax.devices()[0])
+
+
+def train(run: Trainable, console: Console) -> Trained:
+    """Train from the newest checkpoint, or from the start, to the end.
+
+    SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `finished` is False.
+    TrainingError if the loss (of every member) is no longer finite (the last checkpoint stays).
+    """
+    checkpoints = Checkpoints(run.directory / "checkpoints", keep=2)
+    snapshots = Checkpoints(run.directory / "snapshots") if run.config.train.snapshots else None
+    state = run.initial()
+    restored = checkpoints.restore(state)
+    if restored is not None:
+        state = place(restored)
+    start = int(state.train.step)
+    _keep_metrics(metrics_file(run), up_to=start)
+    try:
+        with _Interruption() as interruption:
+            state = _train_chunks(run, state, checkpoints, snapshots, console, interruption)
+        checkpoints.save(int(state.train.step), state)
+    finally:
+        checkpoints.close()
+        if snapshots is not None:
+            snapshots.close()
+    return Trained(state, not interruption.requested, int(state.train.step) > start)
+
+
+def _train_chunks(
+    run: Trainable,
+    state: RunState,
+    checkpoints: Checkpoints,
+    snapshots: Checkpoints | None,
+    console: Console,
+    interruption: "_Interruption",
+) -> RunState:
+    train_config = run.config.train
+    batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
+    rate = make_schedule(run.config.optimizer, last)
+    advance, held_out_metrics = run.advance(), run.held_out()
+    began = time.monotonic() - float(state.seconds)
+    saved = time.monotonic()
+    step, chunk = int(state.train.step), 1
+    shown = Display(console, start=step, steps=last, per_epoch=per_epoch, batch_size=batch_size)
+    held_out: dict[str, np.ndarray] = {}
+    with shown as display:
+        while step < last and not _exhausted(run, state, step) and not interruption.requested:
+            stop = min(step + chunk, (step // per_epoch + 1) * per_epoch)
+            started = time.monotonic()
+            trained = jax.block_until_ready(advance(state.train, jnp.int32(stop)))
+            pace = (time.monotonic() - started) / (stop - step)
+            chunk = max(1, min(int(train_config.chunk_seconds / pace), 8 * chunk))
+            step = stop
+            state = state._replace(train=trained, seconds=jnp.float32(time.monotonic() - began))
+            means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch).items()}
+            if not np.isfinite(means["loss"]).any():
+                raise TrainingError(
+                    f"the loss became {np.ravel(means['loss'])[0]} before step {step}. Try a lower --learning-rate, or "
+                    f"--clip-norm 10. The last checkpoint in {run.directory} is from before."
+                )
+            learning_rate = float(rate(step))
+            if step % per_epoch == 0:
+                epoch = step // per_epoch
+                params = measured_params(trained)
+                held_out = {name: np.asarray(value) for name, value in held_out_metrics(params).items()}
+                state = _kept(state, params, means, held_out, epoch)
+                if snapshots is not None and epoch in train_config.snapshots:
+                    snapshots.save(epoch, params)
+                line = {"epoch": epoch, "step": step, "train": _plain(means), "validation": _plain(held_out)}
+                line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
+                with metrics_file(run).open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+            display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
+            state = place(state)
+            if time.monotonic() - saved >= train_config.save_seconds:
+                checkpoints.save(step, state)
+                saved = time.monotonic()
+    return state
+
+
+def _kept(
+    state: RunState, params: Params, means: dict[str, np.ndarray], held_out: dict[str, np.ndarray], epoch: int
+) -> RunState:
+    """The state with the best parameters so far, of each member, after `epoch`."""
+    score = jnp.asarray((held_out or means)["loss"])
+    # Without held-out examples there is nothing to choose by: the last epoch is taken.
+    better = score < state.best_loss if held_out else jnp.ones(score.shape, bool)
+
+    def chosen(new: Array, old: Array) -> Array:
+        return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - better.ndim)), new, old)
+
+    return state._replace(
+        best_params=jax.tree.map(chosen, params, state.best_params),
+        best_loss=jnp.where(better, score, state.best_loss),
+        best_epoch=jnp.where(better, jnp.int32(epoch), state.best_epoch),
+    )
+
+
+def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
+    """For JSON: a number, or a list with a number of each member."""
+    return {name: np.asarray(value, np.float64).tolist() for name, value in metrics.items()}
+
+
+def _mean(metrics: dict[str, np.ndarray]) -> dict[str, float]:
+    """What one line can show of many members."""
+    return {name: float(np.mean(value)) for name, value in metrics.items()}
+
+
+def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
+    patience = run.config.train.patience
+    waited = step // run.steps_per_epoch - int(np.max(state.best_epoch))
+    return patience is not None and step % run.steps_per_epoch == 0 and waited >= patience
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file; a last line that was cut off is left out."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _keep_metrics(path: Path, *, up_to: int) -> None:
+    """Drop the lines of epochs after the checkpoint: they will be written again."""
+    kept = [line for line in read_metrics(path) if line["step"] <= up_to]
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+class _Interruption:
+    """While active, SIGINT and SIGTERM set `requested`; a second SIGINT interrupts at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Interruption":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._request)
+        return self
+
+    def _request(self, number: int, frame: Any) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,310 @@
+"""Many runs in one program: the members of a grid of numbers and seeds, trained side by side by `vmap`.
+
+    SWEEP/config.json     what the members have in common
+    SWEEP/sweep.json      the grid: numbers of some fields, and how many seeds
+    SWEEP/metrics.jsonl   one line per epoch, with a number of each member
+    SWEEP/checkpoints/    the state of all
+    SWEEP/members/NAME/   each member as a run of its own, written when training ends
+
+With `--patience` all train until no member has become better for so long.
+
+System and optimiser are built inside the trace from the traced numbers, so whatever is a real number in a config can be
+swept, and a member does what a run of its config and seed does.
+"""
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.checks import check_count
+from vae_jax.config import ConfigError, Experiment, from_json, to_json
+from vae_jax.data import Dataset
+from vae_jax.distributions import Array, Key
+from vae_jax.model import Params
+from vae_jax.systems.system import Metrics, System
+from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.loop import RunState, metrics_file, num_steps, place, read_metrics, write_whole
+from vae_jax.train.optimizer import make_optimizer, make_schedule
+from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
+from vae_jax.train.run import build_system, check_directory, held_out_batch, load_data
+from vae_jax.train.validation import split_metrics
+from vae_jax.validate import validate
+
+# Fields of a config by section and name, `("objective", "beta")`, and the numbers that each takes.
+Grid = dict[tuple[str, str], tuple[float, ...]]
+# Sections whose numbers go into the training program.
+_SECTIONS = ("model", "objective", "codes", "labels", "optimizer", "train")
+# Real numbers that decide shapes, or how often the program comes up for air.
+_STATIC = ("save_seconds", "chunk_seconds", "grow_at")
+# Axes of members in a `TrainState`: the step is one for all, so that the loop's end is too.
+_AXES = TrainState(params=0, average=0, opt_state=0, step=None, key=0, metrics=0)  # pyright: ignore[reportArgumentType]
+
+
+def sweepable() -> dict[str, str]:
+    """The fields that can be swept: `{name: section}`, every real number of a config that training reads."""
+    found = {}
+    for section in _SECTIONS:
+        kind = type(getattr(Experiment("", typing.cast(Any, None)), section))
+        for name, hint in typing.get_type_hints(kind).items():
+            if float in (hint, *typing.get_args(hint)) and name not in _STATIC:
+                found[name] = section
+    return found
+
+
+def parse_grid(over: Sequence[str]) -> Grid:
+    """`["objective.beta=1,2,4", "learning_rate=1e-3,1e-4"]` as a grid. ConfigError, with the fields that there are."""
+    grid: Grid = {}
+    fields = sweepable()
+    for one in over:
+        field, separator, numbers = one.partition("=")
+        section, _, name = field.replace("-", "_").rpartition(".")
+        if fields.get(name) is None or section not in ("", fields[name]):
+            known = ", ".join(f"{section}.{name}" for name, section in fields.items())
+            raise ConfigError(
+                f"--over {field}: not a field that can be swept. What changes shapes, integers and words stay the same "
+                f"for all members; the real numbers are {known}."
+            )
+        try:
+            values = tuple(float(number) for number in numbers.split(",")) if separator else ()
+        except ValueError:
+            values = ()
+        if not values or len(set(values)) < len(values):
+            raise ConfigError(f"--over {one}: give different numbers with commas between: {field}=1,2,4.")
+        if (fields[name], name) in grid:
+            raise ConfigError(f"--over {field} is given twice: name all its numbers at once, {field}=1,2,4.")
+        grid[fields[name], name] = values
+    return grid
+
+
+def grid_points(grid: Grid) -> list[dict[tuple[str, str], float]]:
+    """Every combination of the numbers of a grid, the last field varying fastest."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def with_values(config: Experiment, values: Mapping[tuple[str, str], Any]) -> Experiment:
+    """The config with some fields changed; inside a trace the values may be tracers."""
+    for (section, name), value in values.items():
+        part = dataclasses.replace(getattr(config, section), **{name: value})
+        config = dataclasses.replace(config, **{section: part})
+    return config
+
+
+def point_name(values: Mapping[tuple[str, str], float]) -> str:
+    """`beta=4,learning_rate=0.001`, or `all` where nothing is swept but the seed."""
+    return ",".join(f"{name}={value:g}" for (_, name), value in values.items()) or "all"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Members that are ready to train: for every point of the grid, `seeds` seeds from the config's on."""
+
+    directory: Path
+    config: Experiment
+    grid: Grid
+    seeds: int
+    dataset: Dataset
+    steps_per_epoch: int
+
+    @property
+    def points(self) -> list[dict[tuple[str, str], float]]:
+        """The combinations of numbers, each of which has `seeds` members."""
+        return grid_points(self.grid)
+
+    @property
+    def members(self) -> list[tuple[str, Experiment]]:
+        """Name and config of every member, the seed varying fastest."""
+        first = self.config.train.seed
+        return [
+            (f"{point_name(values)},seed={seed}", with_values(self.config, {**values, ("train", "seed"): seed}))
+            for values in self.points
+            for seed in range(first, first + self.seeds)
+        ]
+
+    def values(self) -> dict[tuple[str, str], Array]:
+        """The numbers of every member, `[members]` each."""
+        return {
+            field: jnp.repeat(jnp.asarray([point[field] for point in self.points], jnp.float32), self.seeds)
+            for field in self.grid
+        }
+
+    def keys(self) -> Key:
+        """The keys of the members, `[members]`: that of the seed, as a run has it."""
+        seeds = [config.train.seed for _, config in self.members]
+        return jnp.stack([jax.random.key(seed) for seed in seeds])
+
+    def build(self, values: Mapping[tuple[str, str], Any]) -> tuple[Experiment, System, Any]:
+        """Config, system and optimiser of one member, of numbers that may be traced."""
+        config = with_values(self.config, values)
+        return config, build_system(config, self.dataset), make_optimizer(config.optimizer, num_steps(self))
+
+    def initial(self) -> RunState:
+        """The state of all members before the first step."""
+        data = self.dataset.train.batch()
+        averaged = self.config.train.average_decay is not None
+
+        def start(values: Any, key: Key) -> TrainState:
+            _, system, optimizer = self.build(values)
+            return initial_state(system, optimizer, self.dataset.prepare, data, key, averaged=averaged)
+
+        state = jax.jit(jax.vmap(start, out_axes=_AXES))(self.values(), self.keys())
+        count = len(self.members)
+        return place(
+            RunState(state, state.params, jnp.full(count, jnp.inf), jnp.zeros(count, jnp.int32), jnp.float32(0.0))
+        )
+
+    def advance(self) -> Callable[[TrainState, Array], TrainState]:
+        """`(state, stop) -> state`, compiled. ConfigError where it would not fit into memory, before it runs."""
+        data, values = place(self.dataset.train.batch()), self.values()
+
+        def one(state: TrainState, values: Any, data: Any, stop: Array) -> TrainState:
+            config, system, optimizer = self.build(values)
+            decay = config.train.average_decay
+            options = {"batch_size": config.train.batch_size, "average_decay": 0.0 if decay is None else decay}
+            return train_until(system, optimizer, self.dataset.prepare, data, state, stop, **options)
+
+        program = jax.jit(jax.vmap(one, in_axes=(_AXES, 0, None, None), out_axes=_AXES))
+        state = jax.eval_shape(self.initial).train
+        compiled = program.lower(state, values, data, jnp.int32(0)).compile()
+        found = compiled.memory_analysis()
+        if found is not None:
+            needed = found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
+            _check_memory(needed, len(self.members))
+        return lambda state, stop: compiled(state, values, data, stop)
+
+    def held_out(self) -> Callable[[Params], Metrics]:
+        """`params -> metrics` `[members]` on the validation split."""
+        if len(self.dataset.validation.x) == 0:
+            return lambda params: {}
+        key, batch = held_out_batch(self.config.data, self.dataset)
+
+        def one(values: Any, params: Params, batch: Any) -> Metrics:
+            config, system, _ = self.build(values)
+            step = jnp.int32(num_steps(self))
+            return split_metrics(system, params, key, batch, step, batch_size=config.train.batch_size)
+
+        compiled = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
+        values = self.values()
+        return lambda params: compiled(values, params, batch)
+
+
+def _check_memory(needed: int, members: int) -> None:
+    """Refuse what needs more bytes than the device has."""
+    most = _memory()
+    if most is not None and needed > most:
+        raise ConfigError(
+            f"a sweep of {members} members needs about {needed / 2**30:.1f} GiB at once, but there are "
+            f"{most / 2**30:.1f}. Sweep fewer numbers or seeds, a part at a time."
+        )
+
+
+def _memory() -> int | None:
+    """Bytes of the device's memory, or None where it does not say."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return (device.memory_stats() or {}).get("bytes_limit")
+    asked = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    return math.prod(map(os.sysconf, asked)) if set(asked) <= set(os.sysconf_names) else None
+
+
+def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
+    """Load the data and see that every member fits them, and that all can be traced. Writes nothing.
+
+    ConfigError or ValueError with what to change.
+    """
+    check_count("sweep", "--seeds", seeds)
+    if config.train.snapshots:
+        raise ConfigError("--snapshots are for one run: a sweep keeps the best parameters of each member.")
+    for point in grid_points(grid):
+        validate(with_values(config, point))
+    dataset = load_data(config)
+    for point in grid_points(grid):
+        build_system(with_values(config, point), dataset)
+    per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
+    sweep = Sweep(directory, config, grid, seeds, dataset, per_epoch)
+    try:
+        state = jax.eval_shape(sweep.initial)
+    except jax.errors.ConcretizationTypeError as error:
+        names = ", ".join(f"{section}.{name}" for section, name in grid)
+        raise ConfigError(
+            f"--over {names}: cannot be traced with this config, since a choice is made by it: train its values one by "
+            f"one. ({str(error).splitlines()[0]})"
+        ) from error
+    # A step holds the state twice, and gradients; how much in all, the compiled program knows.
+    _check_memory(2 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), len(sweep.members))
+    return sweep
+
+
+def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
+    """A new sweep in an empty directory. ConfigError if there is something in it."""
+    check_directory(directory)
+    sweep = prepare_sweep(config, grid, seeds, directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    over = {f"{section}.{name}": values for (section, name), values in grid.items()}
+    write_whole(directory / "sweep.json", json.dumps({"over": over, "seeds": seeds}, indent=2) + "\n")
+    write_whole(directory / "config.json", to_json(config))
+    return sweep
+
+
+def is_sweep(directory: Path) -> bool:
+    """Whether a directory holds a sweep."""
+    return (directory / "sweep.json").is_file()
+
+
+def open_sweep(directory: Path) -> Sweep:
+    """The sweep of a directory that holds one."""
+    found = json.loads((directory / "sweep.json").read_text())
+    grid = {tuple(field.split(".")): tuple(values) for field, values in found["over"].items()}
+    config = from_json((directory / "config.json").read_text())
+    return prepare_sweep(config, typing.cast(Grid, grid), found["seeds"], directory)
+
+
+def member_state(state: RunState, number: int) -> RunState:
+    """The state of one member, as a run of its own has it."""
+    train = jax.tree.map(
+        lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[number], part),
+        _AXES,
+        state.train,
+        is_leaf=lambda node: node is None or isinstance(node, int),
+    )
+    best = [jax.tree.map(lambda leaf: leaf[number], part) for part in state[1:4]]
+    return RunState(train, *best, seconds=state.seconds)
+
+
+def write_members(sweep: Sweep, state: RunState) -> list[Path]:
+    """Every member as a finished run in SWEEP/members, which all other commands take; those that are there stay."""
+    lines = read_metrics(metrics_file(sweep))
+    written = []
+    for number, (name, config) in enumerate(sweep.members):
+        directory = sweep.directory / "members" / name
+        written.append(directory)
+        # The config is written last: it says that the rest is there.
+        if (directory / "config.json").is_file():
+            continue
+        directory.mkdir(parents=True, exist_ok=True)
+        rate = make_schedule(config.optimizer, num_steps(sweep))
+        own = [
+            line
+            | {part: _of_member(line[part], number) for part in ("train", "validation")}
+            | {"learning_rate": float(rate(line["step"]))}
+            for line in lines
+        ]
+        write_whole(directory / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in own))
+        checkpoints = Checkpoints(directory / "checkpoints", keep=2)
+        checkpoints.save(int(state.train.step), member_state(state, number))
+        checkpoints.close()
+        write_whole(directory / "config.json", to_json(config))
+    return written
+
+
+def _of_member(metrics: dict[str, Any], number: int) -> dict[str, Any]:
+    return {name: values[number] for name, values in metrics.items()}
