@@ -10,7 +10,7 @@ def get_config() -> Experiment:
         model=Model(hidden=(256, 256), activation="relu", latent_size=10),
         codes=Codes(off_diagonal_weight=10.0, diagonal_weight=100.0),
         optimizer=Optimizer(learning_rate=1e-3),
-        train=Train(epochs=5, batch_size=64),
+        train=Train(epochs=4, batch_size=64),
         evaluate=Evaluate(evaluation_samples=100, evaluation_size=5000),
         system="dip",
     )

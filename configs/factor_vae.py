@@ -5,12 +5,12 @@ from vae_jax.config import Codes, Data, Evaluate, Experiment, Model, Optimizer, 
 
 def get_config() -> Experiment:
     return Experiment(
-        description="Sprites (drawn here) 32x32, FactorVAE, gamma = 10",
+        description="Sprites (drawn here) 32x32, FactorVAE, gamma = 7",
         data=Data(dataset="sprites"),
         model=Model(hidden=(256, 256), activation="relu", latent_size=10),
-        codes=Codes(critic_weight=10.0, critic_rate=1e-4),
+        codes=Codes(critic_weight=7.0, critic_rate=1e-3),
         optimizer=Optimizer(learning_rate=1e-3),
-        train=Train(epochs=5, batch_size=64),
+        train=Train(epochs=4, batch_size=64),
         evaluate=Evaluate(evaluation_samples=100, evaluation_size=5000),
         system="factor",
     )

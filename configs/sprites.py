@@ -9,6 +9,6 @@ def get_config() -> Experiment:
         data=Data(dataset="sprites"),
         model=Model(hidden=(256, 256), activation="relu", latent_size=10),
         optimizer=Optimizer(learning_rate=1e-3),
-        train=Train(epochs=5, batch_size=64),
+        train=Train(epochs=4, batch_size=64),
         evaluate=Evaluate(evaluation_samples=100, evaluation_size=5000),
     )
