@@ -3,6 +3,7 @@ import numpy as np
 import scipy.stats
 
 import vae_jax as vj
+from vae_jax.latent import traverse
 
 
 def test_manifold_grid_has_equal_steps_of_probability() -> None:
@@ -18,3 +19,12 @@ def test_interpolation_includes_its_ends() -> None:
     np.testing.assert_allclose(path[0], a)
     np.testing.assert_allclose(path[-1], b)
     np.testing.assert_allclose(path[2], [1.0, 0.0])
+
+
+def test_a_traversal_changes_one_dimension_at_a_time() -> None:
+    code, values = jnp.array([1.0, 2.0, 3.0]), jnp.array([-1.0, 0.5])
+    found = traverse(code, values)
+    assert found.shape == (3, 2, 3)
+    for j in range(3):
+        for i in range(2):
+            np.testing.assert_array_equal(found[j, i], code.at[j].set(values[i]))

@@ -23,6 +23,11 @@ def check_key(where: str, key: Any) -> None:
         )
 
 
+def is_known(value: Any) -> bool:
+    """Whether a number can be looked at: not where it is swept, for then it was looked at before it was traced."""
+    return not isinstance(value, Tracer)
+
+
 def check_count(where: str, name: str, value: Any) -> None:
     """Refuse a count that is not a static integer of at least 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):

@@ -29,4 +29,4 @@ def interpolate(start: Array, end: Array, num: int) -> Array:
 def traverse(code: Array, values: Array) -> Array:
     """`[d, v, d]`: at `[j, i]` the `code` `[d]` with `values[i]` in dimension j; `values`: `[v]`."""
     size = code.shape[0]
-    return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None, :, None], code)
+    return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None, :, None], code[None, None, :])

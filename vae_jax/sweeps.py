@@ -146,7 +146,8 @@ def _moments(results: list[dict[str, Any]], field: str) -> tuple[float, float] |
 
 def table(sweep: Sweep, results: list[dict[str, Any]]) -> Group:
     """A column for each point of the grid, a few at a time: means over its seeds, with standard errors."""
-    parts: list[Any] = [Text(f"{sweep.directory}: means over {sweep.seeds} seeds ± standard error; nats per example")]
+    of = f"means over {sweep.seeds} seeds ± standard error; nats per test example"
+    parts: list[Any] = [Text(str(sweep.directory), style="bold"), Text(of)]
     points = list(by_point(sweep, results).items())
     for start in range(0, len(points), _ABREAST):
         chosen = points[start : start + _ABREAST]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax import penalties
+from vae_jax.checks import is_known
 from vae_jax.config import Codes, ConfigError, Experiment
 from vae_jax.corruptions import Corruption, corruption_of, uncorrupted
 from vae_jax.data.dataset import Dataset
@@ -80,9 +81,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
         raise ConfigError("--penalty kl_sparsity is for activations between 0 and 1: use --posterior unit_point.")
     if codes.penalty == "kl_sparsity" and config.train.batch_size < 2:
         raise ConfigError("--penalty kl_sparsity takes a mean over the batch: use --batch-size 2 or more.")
-    if codes.penalty != "none" and not codes.penalty_weight:
+    none = is_known(codes.penalty_weight) and not codes.penalty_weight
+    if codes.penalty != "none" and none:
         raise ConfigError(f"--penalty {codes.penalty} has no effect with --penalty-weight 0.")
-    if codes.penalty == "none" and codes.penalty_weight:
+    if codes.penalty == "none" and not none:
         raise ConfigError(f"--penalty-weight {codes.penalty_weight} needs a --penalty: l1, kl_sparsity or contractive.")
     layers, _ = networks(config.model, dataset)
     vae = layered_vae(layers)

@@ -26,7 +26,7 @@ Covariance = Callable[[Any], Array]
 
 def covariance_of_means(posteriors: Any) -> Array:
     """`Cov E[z | x]` `[d, d]` over B diagonal normals: DIP-VAE-I."""
-    centred = posteriors.mean - jnp.mean(posteriors.mean, axis=0)
+    centred = posteriors.mean - jnp.mean(posteriors.mean, axis=0, keepdims=True)
     return jnp.matmul(centred.T, centred) / len(centred)
 
 

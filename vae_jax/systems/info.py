@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 
 import jax.numpy as jnp
-from jax.core import Tracer
 
+from vae_jax.checks import is_known
 from vae_jax.config import ConfigError, Experiment
 from vae_jax.data.dataset import Dataset
 from vae_jax.discrepancy import imq, mmd, rbf
@@ -30,8 +30,7 @@ Divergence = Callable[[Array, Array], Array]
 def divergence_weight(alpha: float | Array, scale: float | Array) -> float | Array:
     """`α + λ − 1`. ValueError where it is negative or not a number: the divergence would be driven apart."""
     weight = alpha + scale - 1.0
-    # Numbers that are swept were looked at before they were traced.
-    if not isinstance(weight, Tracer) and not weight >= 0.0:
+    if is_known(weight) and not weight >= 0.0:
         raise ValueError(
             f"InfoVAE: the divergence has the weight α + λ − 1, which must be at least 0, got {weight:g} from α = "
             f"{alpha:g} and λ = {scale:g}. Raise λ to at least {1.0 - alpha:g}."

@@ -59,6 +59,11 @@ class Trainable(Protocol):
         """Whole batches in one pass over the training split."""
         ...
 
+    @property
+    def chunk_seconds(self) -> float:
+        """About how long the compiled program runs between looks at clock, signals and display."""
+        ...
+
     def initial(self) -> RunState:
         """The state before the first step, placed on the device."""
         ...
@@ -144,7 +149,7 @@ def _train_chunks(
             started = time.monotonic()
             trained = jax.block_until_ready(advance(state.train, jnp.int32(stop)))
             pace = (time.monotonic() - started) / (stop - step)
-            chunk = max(1, min(int(train_config.chunk_seconds / pace), 8 * chunk))
+            chunk = max(1, min(int(run.chunk_seconds / pace), 8 * chunk))
             step = stop
             state = state._replace(train=trained, seconds=jnp.float32(time.monotonic() - began))
             means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch).items()}

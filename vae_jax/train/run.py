@@ -45,6 +45,11 @@ class Run:
     optimizer: optax.GradientTransformation
     steps_per_epoch: int
 
+    @property
+    def chunk_seconds(self) -> float:
+        """About how long the compiled program runs between looks at clock, signals and display."""
+        return self.config.train.chunk_seconds
+
     def initial(self) -> RunState:
         """The state before the first step, placed on the device."""
         data = self.dataset.train.batch()

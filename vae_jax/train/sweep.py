@@ -46,6 +46,8 @@ Grid = dict[tuple[str, str], tuple[float, ...]]
 _SECTIONS = ("model", "objective", "codes", "labels", "optimizer", "train")
 # Real numbers that decide shapes, or how often the program comes up for air.
 _STATIC = ("save_seconds", "chunk_seconds", "grow_at")
+# No signal waits longer than this.
+_MOST_CHUNK_SECONDS = 20.0
 # Axes of members in a `TrainState`: the step is one for all, so that the loop's end is too.
 _AXES = TrainState(params=0, average=0, opt_state=0, step=None, key=0, metrics=0)  # pyright: ignore[reportArgumentType]
 
@@ -129,6 +131,11 @@ class Sweep:
             for values in self.points
             for seed in range(first, first + self.seeds)
         ]
+
+    @property
+    def chunk_seconds(self) -> float:
+        """Longer than for a run: at the start of a chunk every member finds the order of its data again."""
+        return min(_MOST_CHUNK_SECONDS, self.config.train.chunk_seconds * len(self.members))
 
     def values(self) -> dict[tuple[str, str], Array]:
         """The numbers of every member, `[members]` each."""
