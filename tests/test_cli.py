@@ -32,7 +32,7 @@ _EACH_KIND = {
         "sparse_autoencoder",
         "geco_vae",
     ),
-    *("info_vae", "wae", "adversarial_autoencoder", "conditional_vae", "m1", "m2", "m1m2"),
+    *("info_vae", "wae", "adversarial_autoencoder", "conditional_vae", "m1", "m2", "m1m2", "factor_vae"),
 }
 
 

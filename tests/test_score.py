@@ -1,0 +1,124 @@
+"""`vae-jax score`, and known factors on their way from a file or TFDS to the scores of a run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vae_jax.cli import main
+from vae_jax.data import load, whole
+
+RANDOM = np.random.default_rng(0)
+FACTORS = np.tile(np.indices((3, 4)).reshape(2, -1).T, (30, 1)).astype(np.int32)
+CODES = FACTORS + 0.01 * RANDOM.standard_normal(FACTORS.shape)
+
+
+def test_two_files_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "codes.npy", CODES)
+    np.save(tmp_path / "factors.npy", FACTORS)
+    files = [str(tmp_path / name) for name in ("codes.npy", "factors.npy")]
+    assert main(["score", *files, "--out", str(tmp_path / "scores.json")]) == 0
+    printed = capsys.readouterr().out
+    found = json.loads((tmp_path / "scores.json").read_text())
+    # A little noise, cut into pieces, says a little of the other factor by chance.
+    assert found["mig"] == pytest.approx(1.0, abs=0.01)
+    assert found["disentanglement"] == pytest.approx(1.0)
+    assert {"sap", "completeness", "informativeness", "modularity", "factor_vae_score", "beta_vae_score"} <= set(found)
+    assert found["factors"] == 2
+    assert found["scored_examples"] == 360
+    assert "1.0000" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["codes.npy"], "holds no array 'factors'. Give codes [n, d] and factors [n, f] as two .npy files"),
+        (["nothing.npy", "factors.npy"], "No such file"),
+        (["codes.txt", "factors.npy"], "must end in .npy"),
+        (["damaged.npy", "factors.npy"], "cannot be read as a .npy file of numbers"),
+        (["codes.npy", "short.npy"], "got 360 codes and 12 rows of factors"),
+        (["nan.npy", "factors.npy"], "360 of 360 codes are not finite, the first in row 0"),
+    ],
+)
+def test_bad_files_are_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: Any) -> None:
+    for name, array in {"codes": CODES, "factors": FACTORS, "short": FACTORS[:12], "nan": CODES * np.nan}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    (tmp_path / "damaged.npy").write_text("no array")
+    (tmp_path / "codes.txt").write_text("1 2")
+    assert main(["score", *(str(tmp_path / name) for name in arguments)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_factors_of_a_file_are_scored_and_never_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.concatenate([FACTORS, -FACTORS], axis=1) + 0.05 * RANDOM.standard_normal((360, 4))
+    np.savez(tmp_path / "known.npz", x=x.astype(np.float32), factors=FACTORS)
+    data = load(str(tmp_path / "known.npz"))
+    assert data.test.factors is not None
+    assert "factors" not in data.train.batch()
+    # The rows of factors go with their examples through the shuffle and the cuts.
+    np.testing.assert_allclose(data.test.x[:, :2], data.test.factors, atol=0.3)
+    arguments = ["curve", "--dataset", str(tmp_path / "known.npz"), "--epochs", "2", "--evaluation-samples", "10"]
+    out = tmp_path / "run"
+    assert main(["train", *arguments, "--latent-size", "2", "--out", str(out)]) == 0
+    assert "MIG" in capsys.readouterr().out
+    assert 0.0 <= json.loads((out / "evaluation.json").read_text())["mig"] <= 1.0
+    assert main(["encode", str(out), str(tmp_path / "known.npz")]) == 0
+    capsys.readouterr()
+    assert main(["score", str(out / "codes.npz")]) == 0
+    assert "FactorVAE score" in capsys.readouterr().out
+
+
+def test_factors_of_a_file_must_fit(tmp_path: Path) -> None:
+    for wrong in (FACTORS[:-1], FACTORS[:, 0], FACTORS + 0.5):
+        np.savez(tmp_path / "wrong.npz", x=CODES.astype(np.float32), factors=wrong)
+        with pytest.raises(ValueError, match=r"factors must be integers of shape \(360, f\)"):
+            load(str(tmp_path / "wrong.npz"))
+
+
+def test_sprites_know_their_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What they look like is tested beside them.
+    monkeypatch.setattr("vae_jax.data.load.pictures", lambda sizes, side: np.zeros((92160, 1, 1, 1), np.uint8))
+    data = whole("sprites")
+    assert data.train.factors is not None
+    assert data.train.factors.shape == (92160, 5)
+    np.testing.assert_array_equal(data.train.factors[:, 0], data.train.label)
+
+
+class MockSource(list):
+    def __getitems__(self, rows: Any) -> Any:
+        return [self[row] for row in rows]
+
+
+@pytest.mark.parametrize(("name", "count"), [("dsprites", 5), ("shapes3d", 6)])
+def test_datasets_of_tfds_with_known_factors(name: str, count: int, tmp_path: Path, monkeypatch: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=20):
+        source = tfds.data_source(name, split="train")
+        rows = MockSource(source[i] for i in range(20))
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: {"train": rows})
+    (tmp_path / name / "1.0.0").mkdir(parents=True)
+    (tmp_path / name / "1.0.0" / f"{name}-train.array_record-00000-of-00001").touch()
+    data = whole(name, data_dir=tmp_path)
+    assert data.train.factors is not None
+    assert data.train.factors.shape == (20, count)
+    assert data.shape == (64, 64, 1 if name == "dsprites" else 3)
+    labels = sorted(feature for feature in rows[0] if feature.startswith("label_"))
+    assert len(labels) == count
+    np.testing.assert_array_equal(data.train.factors[:, 0], [row[labels[0]] for row in rows])
+    named = whole(name, data_dir=tmp_path, label="label_shape")
+    np.testing.assert_array_equal(named.train.label, [row["label_shape"] for row in rows])
+
+
+def test_images_of_bits_are_counts_up_to_one(tmp_path: Path, monkeypatch: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    rows = MockSource({"image": np.full((4, 4, 1), i % 2, np.uint8), "label_shape": i % 3} for i in range(6))
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: {"train": rows})
+    (tmp_path / "dsprites" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "dsprites" / "1.0.0" / "dsprites-train.array_record-00000-of-00001").touch()
+    assert whole("dsprites", data_dir=tmp_path).levels == 1
