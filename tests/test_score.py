@@ -1,6 +1,7 @@
 """`vae-jax score`, and known factors on their way from a file or TFDS to the scores of a run."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_factors_of_a_file_must_fit(tmp_path: Path) -> None:
 
 def test_sprites_know_their_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     # What they look like is tested beside them.
-    monkeypatch.setattr("vae_jax.data.load.pictures", lambda sizes, side: np.zeros((92160, 1, 1, 1), np.uint8))
+    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda sizes, side: np.zeros((92160, 1, 1, 1), np.uint8))
     data = whole("sprites")
     assert data.train.factors is not None
     assert data.train.factors.shape == (92160, 5)
