@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config import load_config
+from vae_jax.train.loop import read_metrics
 from vae_jax.train.run import prepare_run
 from vae_jax.train.sweep import prepare_sweep
 
@@ -56,6 +57,11 @@ def steady(name: str, members: int, folder: Path, repeats: int = 5) -> tuple[flo
     return float(np.median(times[0])), float(np.median(times[1]))
 
 
+def best_losses(*runs: Path) -> list[float]:
+    """The least validation loss of each run."""
+    return [min(line["validation"]["loss"] for line in read_metrics(run / "metrics.jsonl")) for run in runs]
+
+
 def main(config: str, members: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         together, alone = steady(config, members, Path(folder) / "none")
@@ -63,7 +69,12 @@ def main(config: str, members: int) -> None:
         print(f"a member's step: {1e3 * together:.2f} ms in the sweep, {1e3 * alone:.2f} ms alone: {faster:.2f}x")
         sweep, commands = whole(config, members, Path(folder))
         ratio = sweep / commands
+        member = Path(folder) / "sweep" / "members"
+        ends = [best_losses(member / f"all,seed={s}", Path(folder) / f"run{s}") for s in range(members)]
         print(f"{members} members: {sweep:.0f} s as a sweep, {commands:.0f} s as commands: {ratio:.2f} of their time")
+        losses = np.array(ends)
+        apart, spread = losses[:, 0] - losses[:, 1], losses[:, 1].std(ddof=1)
+        print(f"best validation loss, sweep minus command: {apart.mean():+.3f} nats; seeds differ by {spread:.3f}")
 
 
 if __name__ == "__main__":

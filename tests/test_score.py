@@ -82,7 +82,8 @@ def test_factors_of_a_file_must_fit(tmp_path: Path) -> None:
 
 def test_sprites_know_their_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     # What they look like is tested beside them.
-    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda sizes, side: np.zeros((92160, 1, 1, 1), np.uint8))
+    blank = np.zeros((92160, 1, 1, 1), np.uint8)
+    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda sizes, side: blank)
     data = whole("sprites")
     assert data.train.factors is not None
     assert data.train.factors.shape == (92160, 5)

@@ -27,7 +27,7 @@ from vae_jax.train.sweep import Sweep, point_name
 # Draws of z for each test example, and how many examples are measured at a time.
 _DRAWS, _BATCH = 8, 250
 # Points of the grid in one table, which a terminal has room for.
-_ABREAST = 4
+_ABREAST = 3
 # Rows of the table: title, field, format.
 _ROWS = (
     ("ELBO", "elbo", ".2f"),
