@@ -17,7 +17,14 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
+# Data that are seen in another way, and a loss with a parameter of its own; the others run with `pytest -m slow`.
+_EACH_KIND = ("counts", "a constraint")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(RUNS[name], id=name, marks=() if name in _EACH_KIND else pytest.mark.slow) for name in RUNS],
+)
 def test_a_run_of_other_parts(options: tuple[str, ...], tmp_path: Path, capsys) -> None:
     run = tmp_path / "run"
     arguments = ["train", "digits", "--quick", "--num-samples", "3", "--out", str(run), *options]

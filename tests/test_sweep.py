@@ -52,7 +52,7 @@ def test_every_member_is_its_lone_run_and_is_one(tmp_path: Path) -> None:
         "beta=1,learning_rate=0.001,seed=1",
         "beta=1,learning_rate=0.003,seed=0",
     ]
-    for number in (0, 3, 6):
+    for number in (0, 7):
         name, config = sweep.members[number]
         run = create(config, tmp_path / name)
         alone = train(run, console()).state
