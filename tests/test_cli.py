@@ -178,5 +178,6 @@ def test_evaluating_again_overwrites_nothing_when_it_fails(run, capsys) -> None:
 def test_help(capsys) -> None:
     assert main([]) == 2
     assert main(["--help"]) == 0
-    assert main(["train", "--help"]) == 0
+    for command in ("train", "sweep"):
+        assert main([command, "--help"]) == 0
     assert "usage: vae-jax" in capsys.readouterr().out

@@ -11,11 +11,11 @@ CASES = {
     "two dimensions": (experiment(), {"training_curve", "latent", "reconstructions", "samples", "manifold"}),
     "more dimensions": (
         changed(experiment(), "model", latent_size=5),
-        {"training_curve", "latent", "reconstructions", "samples"},
+        {"training_curve", "latent", "reconstructions", "samples", "traversals"},
     ),
     "full covariance": (
         changed(experiment(), "model", latent_size=3, posterior="full"),
-        {"training_curve", "latent", "reconstructions", "samples"},
+        {"training_curve", "latent", "reconstructions", "samples", "traversals"},
     ),
     "points in the plane": (
         changed(experiment("curve"), "model", latent_size=1),

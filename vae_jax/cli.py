@@ -87,7 +87,10 @@ class _SweepOptions(_TrainOptions):
 
 
 def _train(arguments: list[str], console: Console) -> int:
-    options, name = _experiment("train", _TrainOptions, arguments)
+    found = _experiment("train", _TrainOptions, arguments)
+    if found is None:
+        return 0
+    options, name = found
     from vae_jax.train.run import create
 
     run = create(options.experiment, _directory(options, name))
@@ -96,7 +99,10 @@ def _train(arguments: list[str], console: Console) -> int:
 
 
 def _sweep(arguments: list[str], console: Console) -> int:
-    options, name = _experiment("sweep", _SweepOptions, arguments)
+    found = _experiment("sweep", _SweepOptions, arguments)
+    if found is None:
+        return 0
+    options, name = found
     from vae_jax.train.sweep import create_sweep, parse_grid
 
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
@@ -109,15 +115,15 @@ def _directory(options: _TrainOptions, name: str) -> Path:
     return options.out or _free_directory(Path("runs") / default)
 
 
-def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str]:
-    """The options of `train` or `sweep`, and the name of the config."""
+def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str] | None:
+    """The options of `train` or `sweep`, and the name of the config; None where only help was asked for, and given."""
     usage = f"vae-jax {command} CONFIG"
     if not arguments or arguments[0].startswith("-"):
         names = ", ".join(configs.config_names())
         if arguments and arguments[0] in ("-h", "--help"):
             print(f"usage: {usage} [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
             print(f"The fields of a config: {usage} --help")
-            return sys.exit(0)
+            return None
         raise ConfigError(f"name a config first: {usage}. There are {names}.")
     name = arguments[0]
     config = configs.load_config(name)
