@@ -175,7 +175,7 @@ def _free_directory(base: Path) -> Path:
 def _train_and_report(run: Any, console: Console) -> int:
     from vae_jax import measure, report
     from vae_jax.pictures import write_pictures
-    from vae_jax.train.loop import num_steps, train
+    from vae_jax.train.loop import train
 
     evaluation = run.directory / "evaluation.json"
     state, finished, trained = train(run, console)
@@ -183,12 +183,7 @@ def _train_and_report(run: Any, console: Console) -> int:
         console.print(f"{run.directory} is finished and evaluated already: {evaluation}", soft_wrap=True)
         return 0
     if not finished:
-        step = int(state.train.step)
-        console.print(
-            f"stopped at step {step} of {num_steps(run)}, saved. Continue with: vae-jax resume {run.directory}",
-            soft_wrap=True,
-        )
-        return 130
+        return _stopped(run, state, console)
     if run.system.vae is None:
         return 0
     params = state.best_params
@@ -203,9 +198,20 @@ def _train_and_report(run: Any, console: Console) -> int:
     return 0
 
 
+def _stopped(run: Any, state: Any, console: Console) -> int:
+    from vae_jax.train.loop import num_steps
+
+    step = int(state.train.step)
+    console.print(
+        f"stopped at step {step} of {num_steps(run)}, saved. Continue with: vae-jax resume {run.directory}",
+        soft_wrap=True,
+    )
+    return 130
+
+
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:
     from vae_jax import sweeps
-    from vae_jax.train.loop import num_steps, train
+    from vae_jax.train.loop import train
     from vae_jax.train.sweep import write_members
 
     state, finished, trained = train(sweep, console)
@@ -213,12 +219,7 @@ def _train_and_report_sweep(sweep: Any, console: Console) -> int:
         console.print(f"{sweep.directory} is finished and evaluated already.", soft_wrap=True)
         return 0
     if not finished:
-        step = int(state.train.step)
-        console.print(
-            f"stopped at step {step} of {num_steps(sweep)}, saved. Continue with: vae-jax resume {sweep.directory}",
-            soft_wrap=True,
-        )
-        return 130
+        return _stopped(sweep, state, console)
     written = write_members(sweep, state)
     results = sweeps.measure_members(sweep, state, console)
     sweeps.write_pictures(sweep, state, results)

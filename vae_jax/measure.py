@@ -164,12 +164,14 @@ def disentanglement(run: Run, params: Params) -> dict[str, Any]:
     model, x = coder(run), measured_examples(run)
     if factors is None or isinstance(x, dict) or not hasattr(type(encode_one(model, params, x)), "mean"):
         return {}
-    factors = factors[: num_examples(x)]
-    factors = factors[:, (factors != factors[0]).any(axis=0)]
-    if factors.shape[1] < 2:
-        return {}
     codes = map_batches(lambda i, x: jnp.ravel(model.encode(params, x).mean), x)
-    return score(codes, factors)
+    return score_varying(codes, factors[: len(codes)])
+
+
+def score_varying(codes: Any, factors: Any) -> dict[str, Any]:
+    """`score` against those factors that vary; nothing where fewer than two do."""
+    factors = factors[:, (factors != factors[0]).any(axis=0)]
+    return score(codes, factors) if factors.shape[1] > 1 else {}
 
 
 def score(codes: Any, factors: Any) -> dict[str, Any]:

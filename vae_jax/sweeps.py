@@ -18,7 +18,7 @@ from vae_jax.distributions import Array, PointMass
 from vae_jax.divergences import has_kl, kl_terms
 from vae_jax.evaluate.collapse import active_units
 from vae_jax.evaluate.elbo_surgery import rate_distortion
-from vae_jax.measure import score
+from vae_jax.measure import score_varying
 from vae_jax.model import VAE, Params, discretised
 from vae_jax.pictures import traversals
 from vae_jax.train.loop import RunState, metrics_file, read_metrics, write_whole
@@ -108,10 +108,7 @@ def _member(sweep: Sweep, state: RunState, number: int, found: dict[str, np.ndar
     factors = sweep.dataset.test.factors
     # A member that diverged has no codes to score.
     if factors is not None and np.isfinite(codes).all():
-        factors = factors[: len(codes)]
-        factors = factors[:, (factors != factors[0]).any(axis=0)]
-        if factors.shape[1] > 1:
-            result |= score(codes, factors)
+        result |= score_varying(codes, factors[: len(codes)])
     return result
 
 
