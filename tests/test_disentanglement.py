@@ -13,11 +13,9 @@ from vae_jax.evaluate import (
     beta_vae_score,
     dci,
     factor_vae_score,
-    gaussian_total_correlation,
     mig,
     modularity,
     sap,
-    udr,
 )
 from vae_jax.evaluate.disentanglement import mutual_information
 
@@ -189,36 +187,3 @@ def test_too_few_examples_are_refused() -> None:
         modularity(IDEAL, FACTORS[:, :1])
     with pytest.raises(ValueError, match="all codes are constant"):
         factor_vae_score(np.ones((1600, 2)), FACTORS)
-
-
-def test_total_correlation_of_a_normal() -> None:
-    rho = 0.8
-    codes = np.random.default_rng(1).multivariate_normal([1.0, 2.0], [[4.0, 2.0 * rho], [2.0 * rho, 1.0]], 100_000)
-    assert gaussian_total_correlation(codes) == pytest.approx(-0.5 * math.log(1.0 - rho**2), abs=0.01)
-    assert gaussian_total_correlation(codes * [3.0, -1.0]) == pytest.approx(gaussian_total_correlation(codes))
-    with_constant = np.concatenate([codes, np.ones((len(codes), 1))], axis=1)
-    assert gaussian_total_correlation(with_constant) == pytest.approx(gaussian_total_correlation(codes))
-    assert gaussian_total_correlation(codes[:, :1]) == 0.0
-    assert gaussian_total_correlation(np.concatenate([codes, codes], axis=1)) > 10.0
-    with pytest.raises(ValueError, match="n >= 2"):
-        gaussian_total_correlation(codes[:1])
-
-
-def test_ranking_without_labels() -> None:
-    same = [NOISE, -NOISE[:, ::-1], np.exp(NOISE)]
-    turned = np.linalg.qr(RANDOM.standard_normal((5, 5)))[0]
-    scores = udr([*same, NOISE @ turned])
-    # Independent codes of 1,600 examples are correlated by 0.02 on average, by chance.
-    assert (scores[:3] > 0.85).all()
-    assert scores[3] < 0.6
-    assert udr([np.tile(np.eye(2), (8, 1)), np.tile(np.eye(2), (8, 1))[:, :1]]).shape == (2,)
-    # What does not count neither helps nor harms.
-    mask = [np.arange(5) < 3] * 3
-    padded = [np.concatenate([one[:, :3], RANDOM.standard_normal((1600, 2))], axis=1) for one in (NOISE, -NOISE, NOISE)]
-    np.testing.assert_allclose(udr(padded, informative=mask), udr([one[:, :3] for one in padded]))
-    with pytest.raises(ValueError, match="at least two are needed, got 1"):
-        udr([NOISE])
-    with pytest.raises(ValueError, match="all models must code the same examples"):
-        udr([NOISE, NOISE[1:]])
-    with pytest.raises(ValueError, match=r"one mask \[d\] for each model"):
-        udr([NOISE, NOISE], informative=[np.ones(5, bool)])
