@@ -189,6 +189,7 @@ def _train_and_report(run: Any, console: Console) -> int:
     params = state.best_params
     result = measure.protocol(run, params) | measure.progress(run, state)
     result |= measure.representation(run, params) | measure.disentanglement(run, params)
+    result |= measure.code_use(run, params)
     if measure.has_likelihood(run, params):
         result |= measure.likelihood(run, params, console=console)[0]
     write_pictures(run, state)
@@ -298,7 +299,7 @@ def _evaluate(arguments: list[str], console: Console) -> int:
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
         result = measure.protocol(opened, params, seed=seed) | measure.representation(opened, params)
-        result |= measure.disentanglement(opened, params)
+        result |= measure.disentanglement(opened, params) | measure.code_use(opened, params)
         result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
         estimates = None
         if measure.has_likelihood(opened, params):
@@ -358,11 +359,14 @@ def _sample(arguments: list[str], console: Console) -> int:
             seed: Seed of the samples.
             out: The .npz file; by default RUN/samples.npz.
         """
+        from vae_jax.measure import check_prior
         from vae_jax.report import write_samples
         from vae_jax.train.run import load_state, open_run
 
         opened = open_run(run)
-        for path in write_samples(opened, load_state(opened).best_params, count=count, seed=seed, out=out):
+        state = load_state(opened)
+        check_prior(opened, state)
+        for path in write_samples(opened, state.best_params, count=count, seed=seed, out=out):
             console.print(f"written: {path}", soft_wrap=True)
         return 0
 

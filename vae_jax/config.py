@@ -47,14 +47,14 @@ class Data:
 class Model:
     """Networks, posterior and likelihood."""
 
-    network: Literal["mlp", "conv"] = "mlp"
-    """Fully connected or convolutional."""
+    network: Literal["mlp", "conv", "grid"] = "mlp"
+    """Fully connected; convolutional; or convolutional with a code at each place of a smaller grid."""
     hidden: tuple[int, ...] = (500,)
     """Hidden sizes of the mlp, or channels of the conv pair (one halving each)."""
     activation: Literal["tanh", "relu", "silu", "gelu", "softplus"] = "tanh"
     """Activation of the hidden layers."""
     latent_size: int = 20
-    """Dimension of z."""
+    """Dimension of z; for grid, at each place."""
     upper_latent_sizes: tuple[int, ...] = ()
     """Dimensions of further stochastic layers above z, from the lowest up; by default z is the only one."""
     upper_hidden: tuple[int, ...] = (100, 100)
@@ -217,6 +217,41 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Quantisation:
+    """How --system vq makes codes of vectors, and the prior that it fits to them."""
+
+    codebook: Literal["running", "gradient", "finite_scalar"] = "running"
+    """How the codes are learned: as running means of what they stand for, by a gradient, or not at all: each of
+    latent_size numbers is rounded to one of scalar_levels."""
+    codebook_size: int = 512
+    """Codes of each grid."""
+    scalar_levels: tuple[int, ...] = (8, 8, 8)
+    """How many values each number of a code has, for finite_scalar."""
+    codebook_decay: float = 0.99
+    """What the running means, of codes and of their use, keep at each step."""
+    least_use: float = 0.03
+    """A code used less than this share of the mean use begins anew, at a vector of the batch."""
+    commitment: float = 0.25
+    """Weight of the squared distance between vectors and their codes, beside nats."""
+    grids: int = 1
+    """Grids of codes, each of half the sides of that below; two are VQ-VAE-2."""
+    code_prior_layers: int = 6
+    """Layers of masked convolutions of the prior over codes."""
+    code_prior_width: int = 64
+    """Their channels."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """For systems that are trained in two stages, one after the other."""
+
+    second_stage_at: float | None = None
+    """Share of the run after which what comes first stands still, and the rest is fitted to it."""
+    second_stage_rate: float = 1e-3
+    """Peak learning rate of the second stage."""
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """How a gradient becomes a step."""
 
@@ -281,6 +316,8 @@ class Experiment:
     objective: Objective = field(default_factory=Objective)
     codes: Codes = field(default_factory=Codes)
     labels: Labels = field(default_factory=Labels)
+    quantisation: Quantisation = field(default_factory=Quantisation)
+    stages: Stages = field(default_factory=Stages)
     optimizer: Optimizer = field(default_factory=Optimizer)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
@@ -295,7 +332,7 @@ def quick(config: Experiment) -> Experiment:
         config,
         data=replace(config.data, stand_in=True),
         train=replace(config.train, epochs=2, batch_size=min(config.train.batch_size, 16)),
-        evaluate=replace(config.evaluate, evaluation_samples=25),
+        evaluate=replace(config.evaluate, evaluation_samples=min(config.evaluate.evaluation_samples, 25)),
     )
 
 

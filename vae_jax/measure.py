@@ -20,7 +20,7 @@ from rich.progress import Progress
 from vae_jax.config import ConfigError, Evaluate, to_json
 from vae_jax.data import Dataset, Split
 from vae_jax.data.labels import labelled_rows
-from vae_jax.distributions import DiagNormal, Key, PointMass
+from vae_jax.distributions import Certain, DiagNormal, Key, PointMass
 from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
@@ -33,6 +33,8 @@ from vae_jax.evaluate.resumable import read_estimates, resumable, write_estimate
 from vae_jax.evaluate.unsupervised import gaussian_total_correlation
 from vae_jax.model import VAE, Autoencoder, Params, discretised
 from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.quantize import perplexity
+from vae_jax.systems.quantisers import codebook_size
 from vae_jax.train.loop import RunState, metrics_file, num_steps, read_metrics
 from vae_jax.train.program import num_examples
 from vae_jax.train.run import Run
@@ -132,16 +134,14 @@ def representation(run: Run, params: Params) -> dict[str, Any]:
         seen = run.dataset.prepare(_data_key(run), run.dataset.test.batch())["x"][: len(test.x)]
         logits = map_batches(lambda i, x: classify(params, x), seen)
         result["accuracy"] = float(np.mean(np.argmax(logits, axis=1) == test.label))
-    # The code of a conditional model is told the condition, and would tell it to the probe.
-    if isinstance(x, dict) or not hasattr(type(encode_one(model, params, x)), "mean"):
+    code = _mean_code(model, params, x)
+    if code is None:
         return result
-    code = jax.eval_shape(lambda x: model.encode(params, x).mean, jax.tree.map(lambda leaf: leaf[0], x))
-    decoded = jax.eval_shape(lambda z: model.decode(params, z), code)
-    if hasattr(type(decoded), "mean"):
+    if hasattr(type(jax.eval_shape(lambda z: model.decode(params, z), code)), "mean"):
         errors = reconstruction_errors(model, params, x) / run.dataset.most**2
         result["reconstruction_error"] = float(np.mean(errors, dtype=np.float64))
     train = run.dataset.train
-    if train.label is None or test.label is None or len(np.unique(train.label)) < 2:
+    if not _is_vector(code) or train.label is None or test.label is None or len(np.unique(train.label)) < 2:
         return result
     few = run.config.labels.labelled
     rows = slice(_PROBE_EXAMPLES) if few is None else labelled_rows(train.label, few, run.config.labels.label_seed)
@@ -162,10 +162,55 @@ def disentanglement(run: Run, params: Params) -> dict[str, Any]:
     """
     factors = run.dataset.test.factors
     model, x = coder(run), measured_examples(run)
-    if factors is None or isinstance(x, dict) or not hasattr(type(encode_one(model, params, x)), "mean"):
+    if factors is None or not _is_vector(_mean_code(model, params, x)):
         return {}
     codes = map_batches(lambda i, x: jnp.ravel(model.encode(params, x).mean), x)
     return score_varying(codes, factors[: len(codes)])
+
+
+def _mean_code(model: VAE | Autoencoder, params: Params, x: Any) -> Any:
+    """The mean code of one of the examples, abstract; None where the posterior has none, and for conditional models."""
+    # The code of a conditional model is told the condition, and would tell it to the probe.
+    if isinstance(x, dict) or not hasattr(type(encode_one(model, params, x)), "mean"):
+        return None
+    return jax.eval_shape(lambda x: model.encode(params, x).mean, jax.tree.map(lambda leaf: leaf[0], x))
+
+
+def _is_vector(code: Any) -> bool:
+    """Whether a code is one array of real numbers; the numbers of codes in a codebook are names, not sizes."""
+    return hasattr(code, "dtype") and jnp.issubdtype(code.dtype, jnp.inexact)
+
+
+def code_use(run: Run, params: Params) -> dict[str, Any]:
+    """How many of the codes of each grid the test examples use, and their perplexity; {} without a codebook."""
+    model, x = coder(run), measured_examples(run)
+    if encode_one(model, params, x).__class__ is not Certain:
+        return {}
+    size = codebook_size(run.config.quantisation)
+    codes = map_batches(lambda i, x: model.encode(params, x).mean, x)
+    counts = [np.bincount(np.ravel(grid), minlength=size) for grid in jax.tree.leaves(codes)]
+    return {
+        "codebook_size": size,
+        "codes_used": [int(np.count_nonzero(each)) for each in counts],
+        "code_perplexity": [float(perplexity(jnp.asarray(each, jnp.float32))) for each in counts],
+    }
+
+
+def check_prior(run: Run, state: RunState) -> None:
+    """ConfigError where the parameters of a run are from before its prior was fitted."""
+    if not has_prior(run, state):
+        raise ConfigError(
+            f"the prior over the codes of {run.directory} has not been fitted yet, so there is nothing to sample: that "
+            f"begins at step {run.system.prior_from} of {num_steps(run)}, and its parameters are of step "
+            f"{int(state.best_epoch) * run.steps_per_epoch}. Go on with: vae-jax resume {run.directory}"
+        )
+
+
+def has_prior(run: Run, state: RunState) -> bool:
+    """Whether samples of the model's prior mean anything."""
+    return (
+        isinstance(run.system.vae, VAE) and not 0 < run.system.prior_from >= int(state.best_epoch) * run.steps_per_epoch
+    )
 
 
 def score_varying(codes: Any, factors: Any) -> dict[str, Any]:
@@ -216,6 +261,9 @@ def likelihood(
         raise ConfigError(
             f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
         )
+    if encode_one(vae, params, x).__class__ is Certain:
+        # There is one code, and no other to draw.
+        mean = mean._replace(monte_carlo_error=0.0)
     write_estimates(path, fingerprint, estimates)
     code_key, mean_key = jax.random.split(_stream(seed, "likelihood"))
     rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)

@@ -12,7 +12,7 @@ from vae_jax.data.dataset import Split
 from vae_jax.distributions import DiagNormal
 from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
 from vae_jax.latent import manifold_grid, traverse
-from vae_jax.measure import coder, prepared
+from vae_jax.measure import coder, has_prior, prepared
 from vae_jax.model import VAE, Autoencoder, Params, typical
 from vae_jax.train.loop import RunState, metrics_file, read_metrics
 from vae_jax.train.run import Run
@@ -33,14 +33,18 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
     x = prepared(run, run.dataset, test)
     means = latent_means(model, params, jax.random.key(0), x)
     figures: dict[str, Figure] = {"training_curve": _training_curve(run, state)}
-    figures["latent"] = _latent(model, params, x, means, test.label)
+    grids = [codes for codes in jax.tree.leaves(means) if codes.dtype.kind == "i"]
+    if grids:
+        figures["codes"] = _code_maps(run, x, grids)
+    else:
+        figures["latent"] = _latent(model, params, x, means, test.label)
     images, most = run.dataset.is_image, run.dataset.most
     if images and run.system.given is not None:
         figures["conditions"] = _conditions(run.system.given, params, run.system.conditions, most)
     if images and not isinstance(x, dict):
         figures["reconstructions"] = _reconstructions(run, model, params, test, x, means)
     # What is drawn from the prior.
-    if isinstance(model, VAE) and not isinstance(x, dict):
+    if isinstance(model, VAE) and has_prior(run, state) and not isinstance(x, dict):
         if images:
             figures["samples"] = _samples(model, params, most)
             if isinstance(model.prior(params), DiagNormal) and np.shape(means)[1:] == (2,):
@@ -91,6 +95,20 @@ def _reconstructions(run: Run, vae: VAE | Autoencoder, params: Params, test: Spl
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in shown], axis=1)
     title = f"reconstructions: {_what(vae, params, means)} of p(x | z) at the mean of q(z | x)"
     return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
+
+
+def _code_maps(run: Run, x: Any, grids: list[Any]) -> Figure:
+    """Examples above the numbers of their codes, as shades: the same shade is the same code."""
+    columns = min(_COLUMNS, len(x))
+    side = run.dataset.shape[0]
+    rows = [np.asarray(x[:columns] / run.dataset.most)]
+    for codes in grids:
+        shades = np.asarray(codes[:columns, ..., None] / max(int(codes.max()), 1))
+        rows.append(np.repeat(np.repeat(shades, side // codes.shape[1], axis=1), side // codes.shape[2], axis=2))
+    if rows[0].shape[-1] > 1:
+        rows[1:] = [np.repeat(shades, rows[0].shape[-1], axis=-1) for shades in rows[1:]]
+    names = ["data"] + [f"codes {codes.shape[1]}x{codes.shape[2]}" for codes in grids]
+    return plots.show_images(np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
 
 
 def _samples(vae: VAE, params: Params, most: int) -> Figure:

@@ -35,7 +35,15 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     examples, seed = result["evaluated_examples"], result["train_seed"]
     epochs = int(state.train.step) // run.steps_per_epoch
     rows: list[tuple[str, str]] = []
-    if "log_marginal" in result:
+    if "codes_used" in result:
+        rows += [
+            ("test bound", f"{result['elbo']:.2f} nats per example, log p(x, z) at the one code z of x"),
+            ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
+            ("± seeds", f"not known: one training seed ({seed})"),
+            ("parts", f"rate {result['rate']:.2f}, distortion {result['distortion']:.2f}"),
+            ("codes used", used_of(result)),
+        ]
+    elif "log_marginal" in result:
         rows += [
             (
                 "test log p(x | y)" if result["density_of"] != "x" else "test log p(x)",
@@ -62,6 +70,8 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         ]
     if "reconstruction_error" in result:
         rows.append(("reconstruction", f"mean squared error of an element {result['reconstruction_error']:.5f}"))
+    if "bits_per_dimension" in result:
+        rows.append(("bits", f"{result['bits_per_dimension']:.4f} per dimension"))
     if "accuracy" in result:
         rows.append(("accuracy", f"{result['accuracy']:.2%} of {examples} test examples, by q(y | x)"))
     if "mig" in result:
@@ -85,6 +95,12 @@ def active_of(result: dict[str, Any]) -> str:
     """`25 of 50`, a number of each stochastic layer, the lowest first."""
     pairs = zip(result["active_units"], result["latent_size"], strict=True)
     return " + ".join(f"{active} of {size}" for active, size in pairs)
+
+
+def used_of(result: dict[str, Any]) -> str:
+    """`310 of 512, perplexity 201`, of each grid, the lowest first."""
+    pairs = zip(result["codes_used"], result["code_perplexity"], strict=True)
+    return " + ".join(f"{used} of {result['codebook_size']}, perplexity {even:.0f}" for used, even in pairs)
 
 
 # A section of the table: its title, then rows (what it is called, how it is written, what it says).
@@ -154,6 +170,7 @@ _TABLE: list[Section] = [
             ("total correlation", "{total_correlation:.3f}", "KL(q(z), product of q(z_j))"),
             ("dimension-wise KL", "{dimension_wise_kl:.3f}", "sum of KL(q(z_j), p(z_j))"),
             ("active units", "{active}", "variance of the posterior mean above 0.01"),
+            ("codes used", "{used}", "by the test examples; of each grid, the lowest first"),
         ],
     ),
     (
@@ -221,6 +238,8 @@ def table(result: dict[str, Any], title: str) -> Group:
     values = dict(result)
     if "log_marginal" in result:
         values |= {"active": active_of(result), "unreliable": result["fraction_pareto_k_above_0.7"]}
+    if "codes_used" in result:
+        values["used"] = used_of(result)
     parts: list[Any] = [Text(title, style="bold"), *sections(values, _TABLE)]
     if "warning" in values:
         parts.append(Text(f"warning: {values['warning']}", style="yellow"))

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vae_jax.config import Codes, ConfigError, Experiment, Labels, Objective
+from vae_jax.config import Codes, ConfigError, Experiment, Labels, Objective, Quantisation, Stages
 from vae_jax.legality import objection
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import POSTERIORS, prior_name
@@ -24,6 +24,8 @@ _POSITIVE = (
     *("labels.labelled", "labels.label_batch"),
     *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
     *("data.image_size", "data.image_crop"),
+    *("quantisation.grids", "quantisation.code_prior_layers", "quantisation.code_prior_width"),
+    *("stages.second_stage_at", "stages.second_stage_rate"),
 )
 _NOT_NEGATIVE = (
     *(
@@ -41,6 +43,7 @@ _NOT_NEGATIVE = (
         *("codes.index_weight", "codes.dimension_weight", "codes.off_diagonal_weight", "codes.diagonal_weight"),
         "labels.label_weight",
         "labels.classifier_weight",
+        "quantisation.commitment",
     ),
     *(
         "labels.label_seed",
@@ -62,6 +65,7 @@ _READ: dict[str, tuple[str, ...]] = {
     "info": ("divergence", "info_alpha", "info_lambda"),
     "adversarial": ("critic_hidden", "critic_rate", "critic_weight"),
     "tc": ("beta", "index_weight", "dimension_weight", "minibatch"),
+    "vq": tuple(field.name for section in (Quantisation, Stages) for field in dataclasses.fields(section)),
     "factor": ("critic_hidden", "critic_rate", "critic_weight"),
     "dip": ("covariance_of", "off_diagonal_weight", "diagonal_weight"),
     "m2": (
@@ -71,6 +75,7 @@ _READ: dict[str, tuple[str, ...]] = {
     "m1m2": (
         *(*_ALL_OBJECTIVE, "label_batch", "label_weight", "classifier_weight", "label_gradient"),
         *("corruption", "corruption_level", "corruption_shift"),
+        *("second_stage_at", "second_stage_rate"),
     ),
 }
 # The linear probe of every system has the labels that these allow.
@@ -102,6 +107,7 @@ def validate(config: Experiment) -> Experiment:
     objective = config.objective
     _check_read(config)
     _check_combination(config)
+    _check_codebook(config)
     changed = [name for name in _ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
     if changed and objective.estimator not in ("analytic", "sampled"):
         flag = changed[0].replace("_", "-")
@@ -146,8 +152,8 @@ def validate(config: Experiment) -> Experiment:
     decay = config.train.average_decay
     if decay is not None and not 0.0 <= decay < 1.0:
         raise ConfigError(f"--average-decay must be at least 0 and below 1, got {decay}; 0.998 remembers 500 steps.")
-    if not config.model.hidden and config.model.network == "conv":
-        raise ConfigError("--hidden needs at least one layer for --network conv, got none.")
+    if not config.model.hidden and config.model.network != "mlp":
+        raise ConfigError(f"--hidden needs at least one layer for --network {config.model.network}, got none.")
     if config.evaluate.evaluation_size is not None and config.evaluate.evaluation_size < 2:
         raise ConfigError(f"--evaluation-size must be at least 2, got {config.evaluate.evaluation_size}.")
     optimizer = config.optimizer
@@ -164,7 +170,14 @@ def _check_read(config: Experiment) -> None:
     """Refuse a field that the system of the config does not look at."""
     if config.system not in _READ:
         return
-    for section, default in ((config.objective, Objective()), (config.codes, Codes()), (config.labels, Labels())):
+    sections = (
+        (config.objective, Objective()),
+        (config.codes, Codes()),
+        (config.labels, Labels()),
+        (config.quantisation, Quantisation()),
+        (config.stages, Stages()),
+    )
+    for section, default in sections:
         for field in dataclasses.fields(section):
             value = getattr(section, field.name)
             if value != getattr(default, field.name) and field.name not in (*_READ[config.system], *_READ_BY_ALL):
@@ -173,6 +186,21 @@ def _check_read(config: Experiment) -> None:
                     f"--{field.name.replace('_', '-')} {value} has no effect with --system {config.system}: it is for "
                     f"--system {readers}."
                 )
+
+
+def _check_codebook(config: Experiment) -> None:
+    quantisation, at = config.quantisation, config.stages.second_stage_at
+    if at is not None and at >= 1.0:
+        raise ConfigError(f"--second-stage-at is a share of the run, between 0 and 1; got {at}.")
+    if quantisation.codebook_size < 2:
+        raise ConfigError(f"--codebook-size must be at least 2, got {quantisation.codebook_size}.")
+    if not quantisation.scalar_levels or min(quantisation.scalar_levels) < 2:
+        given = " ".join(map(str, quantisation.scalar_levels)) or "none"
+        raise ConfigError(f"--scalar-levels must be at least 2 each, got {given}.")
+    for name in ("codebook_decay", "least_use"):
+        if not 0.0 <= getattr(quantisation, name) < 1.0:
+            flag = name.replace("_", "-")
+            raise ConfigError(f"--{flag} must be at least 0 and below 1, got {getattr(quantisation, name)}.")
 
 
 def _check_combination(config: Experiment) -> None:
@@ -203,6 +231,11 @@ def _check_combination(config: Experiment) -> None:
                 f"several stochastic layers are vectors with a prior of their own: --posterior {model.posterior} "
                 f"--prior {prior_name(model)} cannot be the lowest and the highest of them."
             )
+    if model.network == "grid" and model.posterior not in ("diagonal", "point", "unit_point"):
+        raise ConfigError(
+            f"--network grid has a vector at each place, independent of the others: --posterior {model.posterior} has "
+            "no such form; use diagonal (or point, for an autoencoder)."
+        )
     if model.network == "conv" and POSTERIORS[model.posterior].space == "choices":
         raise ConfigError("--network conv decodes a vector: for choices use --network mlp.")
     if model.posterior in ("coupling", "spline") or model.prior in ("coupling", "spline"):

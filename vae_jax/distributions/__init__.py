@@ -1,6 +1,7 @@
 """Distributions: immutable pytrees that speak of one example (`vae_jax.distributions.distribution`)."""
 
 from vae_jax.distributions.autoregressive import Autoregressive
+from vae_jax.distributions.certain import Certain
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
 from vae_jax.distributions.discrete import Bernoulli, Binomial, Categorical, NegativeBinomial, Poisson
 from vae_jax.distributions.distribution import (
@@ -29,6 +30,7 @@ __all__ = [
     "Bernoulli",
     "Binomial",
     "Categorical",
+    "Certain",
     "Concrete",
     "ContinuousBernoulli",
     "DiagNormal",

@@ -101,6 +101,17 @@ class ConvOutput(nn.Module):
         return x.reshape(*self.shape, self.outputs)
 
 
+def check_halves(where: str, shape: tuple[int, ...], halvings: int) -> None:
+    """Refuse what is no image, or whose sides cannot be halved so often."""
+    factor = 2**halvings
+    if len(shape) != 3 or shape[0] % factor or shape[1] % factor:
+        raise ValueError(
+            f"{where}: {halvings} layers halve an image {halvings} times, so its sides must be multiples of "
+            f"{factor} in a shape (H, W, C); got {shape}. Pad or crop the images, use fewer channels, or "
+            "network mlp."
+        )
+
+
 def conv(
     shape: tuple[int, ...],
     posterior: nn.Module,
@@ -117,13 +128,7 @@ def conv(
 
     ValueError if `shape` is not an image, or its sides cannot be halved `len(channels)` times.
     """
-    factor = 2 ** len(channels)
-    if len(shape) != 3 or shape[0] % factor or shape[1] % factor:
-        raise ValueError(
-            f"conv: {len(channels)} layers halve an image {len(channels)} times, so its sides must be multiples of "
-            f"{factor} in a shape (H, W, C); got {shape}. Pad or crop the images, use fewer channels, or "
-            "network mlp."
-        )
+    check_halves("conv", shape, len(channels))
     encoder = nn.Sequential([OneExample(shape, levels), ConvTrunk(channels, features, activation), posterior])
     output = ConvOutput(shape, likelihood.outputs, tuple(reversed(channels)), features, activation)
     return encoder, nn.Sequential([output, likelihood])

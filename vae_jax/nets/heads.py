@@ -1,8 +1,9 @@
 """Heads: the last layer of a network, from features to a distribution.
 
-A posterior head maps features `[h]` to q(z | x). A likelihood head maps an array `[*shape, outputs]` to
-p(x | z), adding a bias per element of x, which starts at the data mean: the first gradient steps are then not
-spent on learning the mean image.
+A posterior head maps features `[h]` to q(z | x); those of a `DiagNormal` and of a point also take features at places,
+`[H, W, h]`, and give a vector of `size` numbers for each place, one after the other. A likelihood head maps an array
+`[*shape, outputs]` to p(x | z), adding a bias per element of x, which starts at the data mean: the first gradient steps
+are then not spent on learning the mean image.
 """
 
 from typing import ClassVar, Literal
@@ -21,8 +22,8 @@ class DiagNormalHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array) -> DiagNormal:
-        loc, log_scale = jnp.split(nn.Dense(2 * self.size)(features), 2)
-        return DiagNormal(loc, jnp.exp(log_scale))
+        loc, log_scale = jnp.split(nn.Dense(2 * self.size)(features), 2, axis=-1)
+        return DiagNormal(jnp.ravel(loc), jnp.exp(jnp.ravel(log_scale)))
 
 
 class IsotropicNormalHead(nn.Module):
@@ -57,7 +58,7 @@ class PointHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array) -> PointMass:
-        return PointMass(nn.Dense(self.size)(features))
+        return PointMass(jnp.ravel(nn.Dense(self.size)(features)))
 
 
 class UnitPointHead(nn.Module):
@@ -67,7 +68,7 @@ class UnitPointHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array) -> PointMass:
-        return PointMass(nn.sigmoid(nn.Dense(self.size)(features)))
+        return PointMass(jnp.ravel(nn.sigmoid(nn.Dense(self.size)(features))))
 
 
 # One pixel that is never set, or always, must not start at a logit of ±inf.

@@ -32,10 +32,27 @@ class CausalConv3x3(nn.Module):
         return nn.Dense(self.features)(jnp.concatenate(shifts, axis=-1))
 
 
+class CausalLayers(nn.Module):
+    """`[H, W, C]` and a context for each place `[H, W, *]` to features `[H, W, width]` of the places before.
+
+    Residual layers of masked convolutions, the first of which leaves out the place itself.
+    """
+
+    layers: int
+    width: int
+
+    @nn.compact
+    def __call__(self, x: Array, context: Array) -> Array:
+        hidden = CausalConv3x3(self.width, strict=True)(x) + nn.Dense(self.width)(context)
+        for _ in range(self.layers):
+            hidden = hidden + CausalConv3x3(self.width)(nn.elu(hidden))
+        return hidden
+
+
 class PixelCNN(nn.Module):
     """An image `[H, W, C]` and what z says of each place, `[H, W, *]`, to `[H, W, C, outputs]`, causal in the image.
 
-    Residual layers of masked convolutions. All colours of a pixel are given the pixels before it, not one another.
+    All colours of a pixel are given the pixels before it, not one another.
 
     Source: Conditional Image Generation with PixelCNN Decoders, arXiv 1606.05328.
     """
@@ -46,9 +63,7 @@ class PixelCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, context: Array) -> Array:
-        hidden = CausalConv3x3(self.width, strict=True)(x) + nn.Dense(self.width)(context)
-        for _ in range(self.layers):
-            hidden = hidden + CausalConv3x3(self.width)(nn.elu(hidden))
+        hidden = CausalLayers(self.layers, self.width)(x, context)
         out = nn.Dense(x.shape[-1] * self.outputs, kernel_init=nn.initializers.zeros_init())(nn.elu(hidden))
         return out.reshape(*x.shape, self.outputs)
 

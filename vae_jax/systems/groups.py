@@ -1,5 +1,6 @@
 """Groups of parameters with optimisers of their own."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import optax
@@ -10,10 +11,19 @@ def apart(
     name: str, rule: optax.GradientTransformation, tx: optax.GradientTransformation
 ) -> optax.GradientTransformation:
     """`tx` for all parameters but those under the key `name`: they follow `rule`, neither clipped nor decayed."""
+    return all_apart({name: rule}, tx)
+
+
+def all_apart(
+    rules: Mapping[str, optax.GradientTransformation], tx: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """The same with a rule for each of several names; of two names on the way to a parameter the last counts."""
 
     def labels(params: Any) -> Any:
-        return tree_map_with_path(
-            lambda path, leaf: "apart" if any(getattr(part, "key", None) == name for part in path) else "model", params
-        )
+        def label(path: Any) -> str:
+            names = [key for part in path if (key := getattr(part, "key", None)) in rules]
+            return f"apart: {names[-1]}" if names else "model"
 
-    return optax.partition({"model": tx, "apart": rule}, labels)
+        return tree_map_with_path(lambda path, leaf: label(path), params)
+
+    return optax.partition({"model": tx, **{f"apart: {name}": rule for name, rule in rules.items()}}, labels)

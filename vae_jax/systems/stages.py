@@ -1,15 +1,21 @@
-"""A loss that changes while training goes on: one of several, by the step."""
+"""Training in stages: a loss that changes by the step, and parameters that follow an optimiser in one stage only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import lax
 
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
+from vae_jax.systems.groups import all_apart
 from vae_jax.systems.system import Batch, Loss, Metrics
+from vae_jax.train.optimizer import make_optimizer
 
 
 def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
@@ -46,3 +52,41 @@ def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
         return value(params)
 
     return loss
+
+
+def total_steps(config: Experiment, dataset: Dataset) -> int:
+    """Steps of the whole run."""
+    return config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
+
+
+def second_stage_start(config: Experiment, dataset: Dataset) -> int:
+    """The step at which the second stage begins. ConfigError where the config has none."""
+    if config.stages.second_stage_at is None:
+        raise ConfigError(
+            f"--system {config.system} is trained in two stages: say after which share of the run the second begins, "
+            "--second-stage-at 0.5."
+        )
+    return round(config.stages.second_stage_at * total_steps(config, dataset))
+
+
+def staged_rules(
+    config: Experiment, dataset: Dataset, name: str, others: Mapping[str, optax.GradientTransformation] | None = None
+) -> Callable[[optax.GradientTransformation], optax.GradientTransformation]:
+    """The optimiser of two stages: parameters under `name` stand still in the first, all else in the second.
+
+    Each stage has its schedule to itself, from peak to end; `others` follow rules of their own throughout. A
+    `System.optimizer`; what it is given, made for one stage, is not used.
+    """
+    start = second_stage_start(config, dataset)
+    rate = config.stages.second_stage_rate
+    first = make_optimizer(config.optimizer, start)
+    second = make_optimizer(replace(config.optimizer, learning_rate=rate), total_steps(config, dataset) - start)
+
+    def is_first(step: Any, **_: Any) -> Any:
+        return step < start
+
+    def is_second(step: Any, **_: Any) -> Any:
+        return step >= start
+
+    rules = {name: optax.conditionally_mask(second, is_second), **(others or {})}
+    return lambda tx: all_apart(rules, optax.conditionally_mask(first, is_first))

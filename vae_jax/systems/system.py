@@ -33,6 +33,7 @@ class System(NamedTuple):
     `given(condition) -> VAE`, for conditional systems, and `conditions` `[n, c]` to draw and to show.
     `classify(params, x) -> logits` for those that tell classes.
     `example(batch)`: what `vae` takes for examples `[B, …]`.
+    `prior_from`: the step from which on the prior is fitted; before it, nothing can be sampled.
 
     One loss carries it all: an adversary trains in the same step by stop-gradients and `optax.partition`, and
     a value that is set without a gradient is the term `assign` under plain SGD.
@@ -46,3 +47,4 @@ class System(NamedTuple):
     conditions: Array | None = None
     classify: Callable[[Params, Any], Array] | None = None
     example: Callable[[Batch], Any] = _x_of
+    prior_from: int = 0

@@ -25,7 +25,7 @@ from vae_jax.nets.priors import Prior
 from vae_jax.systems.networks import networks
 from vae_jax.systems.rate import multiplier_apart, terms_loss, weigh_by, with_multiplier
 from vae_jax.systems.scale import optimal_scale
-from vae_jax.systems.stages import staged
+from vae_jax.systems.stages import staged, total_steps
 from vae_jax.systems.system import Batch, Loss, Metrics, System
 from vae_jax.terms import elbo_terms, sampled_terms
 
@@ -90,7 +90,7 @@ def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: 
 def staged_objective(vae: VAE, config: Experiment, dataset: Dataset) -> Loss:
     """The loss of a config over its whole run, in which the number of draws may grow."""
     objective = config.objective
-    num_steps = config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
+    num_steps = total_steps(config, dataset)
     losses = [objective_loss(vae, objective, k, num_steps) for k in (objective.num_samples, *objective.grow_to)]
     return staged(losses, [round(share * num_steps) for share in objective.grow_at])
 

@@ -22,7 +22,7 @@ from vae_jax.distributions import Array
 from vae_jax.model import Params
 from vae_jax.systems.system import Metrics
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.optimizer import make_schedule
+from vae_jax.train.optimizer import staged_schedule
 from vae_jax.train.program import TrainState, mean_metrics, measured_params
 from vae_jax.train.progress import Display
 
@@ -136,7 +136,7 @@ def _train_chunks(
 ) -> RunState:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
-    rate = make_schedule(run.config.optimizer, last)
+    rate = staged_schedule(run.config, last)
     advance, held_out_metrics = run.advance(), run.held_out()
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()

@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules by config; all of them optax's."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vae_jax.config import Optimizer
+from vae_jax.config import Experiment, Optimizer
 from vae_jax.distributions import Array, freeze
 
 Schedule = Callable[[Any], Any]
@@ -39,6 +40,16 @@ def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
         rise = optax.linear_schedule(0.0, 1.0, config.warmup_steps)
         shape = optax.join_schedules([rise, shape], [config.warmup_steps])
     return lambda step: config.learning_rate * shape(step)
+
+
+def staged_schedule(config: Experiment, num_steps: int) -> Schedule:
+    """`step -> learning rate` of what is trained then: the schedule begins again where a second stage does."""
+    at, optimizer = config.stages.second_stage_at, config.optimizer
+    if at is None:
+        return make_schedule(optimizer, num_steps)
+    start = round(at * num_steps)
+    second = dataclasses.replace(optimizer, learning_rate=config.stages.second_stage_rate)
+    return optax.join_schedules([make_schedule(optimizer, start), make_schedule(second, num_steps - start)], [start])
 
 
 def make_optimizer(config: Optimizer, num_steps: int) -> optax.GradientTransformation:

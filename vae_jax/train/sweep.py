@@ -34,7 +34,7 @@ from vae_jax.model import Params
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.loop import RunState, metrics_file, num_steps, place, read_metrics, write_whole
-from vae_jax.train.optimizer import make_optimizer, make_schedule
+from vae_jax.train.optimizer import make_optimizer, staged_schedule
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import build_system, check_directory, held_out_batch, load_data
 from vae_jax.train.validation import split_metrics
@@ -298,7 +298,7 @@ def write_members(sweep: Sweep, state: RunState) -> list[Path]:
         if (directory / "config.json").is_file():
             continue
         directory.mkdir(parents=True, exist_ok=True)
-        rate = make_schedule(config.optimizer, num_steps(sweep))
+        rate = staged_schedule(config, num_steps(sweep))
         own = [
             line
             | {part: _of_member(line[part], number) for part in ("train", "validation")}

@@ -1,0 +1,250 @@
+"""VQ-VAE: the encoder picks codes from a codebook, on one grid or several, and a prior over them is fitted afterwards.
+
+    z = argmin_k ‖e(x) − c_k‖ at each place,    log p(x, z) = log p(x | c_z) + log p(z) ≤ log p(x)
+
+Neural Discrete Representation Learning, arXiv 1711.00937; Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv
+1906.00446 (`grids` of 2); Finite Scalar Quantization, arXiv 2309.15505. The first stage trains networks and codes with
+a uniform prior, the second an autoregressive prior over the codes that stand still. With q(z | x) certain of its code
+the bound holds the whole price of x: that of its codes under the prior, and of x given them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.distributions import Array, Certain, Key, freeze
+from vae_jax.hierarchy import top_down
+from vae_jax.model import VAE, Params
+from vae_jax.nets.code_prior import CodePrior
+from vae_jax.nets.conv import Double
+from vae_jax.nets.grid import GridDecoder, GridOutput, GridTrunk, grid_sides
+from vae_jax.nets.mlp import OneExample
+from vae_jax.quantize import Quantised, cluster_sums, perplexity
+from vae_jax.systems.networks import ACTIVATIONS, check_data, likelihood_head
+from vae_jax.systems.quantisers import SET, Quantiser, quantiser_of, set_exactly
+from vae_jax.systems.stages import second_stage_start, staged, staged_rules
+from vae_jax.systems.system import Batch, Loss, Metrics, System
+
+# Codes of every grid, the lowest first: an array `[h, w]`, or a tuple of them where there are several.
+Codes = Any
+
+
+class Grid(NamedTuple):
+    """One grid of codes. `trunk`: what is below (x, or features) -> features. `to_vectors`: those, and what the grids
+    above say, -> a vector at each place. `up`: vectors of this grid to the places of the one below."""
+
+    trunk: nn.Module
+    to_vectors: nn.Module
+    up: nn.Module
+    sides: tuple[int, int]
+    prior: CodePrior
+
+
+class Quantising(NamedTuple):
+    """The pure functions of a model of quantised codes.
+
+    `quantised(params, x)`: for each grid, the vectors of the encoder `[h, w, d]` and what they were rounded to.
+    `decode(params, vectors)`, of every grid, is p(x | z). `prior(params)` is p(z).
+    """
+
+    quantised: Callable[[Params, Any], list[tuple[Array, Quantised]]]
+    decode: Callable[[Params, Sequence[Array]], Any]
+    prior: Callable[[Params], Any]
+    quantiser: Quantiser
+    grids: Sequence[Grid]
+    decoder: nn.Module
+
+
+def _name(part: str, i: int) -> str:
+    return f"{part}{i + 1 if i else ''}"
+
+
+def _codes(found: Sequence[tuple[Array, Quantised]]) -> Codes:
+    numbers = [one.number for _, one in found]
+    return tuple(numbers) if len(numbers) > 1 else numbers[0]
+
+
+def quantising(grids: Sequence[Grid], decoder: nn.Module, quantiser: Quantiser) -> Quantising:
+    """The model of these networks, the lowest grid first."""
+
+    def quantised(params: Params, x: Any) -> list[tuple[Array, Quantised]]:
+        features = []
+        for i, grid in enumerate(grids):
+            x = grid.trunk.apply({"params": params[_name("trunk", i)]}, x)
+            features.append(x)
+        found: list[tuple[Array, Quantised]] = []
+        said: list[Any] = []
+        for i, grid in reversed(list(enumerate(grids))):
+            seen = jnp.concatenate([features[i], *said], axis=-1)
+            z = grid.to_vectors.apply({"params": params[_name("to_vectors", i)]}, seen)
+            one = quantiser.quantise(params[_name("codes", i)], z)  # pyright: ignore[reportArgumentType]
+            found.insert(0, (z, one))  # pyright: ignore[reportArgumentType]
+            if i:
+                said = [grid.up.apply({"params": params[_name("up", i)]}, one.value)]
+        return found
+
+    def decode(params: Params, vectors: Sequence[Array]) -> Any:
+        return decoder.apply({"params": params["decoder"]}, *vectors)
+
+    def prior(params: Params) -> Any:
+        if "prior" not in params:
+            raise ValueError(
+                "a prior over codes has not been fitted: these parameters have none. Train it in a second stage "
+                "(vae-jax train vq_vae --second-stage-at 0.5), then sample."
+            )
+        held = params["prior"]
+        highest = len(grids) - 1
+        last = grids[highest].prior.distribution(held[_name("grid", highest)], grids[highest].sides)
+        lower = [grid.prior.conditional(held[_name("grid", i)], grid.sides) for i, grid in enumerate(grids[:-1])]
+        return top_down(last, *reversed(lower)) if lower else last
+
+    return Quantising(quantised, decode, prior, quantiser, grids, decoder)
+
+
+def vae_of(model: Quantising) -> VAE:
+    """The same as a VAE of discrete codes, whose posterior is certain of them."""
+
+    def decode(params: Params, z: Codes) -> Any:
+        index = z if isinstance(z, tuple) else (z,)
+        vectors = [model.quantiser.lookup(params[_name("codes", i)], one) for i, one in enumerate(index)]
+        return model.decode(params, vectors)
+
+    return VAE(lambda params, x: Certain(_codes(model.quantised(params, x))), decode, model.prior)
+
+
+def _described(
+    model: Quantising, found: list[tuple[Array, Quantised]], distortion: Array, rate: Array, weight: float | Array
+) -> tuple[Array, Metrics]:
+    """The loss of a batch, minus the bound and `weight` times the commitment; metrics of each grid."""
+    pulled = jnp.zeros(())
+    for z, one in found:
+        pulled = pulled + model.quantiser.commitment(z, one.nearest) / len(distortion)
+    counts = [cluster_sums(jnp.ravel(one.number), z.reshape(-1, z.shape[-1]), model.quantiser.size) for z, one in found]
+    metrics = {_name("perplexity", i): perplexity(each) for i, (each, _) in enumerate(counts)}
+    distortion, rate = jnp.mean(distortion), jnp.mean(rate)
+    metrics |= {"bound": -distortion - rate, "log_likelihood": -distortion, "kl": rate, "commitment": pulled}
+    return distortion + rate + weight * pulled, metrics
+
+
+def first_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
+    """Networks and codes, under a prior that is uniform: nats of x given its codes, and the commitment."""
+    uniform = sum(grid.sides[0] * grid.sides[1] for grid in model.grids) * jnp.log(float(model.quantiser.size))
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        del step
+
+        def one(x: Any) -> tuple[list[tuple[Array, Quantised]], Array]:
+            found = model.quantised(params, x)
+            return found, -model.decode(params, [each.value for _, each in found]).log_prob(x)
+
+        found, distortion = jax.vmap(one)(batch["x"])
+        value, metrics = _described(model, found, distortion, jnp.full_like(distortion, uniform), commitment_weight)
+        keys = jax.random.split(key, len(found))
+        for i, (z, each) in enumerate(found):
+            flat = jax.tree.map(lambda leaf, z=z: leaf.reshape(-1, *leaf.shape[z.ndim - 1 :]), each)
+            value = value + model.quantiser.learn(params[_name("codes", i)], keys[i], z.reshape(-1, z.shape[-1]), flat)
+        return value, metrics
+
+    return loss
+
+
+def second_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
+    """The prior over the codes of what stands still: the whole bound, with a gradient in the prior alone."""
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        del key, step
+        still = freeze({name: part for name, part in params.items() if name != "prior"})
+        prior = model.prior(params)
+
+        def one(x: Any) -> tuple[list[tuple[Array, Quantised]], Array, Array]:
+            found = model.quantised(still, x)
+            distortion = -model.decode(still, [each.value for _, each in found]).log_prob(x)
+            return found, distortion, -prior.log_prob(_codes(found))
+
+        return _described(model, *jax.vmap(one)(batch["x"]), commitment_weight)
+
+    return loss
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    model, quantisation = config.model, config.quantisation
+    check_data(model, dataset)
+    _check_images(config, dataset)
+    activation, channels = ACTIVATIONS[model.activation], model.hidden
+    head, seen = likelihood_head(model, dataset.mean(), dataset.levels)
+    quantiser = quantiser_of(quantisation, model)
+    prior = CodePrior(quantiser.size, quantisation.code_prior_layers, quantisation.code_prior_width)
+    lowest = nn.Sequential([OneExample(dataset.shape, seen), GridTrunk(channels, activation)])
+    grids = [
+        Grid(
+            trunk=GridTrunk(channels[-1:], activation) if i else lowest,
+            to_vectors=nn.Dense(model.latent_size),
+            up=Double(channels[-1]),
+            sides=grid_sides(dataset.shape, len(channels) + i),
+            prior=prior,
+        )
+        for i in range(quantisation.grids)
+    ]
+    output = GridOutput(dataset.shape, head.outputs, tuple(reversed(channels)), activation)
+    networks = quantising(grids, nn.Sequential([GridDecoder(output, activation), head]), quantiser)
+
+    def init(key: Key, batch: Batch) -> Params:
+        return first_params(networks, key, jax.tree.map(lambda leaf: leaf[0], batch["x"]), model.latent_size)
+
+    losses = [make(networks, commitment_weight=quantisation.commitment) for make in (first_loss, second_loss)]
+    start = second_stage_start(config, dataset)
+    return System(
+        init=init,
+        loss=staged(losses, [start]),
+        vae=vae_of(networks),
+        optimizer=staged_rules(config, dataset, "prior", {SET: set_exactly}),
+        prior_from=start,
+    )
+
+
+def first_params(model: Quantising, key: Key, x: Any, code_size: int) -> Params:
+    """Parameters before the first step, for examples like `x`."""
+    params: dict[str, Any] = {}
+    keys = iter(jax.random.split(key, 5 * len(model.grids) + 1))
+
+    def start(name: str, module: nn.Module, *seen: Any) -> Any:
+        params[name] = module.init(next(keys), *seen)["params"]
+        return module.apply({"params": params[name]}, *seen)
+
+    features = []
+    for i, grid in enumerate(model.grids):
+        x = start(_name("trunk", i), grid.trunk, x)
+        features.append(x)
+    said: list[Any] = []
+    for i, grid in reversed(list(enumerate(model.grids))):
+        z = start(_name("to_vectors", i), grid.to_vectors, jnp.concatenate([features[i], *said], axis=-1))
+        params[_name("codes", i)] = model.quantiser.init(next(keys))
+        if i:
+            said = [start(_name("up", i), grid.up, z)]
+    vectors = [jnp.zeros((*grid.sides, code_size)) for grid in model.grids]
+    params["decoder"] = model.decoder.init(next(keys), *vectors)["params"]
+    highest = len(model.grids) - 1
+    params["prior"] = {
+        _name("grid", i): grid.prior.start(next(keys), grid.sides, is_highest=i == highest)
+        for i, grid in enumerate(model.grids)
+    }
+    return params
+
+
+def _check_images(config: Experiment, dataset: Dataset) -> None:
+    model, quantisation = config.model, config.quantisation
+    if model.network != "grid":
+        raise ConfigError("--system vq has a code at each place of a grid: use --network grid.")
+    factor = 2 ** (len(model.hidden) + quantisation.grids - 1)
+    if not dataset.is_image or dataset.shape[0] % factor or dataset.shape[1] % factor:
+        raise ConfigError(
+            f"--grids {quantisation.grids} on --hidden of {len(model.hidden)} layers halve an image "
+            f"{len(model.hidden) + quantisation.grids - 1} times, so its sides must be multiples of {factor}; "
+            f"{dataset.name} has examples of shape {dataset.shape}. Use fewer grids or layers, or --image-size."
+        )
