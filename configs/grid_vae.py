@@ -8,7 +8,7 @@ def get_config() -> Experiment:
         description="Fashion-MNIST, VAE with the networks of vq_vae: 7x7 places of 16 normal dimensions",
         data=Data(dataset="fashion_mnist", binarisation="none"),
         model=Model(network="grid", hidden=(32, 32), activation="relu", latent_size=16, likelihood="logistic"),
-        optimizer=Optimizer(learning_rate=1e-3, schedule="cosine", clip_norm=1000.0),
+        optimizer=Optimizer(learning_rate=3e-3, schedule="cosine", clip_norm=1000.0),
         train=Train(epochs=8, batch_size=100),
         evaluate=Evaluate(evaluation_samples=100),
     )

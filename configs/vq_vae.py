@@ -8,7 +8,7 @@ def get_config() -> Experiment:
         description="Fashion-MNIST, VQ-VAE: 7x7 codes of 256, running means; then an autoregressive prior over them",
         data=Data(dataset="fashion_mnist", binarisation="none"),
         model=Model(network="grid", hidden=(32, 32), activation="relu", latent_size=16, likelihood="logistic"),
-        optimizer=Optimizer(learning_rate=1e-3, schedule="cosine", clip_norm=1000.0),
+        optimizer=Optimizer(learning_rate=3e-3, schedule="cosine", clip_norm=1000.0),
         train=Train(epochs=8, batch_size=100),
         quantisation=Quantisation(codebook_size=256, code_prior_layers=5, code_prior_width=32),
         stages=Stages(second_stage_at=0.6),

@@ -78,3 +78,32 @@ def test_the_concrete_bound_is_a_bound() -> None:
     exact = vj.log_marginal(model, None, jax.random.key(1), x, num_samples=100_000, chunk_size=1000)
     assert twenty.mean() < exact.value + 4 * exact.standard_error
     assert z_score(jnp.exp(one - exact.value)[:, None], 1.0) < 4
+
+
+def test_the_relaxed_bound_tends_to_the_discrete_one_as_the_temperature_falls() -> None:
+    """By enumeration of nine codes; the relaxed ELBO has the KL of the choices and a likelihood of relaxed samples."""
+    table = jax.random.normal(jax.random.key(2), (2, 3, 4))
+    x = jnp.array([0.4, -0.2, 0.9, 0.1])
+
+    def model(temperature: float) -> vj.VAE:
+        return vj.VAE(
+            encode=lambda p, x: vj.Concrete(LOGITS, jnp.array(temperature)),
+            decode=lambda p, z: vj.DiagNormal(jnp.einsum("ik,ikd->d", z, table), jnp.array(0.5)),
+            prior=lambda p: vj.OneHotCategorical(jnp.zeros((2, 3))),
+        )
+
+    q = vj.OneHotCategorical(LOGITS)
+    codes = jnp.stack([jax.nn.one_hot(jnp.array([i, j]), 3) for i in range(3) for j in range(3)])
+    log_q = jax.vmap(q.log_prob)(codes)
+    log_p = jax.vmap(lambda z: model(1.0).decode(None, z).log_prob(x))(codes) - 2 * jnp.log(3.0)
+    exact = jnp.sum(jnp.exp(log_q) * (log_p - log_q))
+    gaps = []
+    for temperature in (1.0, 0.3, 0.1, 0.01):
+        keys = jax.random.split(jax.random.key(3), 20_000)
+        terms = jax.vmap(lambda key, t=temperature: vj.elbo_terms(model(t), None, key, x))(keys)
+        bounds = terms.log_likelihood - terms.kl.sum(axis=1)
+        gaps.append((float(bounds.mean() - exact), float(bounds.std() / np.sqrt(20_000))))
+    assert abs(gaps[0][0]) > 20 * gaps[0][1]
+    sizes = [abs(gap) for gap, _ in gaps]
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert sizes[3] < 4 * gaps[3][1]

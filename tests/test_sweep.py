@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.runs import changed, console, experiment
 from vae_jax import cli
-from vae_jax.config import Codes, ConfigError, Data, Experiment, Labels
+from vae_jax.config import Codes, ConfigError, Data, Experiment, Labels, Quantisation, Stages
 from vae_jax.train import sweep as sweeps
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.loop import metrics_file, read_metrics, train
@@ -144,6 +144,15 @@ READERS: dict[str, tuple[Experiment, list[str]]] = {
     "factor": (dataclasses.replace(BASE, system="factor"), ["critic_rate", "critic_weight"]),
     "tc": (dataclasses.replace(BASE, system="tc"), ["beta", "index_weight", "dimension_weight"]),
     "dip": (dataclasses.replace(BASE, system="dip"), ["off_diagonal_weight", "diagonal_weight"]),
+    "vq": (
+        dataclasses.replace(
+            changed(BASE, "model", network="grid", hidden=(4,)),
+            system="vq",
+            quantisation=Quantisation(codebook_size=4, code_prior_layers=1, code_prior_width=2),
+            stages=Stages(second_stage_at=0.5),
+        ),
+        ["codebook_decay", "least_use", "commitment", "second_stage_rate"],
+    ),
     "m2": (
         dataclasses.replace(BASE, system="m2", labels=Labels(labelled=20, label_batch=10)),
         ["label_weight", "classifier_weight"],

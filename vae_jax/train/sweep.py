@@ -43,9 +43,9 @@ from vae_jax.validate import validate
 # Fields of a config by section and name, `("objective", "beta")`, and the numbers that each takes.
 Grid = dict[tuple[str, str], tuple[float, ...]]
 # Sections whose numbers go into the training program.
-_SECTIONS = ("model", "objective", "codes", "labels", "optimizer", "train")
-# Real numbers that decide shapes, or how often the program comes up for air.
-_STATIC = ("save_seconds", "chunk_seconds", "grow_at")
+_SECTIONS = ("model", "objective", "codes", "labels", "quantisation", "stages", "optimizer", "train")
+# Real numbers that decide shapes or stages, or how often the program comes up for air.
+_STATIC = ("save_seconds", "chunk_seconds", "grow_at", "second_stage_at")
 # No signal waits longer than this.
 _MOST_CHUNK_SECONDS = 20.0
 # Axes of members in a `TrainState`: the step is one for all, so that the loop's end is too.

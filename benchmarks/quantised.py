@@ -1,0 +1,58 @@
+"""VQ-VAE, VQ-VAE-2 and finite scalars against a VAE of the same networks, on MNIST and Fashion-MNIST as counts.
+
+    python benchmarks/quantised.py RUNS DATA_DIR [--datasets mnist fashion_mnist] [--rows vae vq …]
+
+Trains into RUNS what is not there yet (an interrupted run goes on, a finished one is read), and prints a table as
+Markdown: bits per dimension of the test images with what the code costs, the error of the reconstructions, and the
+codes that the test images use. One seed.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+from founding_curves import trained
+
+# A row: its title, the config, what is changed.
+ROWS = {
+    "vae": ("VAE, 7x7 places", ["grid_vae"]),
+    "vq": ("VQ-VAE, 7x7 codes, running means", ["vq_vae"]),
+    "gradient": ("VQ-VAE, 7x7 codes, by gradient", ["vq_vae", "--codebook", "gradient"]),
+    "scalars": (
+        "finite scalars, 7x7 codes of 8x6x5",
+        ["vq_vae", "--codebook", "finite_scalar", "--scalar-levels", "8", "6", "5", "--latent-size", "3"],
+    ),
+    "vae14": ("VAE, 14x14 places", ["grid_vae", "--hidden", "32"]),
+    "vq2": ("VQ-VAE-2, 14x14 and 7x7 codes", ["vq_vae_2"]),
+}
+
+
+def main(runs: Path, data_dir: Path, datasets: list[str], rows: list[str]) -> None:
+    print("| data | model | bits per dimension | of which code | squared error | codes used of 256 | perplexity |")
+    print("|---|---|---|---|---|---|---|")
+    for dataset in datasets:
+        for row in rows:
+            title, arguments = ROWS[row]
+            directory = runs / f"{row}-{dataset}"
+            trained([*arguments, "--dataset", dataset, "--data-dir", str(data_dir)], directory)
+            result = json.loads((directory / "evaluation.json").read_text())
+            error = result["test_examples_error"] / math.log(2.0) / 784
+            rate = result["rate"] / math.log(2.0) / 784
+            used = " + ".join(str(count) for count in result.get("codes_used", [])) or "–"
+            even = " + ".join(f"{value:.0f}" for value in result.get("code_perplexity", [])) or "–"
+            print(
+                f"| {dataset} | {title} | {result['bits_per_dimension']:.4f} ± {error:.4f} | {rate:.4f} | "
+                f"{result['reconstruction_error']:.5f} | {used} | {even} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion_mnist"])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    given = parser.parse_args()
+    main(given.runs, given.data_dir, given.datasets, given.rows)
