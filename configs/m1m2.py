@@ -1,6 +1,6 @@
 """M1 + M2 with 100 labels."""
 
-from vae_jax.config import Codes, Data, Experiment, Labels, Model, Optimizer, Train
+from vae_jax.config import Codes, Data, Experiment, Labels, Model, Optimizer, Stages, Train
 
 
 def get_config() -> Experiment:
@@ -12,6 +12,7 @@ def get_config() -> Experiment:
         # Noise on the features that the classifier sees in training: with a hundred labels it would know them by heart.
         codes=Codes(corruption="gaussian", corruption_level=0.3),
         optimizer=Optimizer(learning_rate=3e-3, schedule="cosine", clip_norm=10.0),
-        train=Train(epochs=20, batch_size=100),
+        train=Train(epochs=40, batch_size=100),
+        stages=Stages(second_stage_at=0.4, second_stage_rate=3e-3),
         system="m1m2",
     )

@@ -12,6 +12,7 @@ from tests.runs import changed
 from vae_jax.config import ConfigError, Data, Experiment, Labels, Model
 from vae_jax.data import load
 from vae_jax.systems import m1m2, m2
+from vae_jax.systems.stages import second_stage_start
 
 DIGITS = load("digits", binarisation="dynamic")
 CONFIG = Experiment(
@@ -98,6 +99,8 @@ def test_few_labels_are_learned_and_the_others_are_not_looked_at(system: Any) ->
     config = changed(
         dataclasses.replace(CONFIG, system=system.__name__.split(".")[-1]), "model", hidden=(64,), latent_size=8
     )
+    if system is m1m2:
+        config = changed(config, "stages", second_stage_at=0.1)
     built = system.build(changed(config, "labels", classifier_weight=10.0), DIGITS)
     tx = optax.adam(3e-3)
     data = DIGITS.train.take(slice(1024))
@@ -141,6 +144,7 @@ def test_bad_numbers_of_labels_are_refused(labelled: int | None, message: str) -
 
 def test_the_layer_above_the_features_has_a_size_of_its_own() -> None:
     config = dataclasses.replace(changed(CONFIG, "model", upper_latent_sizes=(2,)), system="m1m2")
+    config = changed(config, "stages", second_stage_at=0.5)
     built = m1m2.build(changed(config, "codes", corruption="gaussian"), DIGITS)
     params = built.init(jax.random.key(1), BATCH)
     style = built.vae.encode(params, BATCH["x"][0])
@@ -152,6 +156,24 @@ def test_the_layer_above_the_features_has_a_size_of_its_own() -> None:
     for wrong in (changed(config, "model", upper_latent_sizes=(2, 2)), changed(config, "codes", corruption_shift=1)):
         with pytest.raises(ConfigError, match="M1 . M2 has one layer above z.*no image to shift"):
             m1m2.build(wrong, DIGITS)
+
+
+def test_m1_is_trained_first_and_then_stands_still() -> None:
+    config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
+    built = m1m2.build(config, DIGITS)
+    params = built.init(jax.random.key(1), BATCH)
+    start = second_stage_start(config, DIGITS)
+    slopes = [
+        jax.jit(jax.grad(lambda p, step=step: built.loss(p, jax.random.key(2), BATCH, step)[0]))(params)
+        for step in (start - 1, start)
+    ]
+    moved = [
+        {name: any(leaf.any() for leaf in jax.tree.leaves(part)) for name, part in slope.items()} for slope in slopes
+    ]
+    assert moved == [
+        {"encoder": True, "decoder": True, "m2": False},
+        {"encoder": False, "decoder": False, "m2": True},
+    ]
 
 
 def test_a_model_with_a_latent_class_has_a_likelihood() -> None:

@@ -3,12 +3,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from tests.test_vae import CONFIG, DIGITS
-from vae_jax.config import ConfigError, Objective, Train
-from vae_jax.systems.stages import staged
+from vae_jax.config import ConfigError, Objective, Optimizer, Stages, Train
+from vae_jax.systems.stages import second_stage_start, staged, staged_rules, total_steps
 from vae_jax.systems.vae import build
+from vae_jax.train.optimizer import staged_schedule
 from vae_jax.validate import validate
 
 CALLS: list[str] = []
@@ -75,3 +77,29 @@ def test_k_grows_at_its_share_of_the_run() -> None:
 def test_bad_stages_are_refused(fields, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         validate(dataclasses.replace(CONFIG, objective=Objective("iwae", "total", 2, **fields)))
+
+
+def test_each_stage_has_its_parameters_and_its_schedule() -> None:
+    config = dataclasses.replace(
+        CONFIG,
+        train=Train(epochs=4, batch_size=len(DIGITS.train.x) // 5),
+        optimizer=Optimizer(optimizer="sgd", learning_rate=0.5, schedule="linear", final_fraction=0.0),
+        stages=Stages(second_stage_at=0.5, second_stage_rate=0.2),
+    )
+    params = {"model": jnp.zeros(2), "late": {"w": jnp.zeros(3)}, "late2": jnp.zeros(1), "own": jnp.zeros(1)}
+    tx = staged_rules(config, DIGITS, "late", {"own": optax.sgd(1.0)})(optax.identity())
+    assert (total_steps(config, DIGITS), second_stage_start(config, DIGITS)) == (20, 10)
+    schedule = staged_schedule(config, 20)
+    state, ones = tx.init(params), jax.tree.map(jnp.ones_like, params)
+    for step in range(20):
+        updates, state = tx.update(ones, state, params)
+        first, second = -0.5 * (1 - step / 10), -0.2 * (1 - (step - 10) / 10)
+        expected = (
+            {"model": first, "late": 0.0, "late2": first} if step < 10 else {"model": 0, "late": second, "late2": 0}
+        )
+        for name, value in {**expected, "own": -1.0}.items():
+            for leaf in jax.tree.leaves(updates[name]):
+                np.testing.assert_allclose(leaf, value, atol=1e-6)
+        np.testing.assert_allclose(schedule(step), -(first if step < 10 else second), atol=1e-6)
+    with pytest.raises(ConfigError, match="--system vae is trained in two stages: .*--second-stage-at 0.5"):
+        second_stage_start(dataclasses.replace(config, stages=Stages()), DIGITS)

@@ -1,7 +1,9 @@
 """VQ-VAE, on one grid and on two."""
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,7 @@ def test_both_stages_say_minus_the_bound_and_the_commitment(name: str) -> None:
     assert ("perplexity2" in metrics) == (name == "two grids")
 
 
-@pytest.mark.parametrize("name", ["one grid", "gradient"])
+@pytest.mark.parametrize("name", ["one grid", pytest.param("gradient", marks=pytest.mark.slow)])
 def test_each_stage_moves_its_own_parameters_alone(name: str) -> None:
     config = CONFIGS[name]
     system, params = built(config)
@@ -121,22 +123,22 @@ def test_the_gradient_of_the_first_stage_passes_straight_through() -> None:
 
 
 # The others differ from these in how codes are learned alone (`test_quantisers`).
-TRAINED = ("two grids", "scalars")
+TRAINED = ("two grids", pytest.param("scalars", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Run, RunState]]:
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Run, RunState]]:
+    """Trains what is asked for, once."""
     folder = tmp_path_factory.mktemp("vq")
-    longer = {name: changed(CONFIGS[name], "train", epochs=6) for name in TRAINED}
-    return {name: trained(folder / name, config) for name, config in longer.items()}
+    return functools.cache(lambda name: trained(folder / name, changed(CONFIGS[name], "train", epochs=6)))
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_run_is_measured_and_drawn(runs: dict[str, tuple[Run, RunState]], name: str) -> None:
-    run, state = runs[name]
+def test_a_run_is_measured_and_drawn(run_of: Callable[[str], tuple[Run, RunState]], name: str) -> None:
+    run, state = run_of(name)
     params = state.best_params
     assert int(state.best_epoch) > 3
-    result, estimates = measure.likelihood(run, params)
+    result, _ = measure.likelihood(run, params)
     assert result["monte_carlo_error"] == 0.0
     np.testing.assert_allclose(result["log_marginal"], result["elbo"], rtol=1e-6)
     np.testing.assert_allclose(result["elbo"], -result["rate"] - result["distortion"], rtol=1e-5)
@@ -153,11 +155,10 @@ def test_a_run_is_measured_and_drawn(runs: dict[str, tuple[Run, RunState]], name
     names = {path.stem for path in write_pictures(run, state)}
     assert {"codes", "samples", "reconstructions"} <= names
     assert measure.has_prior(run, state)
-    del estimates
 
 
-def test_commands_take_such_a_run(runs: dict[str, tuple[Run, RunState]]) -> None:
-    folder = runs["two grids"][0].directory
+def test_commands_take_such_a_run(run_of: Callable[[str], tuple[Run, RunState]]) -> None:
+    folder = run_of("two grids")[0].directory
     assert main(["evaluate", str(folder), "--gaps", "0"]) == 0
     assert json.loads((folder / "evaluation.json").read_text())["codes_used"]
     assert main(["sample", str(folder), "--count", "12"]) == 0

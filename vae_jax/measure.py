@@ -261,12 +261,18 @@ def likelihood(
         raise ConfigError(
             f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
         )
-    if encode_one(vae, params, x).__class__ is Certain:
-        # There is one code, and no other to draw.
+    # There may be one code, and no other to draw.
+    certain = encode_one(vae, params, x).__class__ is Certain
+    if certain:
         mean = mean._replace(monte_carlo_error=0.0)
     write_estimates(path, fingerprint, estimates)
     code_key, mean_key = jax.random.split(_stream(seed, "likelihood"))
-    rate, distortion = map_batches(lambda i, x: rate_distortion(vae, params, jax.random.fold_in(code_key, i), x), x)
+    draws = 1 if certain else 100
+
+    def split(i: Any, x: Any) -> Any:
+        return rate_distortion(vae, params, jax.random.fold_in(code_key, i), x, num_samples=draws)
+
+    rate, distortion = map_batches(split, x)
     means = [m.reshape(len(m), -1) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
     active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]
     result = protocol(run, params, seed=seed) | {

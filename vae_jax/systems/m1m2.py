@@ -1,8 +1,7 @@
-"""M1 + M2: a VAE learns features z1 of x, and M2 models them with a class: two stages, trained in one step.
+"""M1 + M2: a VAE learns features z1 of x, and then, while it stands still, M2 models them with a class.
 
-M2 sees a draw of q(z1 | x) through a stop-gradient, so that the features are those of the VAE alone, as where M1 is
-trained first; its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. Semi-supervised Learning with
-Deep Generative Models, arXiv 1406.5298.
+M2 sees draws of q(z1 | x); its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. Semi-supervised
+Learning with Deep Generative Models, arXiv 1406.5298.
 """
 
 from dataclasses import replace
@@ -25,6 +24,7 @@ from vae_jax.nets.mlp import MLP
 from vae_jax.nets.priors import normal
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of
 from vae_jax.systems.networks import ACTIVATIONS
+from vae_jax.systems.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, System
 from vae_jax.systems.vae import build as build_m1
 
@@ -80,14 +80,20 @@ def build(config: Experiment, dataset: Dataset) -> System:
             classifier_weight=labels.classifier_weight,
             corrupt=corrupt,
         )
-        first, metrics = m1.loss(params, m1_key, batch, step)
+        first, metrics = m1.loss(freeze(params), m1_key, batch, step)
         second, of_classes = m2_loss(params["m2"], m2_key, {**batch, "x": features(params, z_key, batch["x"])}, step)
         return first + second, {**metrics, **{f"m2_{name}": value for name, value in of_classes.items()}}
 
+    def m1_loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        value, metrics = m1.loss(params, jax.random.split(key, 3)[0], batch, step)
+        # What M2 will show is not known yet: 0.
+        shown = jax.eval_shape(loss, params, key, batch, step)[1]
+        return value, {name: metrics.get(name, jnp.zeros(one.shape, one.dtype)) for name, one in shown.items()}
+
     return System(
         init=init,
-        loss=loss,
+        loss=staged([m1_loss, loss], [second_stage_start(config, dataset)]),
         vae=vae,
-        optimizer=m1.optimizer,
+        optimizer=staged_rules(config, dataset, "m2", of_first=m1.optimizer),
         classify=lambda params, x: of_feature(params["m2"], vae.encode(params, x).mean),
     )

@@ -70,16 +70,20 @@ def second_stage_start(config: Experiment, dataset: Dataset) -> int:
 
 
 def staged_rules(
-    config: Experiment, dataset: Dataset, name: str, others: Mapping[str, optax.GradientTransformation] | None = None
+    config: Experiment,
+    dataset: Dataset,
+    name: str,
+    others: Mapping[str, optax.GradientTransformation] | None = None,
+    of_first: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda tx: tx,
 ) -> Callable[[optax.GradientTransformation], optax.GradientTransformation]:
     """The optimiser of two stages: parameters under `name` stand still in the first, all else in the second.
 
-    Each stage has its schedule to itself, from peak to end; `others` follow rules of their own throughout. A
-    `System.optimizer`; what it is given, made for one stage, is not used.
+    Each stage has its schedule to itself, from peak to end; `others` follow rules of their own throughout; `of_first`
+    wraps the optimiser of the first stage. A `System.optimizer`; what it is given, made for one stage, is not used.
     """
     start = second_stage_start(config, dataset)
     rate = config.stages.second_stage_rate
-    first = make_optimizer(config.optimizer, start)
+    first = of_first(make_optimizer(config.optimizer, start))
     second = make_optimizer(replace(config.optimizer, learning_rate=rate), total_steps(config, dataset) - start)
 
     def is_first(step: Any, **_: Any) -> Any:
