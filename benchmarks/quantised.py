@@ -1,10 +1,11 @@
 """VQ-VAE, VQ-VAE-2 and finite scalars against a VAE of the same networks, on MNIST and Fashion-MNIST as counts.
 
-    python benchmarks/quantised.py RUNS DATA_DIR [--datasets mnist fashion_mnist] [--rows vae vq …]
+    python benchmarks/quantised.py RUNS DATA_DIR [--datasets mnist fashion_mnist] [--rows vae vq …] [--picture FILE]
 
 Trains into RUNS what is not there yet (an interrupted run goes on, a finished one is read), and prints a table as
 Markdown: bits per dimension of the test images with what the code costs, the error of the reconstructions, and the
-codes that the test images use. One seed.
+codes that the test images use. One seed. The picture has, of the last dataset, test images as each model decodes them,
+and below them samples of each.
 """
 
 import argparse
@@ -12,7 +13,16 @@ import json
 import math
 from pathlib import Path
 
+import jax
+import numpy as np
 from founding_curves import trained
+
+from vae_jax import plots
+from vae_jax.measure import density, measured_examples
+from vae_jax.model import typical
+from vae_jax.train.run import load_state, open_run
+
+COLUMNS = 14
 
 # A row: its title, the config, what is changed.
 ROWS = {
@@ -28,7 +38,29 @@ ROWS = {
 }
 
 
-def main(runs: Path, data_dir: Path, datasets: list[str], rows: list[str]) -> None:
+def decoded(directory: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Test images, what the model makes of them, and samples, `[COLUMNS, …]` each, in 0..1."""
+    run = open_run(directory)
+    vae, params, most = density(run), load_state(run).best_params, run.dataset.most
+    x = measured_examples(run)[:COLUMNS]
+    decode = jax.jit(jax.vmap(lambda z: typical(vae.decode(params, z), jax.random.key(1))))
+    again = decode(jax.vmap(lambda x: vae.encode(params, x).mean)(x))
+    drawn = decode(vae.prior(params).sample(jax.random.key(0), (COLUMNS,)))
+    return np.asarray(x) / most, np.asarray(again) / most, np.asarray(drawn) / most
+
+
+def draw(directories: dict[str, Path], picture: Path) -> None:
+    found = {title: decoded(directory) for title, directory in directories.items()}
+    data = next(iter(found.values()))[0]
+    grid = np.stack([data, *(again for _, again, _ in found.values()), *(drawn for *_, drawn in found.values())])
+    names = ["data", *(f"{title}, decoded" for title in found), *(f"{title}, samples" for title in found)]
+    plots.show_images(grid, title="test images decoded, and samples: means of p(x | z)", row_names=names).savefig(
+        picture, dpi=150
+    )
+    print(f"written: {picture}")
+
+
+def main(runs: Path, data_dir: Path, datasets: list[str], rows: list[str], picture: Path | None) -> None:
     print("| data | model | bits per dimension | of which code | squared error | codes used of 256 | perplexity |")
     print("|---|---|---|---|---|---|---|")
     for dataset in datasets:
@@ -46,6 +78,8 @@ def main(runs: Path, data_dir: Path, datasets: list[str], rows: list[str]) -> No
                 f"{result['reconstruction_error']:.5f} | {used} | {even} |",
                 flush=True,
             )
+    if picture is not None:
+        draw({ROWS[row][0].partition(",")[0]: runs / f"{row}-{datasets[-1]}" for row in rows}, picture)
 
 
 if __name__ == "__main__":
@@ -54,5 +88,6 @@ if __name__ == "__main__":
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion_mnist"])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--picture", type=Path, default=None)
     given = parser.parse_args()
-    main(given.runs, given.data_dir, given.datasets, given.rows)
+    main(given.runs, given.data_dir, given.datasets, given.rows, given.picture)
