@@ -1,6 +1,7 @@
 """VQ-VAE, VQ-VAE-2 and finite scalars against a VAE of the same networks, on MNIST and Fashion-MNIST as counts.
 
-    python benchmarks/quantised.py RUNS DATA_DIR [--datasets mnist fashion_mnist] [--rows vae vq …] [--picture FILE]
+    python benchmarks/quantised.py RUNS DATA_DIR [--datasets mnist fashion_mnist] [--rows vae vq …] [--epochs N]
+                                   [--picture FILE]
 
 Trains into RUNS what is not there yet (an interrupted run goes on, a finished one is read), and prints a table as
 Markdown: bits per dimension of the test images with what the code costs, the error of the reconstructions, and the
@@ -60,14 +61,14 @@ def draw(directories: dict[str, Path], picture: Path) -> None:
     print(f"written: {picture}")
 
 
-def main(runs: Path, data_dir: Path, datasets: list[str], rows: list[str], picture: Path | None) -> None:
+def main(runs: Path, data_dir: Path, datasets: list[str], rows: list[str], epochs: int, picture: Path | None) -> None:
     print("| data | model | bits per dimension | of which code | squared error | codes used of 256 | perplexity |")
     print("|---|---|---|---|---|---|---|")
     for dataset in datasets:
         for row in rows:
             title, arguments = ROWS[row]
             directory = runs / f"{row}-{dataset}"
-            trained([*arguments, "--dataset", dataset, "--data-dir", str(data_dir)], directory)
+            trained([*arguments, "--dataset", dataset, "--data-dir", str(data_dir), "--epochs", str(epochs)], directory)
             result = json.loads((directory / "evaluation.json").read_text())
             error = result["test_examples_error"] / math.log(2.0) / 784
             rate = result["rate"] / math.log(2.0) / 784
@@ -88,6 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion_mnist"])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--picture", type=Path, default=None)
     given = parser.parse_args()
-    main(given.runs, given.data_dir, given.datasets, given.rows, given.picture)
+    main(given.runs, given.data_dir, given.datasets, given.rows, given.epochs, given.picture)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.runs import trained
-from vae_jax.cli import _free_directory, main
+from vae_jax.cli import main
+from vae_jax.commands.train import _free_directory
 from vae_jax.config import config_names, load_config
 
 

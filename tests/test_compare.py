@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from tests.runs import changed, experiment, trained
-from vae_jax import measure, report
+from vae_jax import measure, measure_codes, report
 from vae_jax.compare import comparison, curves, difference, grouped, read_run
 from vae_jax.config import ConfigError, Objective
 
@@ -96,7 +96,7 @@ def test_a_run_without_a_density_says_so(tmp_path) -> None:
     config = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="autoencoder")
     run, state = trained(tmp_path / "run", config)
     params = state.best_params
-    report.write_evaluation(run, measure.protocol(run, params) | measure.representation(run, params))
+    report.write_evaluation(run, measure.protocol(run, params) | measure_codes.representation(run, params))
     with pytest.raises(
         ConfigError, match=r"run has no log p\(x\) to compare: its system, autoencoder,.*evaluation.json"
     ):

@@ -7,7 +7,7 @@ from rich.console import Console
 
 import vae_jax as vj
 from tests.runs import changed, console, experiment, trained
-from vae_jax import measure, report
+from vae_jax import measure, measure_codes, report
 from vae_jax.config import ConfigError
 from vae_jax.pictures import write_pictures
 
@@ -164,7 +164,7 @@ def test_codes_are_measured_where_there_is_no_density(tmp_path) -> None:
     config = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="autoencoder")
     run, state = trained(tmp_path / "run", config)
     assert not measure.has_likelihood(run, state.best_params)
-    found = measure.representation(run, state.best_params)
+    found = measure_codes.representation(run, state.best_params)
     assert 0.0 < found["reconstruction_error"] < 0.3
     assert 0.2 < found["probe_accuracy"] <= 1.0
     names = {path.stem for path in write_pictures(run, state)}
@@ -182,7 +182,7 @@ def test_a_conditional_model_is_measured_given_its_condition(tmp_path) -> None:
     result, estimates = measure.likelihood(run, state.best_params)
     assert result["density_of"] == "x given its condition"
     assert np.isfinite(estimates.value).all()
-    assert "probe_accuracy" not in measure.representation(run, state.best_params)
+    assert "probe_accuracy" not in measure_codes.representation(run, state.best_params)
     assert "conditions" in {path.stem for path in write_pictures(run, state)}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import vae_jax as vj
 from tests.runs import changed, console, trained
-from vae_jax import measure
+from vae_jax import measure, measure_codes
 from vae_jax.cli import main
 from vae_jax.config import ConfigError, Data, Evaluate, Experiment, Model, Quantisation, Stages, Train
 from vae_jax.data import load
@@ -145,13 +145,13 @@ def test_a_run_is_measured_and_drawn(run_of: Callable[[str], tuple[Run, RunState
     assert result["bits_per_dimension"] > 0.0
     # A prior that was fitted: less than a uniform code costs.
     assert result["rate"] < (16 * np.log(12.0) if name == "scalars" else 20 * np.log(5.0)) - 1.0
-    use = measure.code_use(run, params)
+    use = measure_codes.code_use(run, params)
     assert len(use["codes_used"]) == (2 if name == "two grids" else 1)
     for used, even in zip(use["codes_used"], use["code_perplexity"], strict=True):
         assert 2 <= used <= use["codebook_size"]
         assert 1.0 < even <= used + 1e-3
-    assert "probe_accuracy" not in measure.representation(run, params)
-    assert 0.0 < measure.representation(run, params)["reconstruction_error"] < 0.25
+    assert "probe_accuracy" not in measure_codes.representation(run, params)
+    assert 0.0 < measure_codes.representation(run, params)["reconstruction_error"] < 0.25
     names = {path.stem for path in write_pictures(run, state)}
     assert {"codes", "samples", "reconstructions"} <= names
     assert measure.has_prior(run, state)

@@ -20,7 +20,8 @@ from vae_jax.config import ConfigError
 from vae_jax.data import binarised, whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
-from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared, score
+from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared
+from vae_jax.measure_codes import score
 from vae_jax.model import Params, typical
 from vae_jax.plots import show_images
 from vae_jax.train.loop import RunState, write_whole

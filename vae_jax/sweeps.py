@@ -18,7 +18,7 @@ from vae_jax.distributions import Array, PointMass
 from vae_jax.divergences import has_kl, kl_terms
 from vae_jax.evaluate.collapse import active_units
 from vae_jax.evaluate.elbo_surgery import rate_distortion
-from vae_jax.measure import score_varying
+from vae_jax.measure_codes import score_varying
 from vae_jax.model import VAE, Params, discretised
 from vae_jax.pictures import traversals
 from vae_jax.train.loop import RunState, metrics_file, read_metrics, write_whole

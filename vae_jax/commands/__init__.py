@@ -1,0 +1,1 @@
+"""The commands of `vae-jax`: each takes its arguments and a console, and gives the exit status."""

@@ -1,0 +1,59 @@
+"""`vae-jax sample` and `encode`: what a trained model gives, as arrays."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from vae_jax.commands.parse import RunPath, parse
+
+
+def sample_command(arguments: list[str], console: Console) -> int:
+    """Draw from the model of a run."""
+
+    def sample(run: RunPath, count: int = 72, seed: int = 0, out: Path | None = None) -> int:
+        """Draw x from the model: an .npz with `x` (samples), `mean` (of p(x | z)) and `z`, and a picture of images.
+
+        Args:
+            run: Directory of the run.
+            count: Number of samples.
+            seed: Seed of the samples.
+            out: The .npz file; by default RUN/samples.npz.
+        """
+        from vae_jax.measure import check_prior
+        from vae_jax.report import write_samples
+        from vae_jax.train.run import load_state, open_run
+
+        opened = open_run(run)
+        state = load_state(opened)
+        check_prior(opened, state)
+        for path in write_samples(opened, state.best_params, count=count, seed=seed, out=out):
+            console.print(f"written: {path}", soft_wrap=True)
+        return 0
+
+    return parse("sample", sample, arguments)
+
+
+def encode_command(arguments: list[str], console: Console) -> int:
+    """Codes of data under the encoder of a run."""
+    data_type = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+
+    def encode(run: RunPath, data: data_type, data_dir: Path | None = None, out: Path | None = None) -> int:  # pyright: ignore[reportInvalidTypeForm]
+        """Codes of data under a run's encoder: an .npz with `mean`, `stddev` and `label` for every example.
+
+        Args:
+            run: Directory of the run.
+            data: digits, curve, an .npz or .npy file, or a dataset of TFDS; all its examples are encoded, in order.
+            data_dir: Folder of prepared TFDS datasets; by default the run's.
+            out: The .npz file; by default RUN/codes.npz.
+        """
+        from vae_jax.report import write_codes
+        from vae_jax.train.run import load_state, open_run
+
+        opened = open_run(run)
+        path = write_codes(opened, load_state(opened).best_params, data=data, data_dir=data_dir, out=out)
+        console.print(f"written: {path}", soft_wrap=True)
+        return 0
+
+    return parse("encode", encode, arguments)

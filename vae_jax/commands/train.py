@@ -1,0 +1,205 @@
+"""`vae-jax train`, `sweep` and `resume`: train, measure, draw, and say what came of it."""
+
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+
+from vae_jax import config as configs
+from vae_jax.commands.parse import RunPath, parse
+from vae_jax.config import ConfigError, Experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class _TrainOptions:
+    """Options of the command itself."""
+
+    experiment: Experiment
+    out: Path | None = None
+    """Directory of the run; by default runs/CONFIG, with a number where that exists."""
+    quick: tyro.conf.FlagCreatePairsOff[bool] = False
+    """A few steps on a small embedded stand-in for the data: seconds, no download."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _SweepOptions(_TrainOptions):
+    over: tuple[str, ...] = ()
+    """Fields and their numbers, objective.beta=1,2,4: every combination of them is trained."""
+    seeds: int = 3
+    """Seeds of each combination, from --seed on."""
+
+
+def train_command(arguments: list[str], console: Console) -> int:
+    """Train a model from a config."""
+    found = _experiment("train", _TrainOptions, arguments)
+    if found is None:
+        return 0
+    options, name = found
+    from vae_jax.train.run import create
+
+    run = create(options.experiment, _directory(options, name))
+    console.print(f"{options.experiment.description}\nrun: {run.directory}", soft_wrap=True)
+    return _train_and_report(run, console)
+
+
+def sweep_command(arguments: list[str], console: Console) -> int:
+    """Train many members of a config in one program."""
+    found = _experiment("sweep", _SweepOptions, arguments)
+    if found is None:
+        return 0
+    options, name = found
+    from vae_jax.train.sweep import create_sweep, parse_grid
+
+    sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
+    console.print(f"{options.experiment.description}\nsweep: {sweep.directory}", soft_wrap=True)
+    return _train_and_report_sweep(sweep, console)
+
+
+def resume_command(arguments: list[str], console: Console) -> int:
+    """Go on with a run or a sweep."""
+
+    def resume(run: RunPath) -> int:
+        """Continue an interrupted run or sweep to its end, bit for bit as if it had not been interrupted.
+
+        Args:
+            run: Directory of the run or sweep.
+        """
+        from vae_jax.train.run import open_run
+        from vae_jax.train.sweep import is_sweep, open_sweep
+
+        if is_sweep(run):
+            return _train_and_report_sweep(open_sweep(run), console)
+        return _train_and_report(open_run(run), console)
+
+    return parse("resume", resume, arguments)
+
+
+def _directory(options: _TrainOptions, name: str) -> Path:
+    default = Path(name).stem + ("-quick" if options.quick else "")
+    return options.out or _free_directory(Path("runs") / default)
+
+
+def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str] | None:
+    """The options of `train` or `sweep`, and the name of the config; None where only help was asked for, and given."""
+    usage = f"vae-jax {command} CONFIG"
+    if not arguments or arguments[0].startswith("-"):
+        names = ", ".join(configs.config_names())
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: {usage} [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
+            print(f"The fields of a config: {usage} --help")
+            return None
+        raise ConfigError(f"name a config first: {usage}. There are {names}.")
+    name = arguments[0]
+    config = configs.load_config(name)
+    _check_flags(f"vae-jax {command} {name}", arguments[1:], kind)
+    # Before the flags are read, so that a flag still has the last word.
+    config = configs.quick(config) if "--quick" in arguments else config
+    options = tyro.cli(
+        kind,
+        prog=f"vae-jax {command} {name}",
+        description=config.description,
+        default=kind(config),
+        args=arguments[1:],
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    experiment = options.experiment
+    # The run may be looked at from another folder.
+    data = experiment.data
+    if data.dataset == "frey_faces" and data.data_dir is None:
+        data = dataclasses.replace(data, data_dir=".")
+    if data.data_dir is not None:
+        data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
+    if data.dataset.endswith((".npz", ".npy")):
+        data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
+    return dataclasses.replace(options, experiment=dataclasses.replace(experiment, data=data)), name
+
+
+def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
+    """Refuse in one line a flag that is no field of a config and no option of the command."""
+    sections = [f.type for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(f.type)]
+    known = {f.name for section in [Experiment, options, *sections] for f in dataclasses.fields(section)} | {"help"}
+    for argument in arguments:
+        field = argument.removeprefix("--").split("=")[0].replace("-", "_")
+        if argument.startswith("--") and field not in known:
+            close = difflib.get_close_matches(field, known, n=2)
+            hint = " or ".join("--" + other.replace("_", "-") for other in close)
+            hint = f" Did you mean {hint}?" if close else ""
+            raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} --help")
+
+
+def _free_directory(base: Path) -> Path:
+    number = 1
+    path = base
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def _train_and_report(run: Any, console: Console) -> int:
+    from vae_jax import measure, measure_codes, report
+    from vae_jax.pictures import write_pictures
+    from vae_jax.train.loop import train
+
+    evaluation = run.directory / "evaluation.json"
+    state, finished, trained = train(run, console)
+    if finished and not trained and _is_of(evaluation, int(state.train.step)):
+        console.print(f"{run.directory} is finished and evaluated already: {evaluation}", soft_wrap=True)
+        return 0
+    if not finished:
+        return _stopped(run, state, console)
+    if run.system.vae is None:
+        return 0
+    params = state.best_params
+    result = measure.protocol(run, params) | measure.progress(run, state)
+    result |= measure_codes.representation(run, params) | measure_codes.disentanglement(run, params)
+    result |= measure_codes.code_use(run, params)
+    if measure.has_likelihood(run, params):
+        result |= measure.likelihood(run, params, console=console)[0]
+    write_pictures(run, state)
+    # Last: it says that all is done.
+    report.write_evaluation(run, result)
+    console.print(report.panel(run, state, result))
+    return 0
+
+
+def _stopped(run: Any, state: Any, console: Console) -> int:
+    from vae_jax.train.loop import num_steps
+
+    step = int(state.train.step)
+    console.print(
+        f"stopped at step {step} of {num_steps(run)}, saved. Continue with: vae-jax resume {run.directory}",
+        soft_wrap=True,
+    )
+    return 130
+
+
+def _train_and_report_sweep(sweep: Any, console: Console) -> int:
+    from vae_jax import sweeps
+    from vae_jax.train.loop import train
+    from vae_jax.train.sweep import write_members
+
+    state, finished, trained = train(sweep, console)
+    if finished and not trained and (sweep.directory / "evaluation.json").is_file():
+        console.print(f"{sweep.directory} is finished and evaluated already.", soft_wrap=True)
+        return 0
+    if not finished:
+        return _stopped(sweep, state, console)
+    written = write_members(sweep, state)
+    results = sweeps.measure_members(sweep, state, console)
+    sweeps.write_pictures(sweep, state, results)
+    # Last: it says that all is done.
+    path = sweeps.write_results(sweep, results)
+    console.print(sweeps.table(sweep, results))
+    seconds = f"{float(state.seconds):.1f} s of training for all {len(written)} members"
+    console.print(f"{seconds}; each is a run: {written[0]}\nwritten: {path}", soft_wrap=True)
+    return 0
+
+
+def _is_of(evaluation: Path, step: int) -> bool:
+    """Whether an evaluation is there and of the parameters after `step`, not of an earlier time in the run."""
+    return evaluation.is_file() and json.loads(evaluation.read_text())["step"] == step
