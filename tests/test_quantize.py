@@ -30,6 +30,13 @@ def test_the_nearest_code_is_that_of_brute_force() -> None:
         np.testing.assert_array_equal(one, distances.argmin(axis=-1))
 
 
+def test_of_equal_codes_the_first_is_taken_and_near_ones_are_told_apart() -> None:
+    codebook = jnp.stack([jnp.zeros(2), jnp.ones(2), jnp.ones(2), jnp.ones(2) + 1e-2])
+    assert nearest_index(codebook, jnp.array([[0.9, 1.0], [0.1, 0.0], [1.02, 1.02]])).tolist() == [1, 0, 3]
+    many = jax.random.normal(jax.random.key(4), (2000, 8)) * 1e3
+    np.testing.assert_array_equal(nearest_index(many, many), jnp.arange(2000))
+
+
 def test_quantising_twice_changes_nothing() -> None:
     once = quantise(CODEBOOK, Z)
     twice = quantise(CODEBOOK, once.value)

@@ -43,23 +43,21 @@ def nearest_index(codebook: Array, z: Array) -> Array:
     return _largest(jnp.matmul(z, codebook.T) - half_norms.reshape((1,) * (z.ndim - 1) + (-1,)))
 
 
-# Scores are compared in blocks of this many.
-_BLOCK = 16
+# What a difference of scores is multiplied with, to be more than any number of a code.
+_LARGE = 1e30
 
 
 def _largest(scores: Array) -> Array:
-    """`argmax` over the last axis: of the best of each block, then within the best block.
+    """`argmax` over the last axis, the first of equals, by sums and maxima alone.
 
-    The largest value of a block is a vectorised loop for XLA on CPU, where an argmax over everything costs several
-    times the matrix product before it (`benchmarks/nearest.py`).
+    What is below the largest is sent far below zero, and the largest left of the codes' numbers, counted down, is the
+    first. XLA on CPU vectorises that, and not an argmax, nor a comparison, which cost several times the matrix product
+    before them (`benchmarks/nearest.py`).
     """
-    *shape, size = scores.shape
-    blocks = -(-size // _BLOCK)
-    padding = [(0, 0)] * len(shape) + [(0, blocks * _BLOCK - size)]
-    split = jnp.pad(scores, padding, constant_values=-jnp.inf).reshape(*shape, blocks, _BLOCK)
-    best = jnp.argmax(jnp.max(split, axis=-1), axis=-1)
-    inside = jnp.take_along_axis(split, best[..., None, None], axis=-2)[..., 0, :]
-    return best * _BLOCK + jnp.argmax(inside, axis=-1)
+    size = scores.shape[-1]
+    below = scores - jnp.max(scores, axis=-1, keepdims=True)
+    countdown = jnp.arange(size - 1, -1, -1, dtype=scores.dtype).reshape((1,) * (scores.ndim - 1) + (-1,))
+    return size - 1 - jnp.max(_LARGE * below + countdown, axis=-1).astype(jnp.int32)
 
 
 def quantise(codebook: Array, z: Array) -> Quantised:
