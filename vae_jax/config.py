@@ -164,8 +164,7 @@ class Codes:
     sparsity: float = 0.1
     """Share of the examples for which kl_sparsity wants a unit to be on."""
     corruption: Literal["none", "gaussian", "masking", "dropout", "salt_pepper"] = "none"
-    """How the input of a denoising autoencoder, or of M2's classifier, is spoilt in training: noise is added, elements
-    are set to 0 (dropout: and the others enlarged), or to 0 or 1."""
+    """How an input is spoilt in training: noise is added, elements set to 0 (dropout: others enlarged), or to 0 or 1."""
     corruption_level: float = 0.3
     """Standard deviation of the noise, or share of the elements."""
     corruption_shift: int = 0
@@ -221,8 +220,7 @@ class Quantisation:
     """How --system vq makes codes of vectors, and the prior that it fits to them."""
 
     codebook: Literal["running", "gradient", "finite_scalar"] = "running"
-    """How the codes are learned: as running means of what they stand for, by a gradient, or not at all: each of
-    latent_size numbers is rounded to one of scalar_levels."""
+    """Codes are running means of what they stand for, follow a gradient, or are numbers rounded to scalar_levels."""
     codebook_size: int = 512
     """Codes of each grid."""
     scalar_levels: tuple[int, ...] = (8, 8, 8)
