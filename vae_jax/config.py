@@ -164,7 +164,7 @@ class Codes:
     sparsity: float = 0.1
     """Share of the examples for which kl_sparsity wants a unit to be on."""
     corruption: Literal["none", "gaussian", "masking", "dropout", "salt_pepper"] = "none"
-    """How an input is spoilt in training: noise is added, elements set to 0 (dropout: others enlarged), or to 0 or 1."""
+    """How an input is spoilt in training: noise added, elements set to 0 (dropout: others enlarged), or to 0 or 1."""
     corruption_level: float = 0.3
     """Standard deviation of the noise, or share of the elements."""
     corruption_shift: int = 0
