@@ -19,7 +19,8 @@ import numpy as np
 import optax
 from founding_curves import trained
 
-from vae_jax.config import Experiment, load_config
+from vae_jax.config import Experiment
+from vae_jax.config_files import load_config
 from vae_jax.corruptions import corruption_of
 from vae_jax.data import Dataset, load
 from vae_jax.evaluate.batched import map_batches

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.config import load_config
+from vae_jax.config_files import load_config
 from vae_jax.train.loop import read_metrics
 from vae_jax.train.run import prepare_run
 from vae_jax.train.sweep import prepare_sweep

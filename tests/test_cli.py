@@ -6,7 +6,7 @@ import pytest
 from tests.runs import trained
 from vae_jax.cli import main
 from vae_jax.commands.train import _free_directory
-from vae_jax.config import config_names, load_config
+from vae_jax.config_files import config_names, load_config
 
 
 @pytest.fixture(scope="module")

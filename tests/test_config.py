@@ -3,14 +3,15 @@ import math
 
 import pytest
 
-from vae_jax import config as configs
-from vae_jax.config import ConfigError, Data, Experiment, from_json, load_config, quick, to_json
+from vae_jax import config_files
+from vae_jax.config import ConfigError, Data, Experiment, quick
+from vae_jax.config_files import from_json, load_config, to_json
 from vae_jax.validate import validate
 
 replace = dataclasses.replace
 
 
-@pytest.mark.parametrize("name", configs.config_names())
+@pytest.mark.parametrize("name", config_files.config_names())
 def test_every_shipped_config_is_valid_and_survives_json(name: str) -> None:
     config = validate(load_config(name))
     assert from_json(to_json(config)) == config

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from vae_jax import corruptions
-from vae_jax.config import Codes, ConfigError, load_config
+from vae_jax.config import Codes, ConfigError
+from vae_jax.config_files import load_config
 from vae_jax.validate import validate
 
 KEY = jax.random.key(0)

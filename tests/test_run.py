@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.runs import changed, console, experiment, trained
-from vae_jax.config import ConfigError, to_json
+from vae_jax.config import ConfigError
+from vae_jax.config_files import to_json
 from vae_jax.train.loop import TrainingError, metrics_file, num_steps, read_metrics, train
 from vae_jax.train.run import create, load_snapshot, load_state, open_run
 

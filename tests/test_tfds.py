@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from vae_jax.config import load_config
+from vae_jax.config_files import load_config
 from vae_jax.data import Square, load
 from vae_jax.train.loop import train
 from vae_jax.train.run import create

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import absl.logging
 from rich.console import Console
 
-from vae_jax import config as configs
+from vae_jax import config_files
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, score_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
@@ -67,10 +67,10 @@ def _configs(arguments: list[str], console: Console) -> int:
         raise ConfigError(
             f"configs takes no arguments, got {' '.join(arguments)}. For one of them: vae-jax train NAME --help"
         )
-    names = configs.config_names()
+    names = config_files.config_names()
     width = max(map(len, names))
     for name in names:
-        print(f"{name:{width}}  {configs.load_config(name).description}")
+        print(f"{name:{width}}  {config_files.load_config(name).description}")
     return 0
 
 

@@ -12,7 +12,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from vae_jax.config import ConfigError, Experiment, from_json
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.config_files import from_json
 from vae_jax.train.loop import read_metrics
 
 # Two log p(x) may be subtracted, image by image, only where these agree.

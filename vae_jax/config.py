@@ -5,14 +5,8 @@ its numbers may be tracers.
 """
 
 import dataclasses
-import difflib
-import importlib.util
-import json
-import traceback
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vae_jax.data.dataset import Binarisation
 
@@ -22,9 +16,10 @@ class Data:
     """Which examples, and how they are shown to the model."""
 
     dataset: str
-    """digits, curve, sprites, colour_sprites, frey_faces, the path of an .npz or .npy file, or images of TFDS."""
+    """digits, curve, sprites, colour_sprites, frey_faces, equations, zinc, a path (.npz, .npy, .txt or .smi, these two
+    also as .gz), or images of TFDS."""
     data_dir: str | None = None
-    """Folder of prepared TFDS datasets (array_record), or of frey_faces.npz."""
+    """Folder of prepared TFDS datasets (array_record), or of frey_faces.npz, equation2_15.txt.gz, zinc250k.smi.gz."""
     binarisation: Binarisation = "dynamic"
     """dynamic: bits drawn afresh at every step; static: drawn once; none."""
     validation_size: int | None = None
@@ -250,6 +245,26 @@ class Stages:
 
 
 @dataclass(frozen=True)
+class Strings:
+    """How --system strings reads and writes strings."""
+
+    grammar: str = "equations"
+    """equations, smiles, characters (any string over those of the data), or the path of a .lark file."""
+    max_rules: int | None = None
+    """Rules of the longest derivation; by default that of the data."""
+    skip_strings: bool = False
+    """Leave out strings outside the language, or longer, which are an error otherwise."""
+    valid_as: Literal["equations", "molecules"] | None = None
+    """What a decoded string should be; by default one of the grammar."""
+    recurrent_size: int = 256
+    """Units of the recurrent decoder."""
+    rule_embedding: int = 64
+    """Numbers by which the decoder knows the rule that it has written before; 0: it does not."""
+    published_scaling: bool = False
+    """The loss of Kusner et al.: noise of 0.01 and the mean of the KL over dimensions, which is not a bound."""
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """How a gradient becomes a step."""
 
@@ -316,6 +331,7 @@ class Experiment:
     labels: Labels = field(default_factory=Labels)
     quantisation: Quantisation = field(default_factory=Quantisation)
     stages: Stages = field(default_factory=Stages)
+    strings: Strings = field(default_factory=Strings)
     optimizer: Optimizer = field(default_factory=Optimizer)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
@@ -336,65 +352,3 @@ def quick(config: Experiment) -> Experiment:
 
 class ConfigError(ValueError):
     """A config that cannot be run; the message says what to change."""
-
-
-def config_folder() -> Path:
-    """Where the shipped configs lie: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
-
-def config_names() -> list[str]:
-    """Names of the shipped configs, sorted."""
-    return sorted(path.stem for path in config_folder().glob("*.py"))
-
-
-def load_config(name: str) -> Experiment:
-    """The experiment of a name in `configs/`, or of the path of a Python file with `get_config()`."""
-    path = Path(name) if name.endswith(".py") else config_folder() / f"{name}.py"
-    if not path.is_file():
-        close = difflib.get_close_matches(name, config_names(), n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise ConfigError(
-            f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py."
-        )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} cannot be loaded as Python.")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno if error.__traceback__ else None
-        where = f"line {error.lineno if isinstance(error, SyntaxError) else line}"
-        raise ConfigError(f"{path}, {where}: {type(error).__name__}: {error}") from error
-    if not hasattr(module, "get_config"):
-        raise ConfigError(f"{path} defines no get_config().")
-    config = module.get_config()
-    if not isinstance(config, Experiment):
-        raise ConfigError(f"get_config() of {path} must return an Experiment, got {type(config).__name__}.")
-    return config
-
-
-def to_json(config: Experiment) -> str:
-    """The resolved config, every field written out."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def from_json(text: str) -> Experiment:
-    """The inverse of `to_json`. ConfigError if a field is unknown to this version."""
-    return _build(Experiment, json.loads(text))
-
-
-def _build(cls: Any, values: dict[str, Any]) -> Any:
-    types = typing.get_type_hints(cls)
-    if unknown := sorted(set(values) - set(types)):
-        raise ConfigError(f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks.")
-
-    def convert(kind: Any, value: Any) -> Any:
-        if dataclasses.is_dataclass(kind):
-            return _build(kind, value)
-        return tuple(value) if isinstance(value, list) else value
-
-    return cls(**{name: convert(types[name], value) for name, value in values.items()})

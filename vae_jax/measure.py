@@ -17,7 +17,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from vae_jax.config import ConfigError, Evaluate, to_json
+from vae_jax.config import ConfigError, Evaluate
+from vae_jax.config_files import to_json
 from vae_jax.data import Dataset, Split
 from vae_jax.distributions import Certain, DiagNormal, Key, PointMass
 from vae_jax.evaluate.annealed import ais, bdmc
@@ -185,7 +186,8 @@ def likelihood(
             "What z could say is coded without it: use a weaker decoder (fewer --autoregressive-layers), "
             "--beta-warmup, --free-bits or --most-distortion."
         )
-    if is_discrete(run):
+    # A derivation's length says nothing of the string's, and most of it may be its end.
+    if is_discrete(run) and run.dataset.grammar is None:
         result["bits_per_dimension"] = float(bits_per_dimension(mean.value, run.dataset.shape))
     return result, estimates
 

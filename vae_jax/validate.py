@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from vae_jax.config import Codes, ConfigError, Experiment, Labels, Objective, Quantisation, Stages
+from vae_jax.config import Codes, ConfigError, Experiment, Labels, Objective, Quantisation, Stages, Strings
+from vae_jax.data.strings import is_strings
 from vae_jax.legality import objection
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import POSTERIORS, prior_name
@@ -25,7 +26,7 @@ _POSITIVE = (
     *("train.patience", "train.snapshots", "train.chunk_seconds", "evaluate.evaluation_samples", "data.levels"),
     *("data.image_size", "data.image_crop"),
     *("quantisation.grids", "quantisation.code_prior_layers", "quantisation.code_prior_width"),
-    *("stages.second_stage_at", "stages.second_stage_rate"),
+    *("stages.second_stage_at", "stages.second_stage_rate", "strings.max_rules", "strings.recurrent_size"),
 )
 _NOT_NEGATIVE = (
     *(
@@ -48,6 +49,7 @@ _NOT_NEGATIVE = (
     *(
         "labels.label_seed",
         "model.autoregressive_layers",
+        "strings.rule_embedding",
         "optimizer.weight_decay",
         "train.save_seconds",
         "train.seed",
@@ -66,6 +68,7 @@ _READ: dict[str, tuple[str, ...]] = {
     "adversarial": ("critic_hidden", "critic_rate", "critic_weight"),
     "tc": ("beta", "index_weight", "dimension_weight", "minibatch"),
     "vq": tuple(field.name for section in (Quantisation, Stages) for field in dataclasses.fields(section)),
+    "strings": (*_ALL_OBJECTIVE, *(field.name for field in dataclasses.fields(Strings))),
     "factor": ("critic_hidden", "critic_rate", "critic_weight"),
     "dip": ("covariance_of", "off_diagonal_weight", "diagonal_weight"),
     "m2": (
@@ -108,6 +111,7 @@ def validate(config: Experiment) -> Experiment:
     _check_read(config)
     _check_combination(config)
     _check_codebook(config)
+    _check_strings(config)
     changed = [name for name in _ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
     if changed and objective.estimator not in ("analytic", "sampled"):
         flag = changed[0].replace("_", "-")
@@ -176,6 +180,7 @@ def _check_read(config: Experiment) -> None:
         (config.labels, Labels()),
         (config.quantisation, Quantisation()),
         (config.stages, Stages()),
+        (config.strings, Strings()),
     )
     for section, default in sections:
         for field in dataclasses.fields(section):
@@ -201,6 +206,29 @@ def _check_codebook(config: Experiment) -> None:
         if not 0.0 <= getattr(quantisation, name) < 1.0:
             flag = name.replace("_", "-")
             raise ConfigError(f"--{flag} must be at least 0 and below 1, got {getattr(quantisation, name)}.")
+
+
+def _check_strings(config: Experiment) -> None:
+    model, objective = config.model, config.objective
+    if config.system != "strings":
+        if is_strings(config.data.dataset):
+            raise ConfigError(
+                f"{config.data.dataset} holds strings, which are for --system strings, not {config.system}."
+            )
+        return
+    if model.likelihood != "categorical":
+        raise ConfigError(f"--system strings chooses rules: use --likelihood categorical, not {model.likelihood}.")
+    if model.network != "mlp" or model.autoregressive_layers or model.upper_latent_sizes or model.prior == "vamp":
+        raise ConfigError(
+            "--system strings has networks of its own and one layer of codes: leave out --network, "
+            "--autoregressive-layers and --upper-latent-sizes, and use another prior than vamp."
+        )
+    if POSTERIORS[model.posterior].space != "vectors":
+        raise ConfigError(f"--system strings decodes a vector: --posterior {model.posterior} is none; use diagonal.")
+    if config.strings.published_scaling and (model.posterior != "diagonal" or objective != Objective()):
+        raise ConfigError(
+            "--published-scaling is a loss of its own, for --posterior diagonal: leave out the fields of the objective."
+        )
 
 
 def _check_combination(config: Experiment) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from vae_jax import config as configs
+from vae_jax import config_files
 from vae_jax.commands.parse import RunPath, parse
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config import ConfigError, Experiment, quick
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,17 +87,17 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
     """The options of `train` or `sweep`, and the name of the config; None where only help was asked for, and given."""
     usage = f"vae-jax {command} CONFIG"
     if not arguments or arguments[0].startswith("-"):
-        names = ", ".join(configs.config_names())
+        names = ", ".join(config_files.config_names())
         if arguments and arguments[0] in ("-h", "--help"):
             print(f"usage: {usage} [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
             print(f"The fields of a config: {usage} --help")
             return None
         raise ConfigError(f"name a config first: {usage}. There are {names}.")
     name = arguments[0]
-    config = configs.load_config(name)
+    config = config_files.load_config(name)
     _check_flags(f"vae-jax {command} {name}", arguments[1:], kind)
     # Before the flags are read, so that a flag still has the last word.
-    config = configs.quick(config) if "--quick" in arguments else config
+    config = quick(config) if "--quick" in arguments else config
     options = tyro.cli(
         kind,
         prog=f"vae-jax {command} {name}",

@@ -1,7 +1,19 @@
-"""Data: embedded digits, curve and sprites, your own files, and the image datasets of TFDS."""
+"""Data: embedded digits, curve and sprites, your own files, strings, and the image datasets of TFDS."""
 
 from vae_jax.data.dataset import Dataset, Split, binarised
 from vae_jax.data.load import load, stand_in, whole
 from vae_jax.data.scaled import Square
+from vae_jax.data.strings import is_strings, load_strings, stand_in_strings
 
-__all__ = ["Dataset", "Split", "Square", "binarised", "load", "stand_in", "whole"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "Square",
+    "binarised",
+    "is_strings",
+    "load",
+    "load_strings",
+    "stand_in",
+    "stand_in_strings",
+    "whole",
+]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.distributions import Key
+from vae_jax.grammar import Grammar
 
 Binarisation = Literal["dynamic", "static", "none"]
 BINARISATIONS: tuple[str, ...] = ("dynamic", "static", "none")
@@ -59,6 +60,8 @@ class Dataset:
     """What `levels` was before static binarisation replaced the counts by bits."""
     as_counts: bool = False
     """Whether the model sees the counts themselves, integers 0..levels, and not shares of the largest."""
+    grammar: Grammar | None = None
+    """Of strings: what the numbers `[T]` of an example are rules of."""
 
     @property
     def shape(self) -> tuple[int, ...]:

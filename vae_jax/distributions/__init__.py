@@ -3,6 +3,7 @@
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.certain import Certain
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
+from vae_jax.distributions.derivation import Derivation
 from vae_jax.distributions.discrete import Bernoulli, Binomial, Categorical, NegativeBinomial, Poisson
 from vae_jax.distributions.distribution import (
     Array,
@@ -33,6 +34,7 @@ __all__ = [
     "Certain",
     "Concrete",
     "ContinuousBernoulli",
+    "Derivation",
     "DiagNormal",
     "DiscretisedLogistic",
     "Distribution",

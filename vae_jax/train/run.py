@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vae_jax.config import ConfigError, Data, Experiment, from_json, to_json
-from vae_jax.data import Dataset, Square, load, stand_in
+from vae_jax.config import ConfigError, Data, Experiment
+from vae_jax.config_files import from_json, to_json
+from vae_jax.data import Dataset, Square, is_strings, load, load_strings, stand_in, stand_in_strings
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
 from vae_jax.nets.likelihoods import LIKELIHOODS
@@ -116,8 +117,20 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
 
 def load_data(config: Experiment) -> Dataset:
     """The dataset of a config, shown as its likelihood needs it."""
-    data = config.data
+    data, strings = config.data, config.strings
     square = square_of(data)
+    if is_strings(data.dataset):
+        if data.stand_in:
+            return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)
+        return load_strings(
+            data.dataset,
+            grammar=strings.grammar,
+            data_dir=data.data_dir,
+            validation_size=data.validation_size,
+            most=strings.max_rules,
+            skip=strings.skip_strings,
+            seed=data.data_seed,
+        )
     if data.stand_in:
         dataset = stand_in(
             data.dataset, binarisation=data.binarisation, levels=data.levels, square=square, seed=data.data_seed

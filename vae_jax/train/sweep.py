@@ -27,7 +27,8 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.checks import check_count
-from vae_jax.config import ConfigError, Experiment, from_json, to_json
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.config_files import from_json, to_json
 from vae_jax.data import Dataset
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params

@@ -1,0 +1,217 @@
+"""Strings as data: lines of a file, each as the derivation that a grammar gives it."""
+
+import gzip
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from vae_jax.data.dataset import Dataset, Split, split_rows
+from vae_jax.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
+
+# Files of these names are read from `data_dir`, as they were published. Of the molecules the first 5,000 are the test
+# split of others.
+_FILES = {"equations": "equation2_15.txt.gz", "zinc": "zinc250k.smi.gz"}
+_TEST_LINES = {"zinc": 5000}
+_ENDINGS = (".txt", ".smi", ".txt.gz", ".smi.gz")
+
+# Equations that are made where there is no file: as many as were published, and as long.
+_MADE, _MADE_RULES = 100_000, 14
+_STAND_IN = 512
+
+
+def is_strings(name: str) -> bool:
+    """Whether a dataset is one of strings, by its name."""
+    return name in _FILES or name.endswith(_ENDINGS)
+
+
+def load_strings(
+    name: str,
+    *,
+    grammar: str,
+    data_dir: str | Path | None = None,
+    validation_size: int | None = None,
+    most: int | None = None,
+    skip: bool = False,
+    seed: int = 0,
+) -> Dataset:
+    """Strings as derivations: uint8 numbers of rules `[n, T]`, `grammar.end` after the last.
+
+    `name`: "equations" (of the file equation2_15.txt.gz in `data_dir`, or 100,000 made from the grammar without one),
+    "zinc" (zinc250k.smi.gz in `data_dir`; its first 5,000 lines are the test split), or a file with a string on each
+    line, of which a `.smi` file may say more after a space. `grammar`: "equations", "smiles", "characters" (any string
+    over those of the data) or a `.lark` file. `most`: rules of the longest derivation, by default that of the data.
+    `skip`: leave out what does not fit, and say how many. `validation_size` and `seed` as in `load`.
+
+    Derivations are kept in the user's cache folder, so that parsing is paid for once.
+    """
+    lines, rules = _lines(name, data_dir, grammar, seed)
+    numbers, kept = derivations(name, rules, lines, most=most, skip=skip)
+    is_test = kept < _TEST_LINES.get(name, 0)
+    train = Split(numbers[~is_test], None)
+    test_size = 0 if is_test.any() else max(1, len(train.x) // 5)
+    if validation_size is None:
+        validation_size = (len(train.x) - test_size) // 10
+    train, validation, test = split_rows(train, (validation_size, test_size), seed)
+    if is_test.any():
+        test = Split(numbers[is_test], None)
+    return _dataset(name, rules, train, validation, test, seed)
+
+
+def stand_in_strings(name: str, *, grammar: str, seed: int = 0) -> Dataset:
+    """Random strings of the grammar in the place of a dataset, for `--quick`."""
+    rules = load_grammar("equations") if grammar == "characters" else load_grammar(grammar)
+    made = random_strings(rules, _STAND_IN, rules.tables.least + 20, seed)
+    if grammar == "characters":
+        rules = characters(made)
+    numbers, _ = derivations(f"{name} (stand-in)", rules, made)
+    parts = split_rows(Split(numbers, None), (_STAND_IN // 8, _STAND_IN // 8), seed)
+    return _dataset(f"{name} (stand-in)", rules, *parts, seed)
+
+
+def random_strings(grammar: Grammar, count: int, most: int, seed: int) -> list[str]:
+    """Distinct strings of random derivations of at most `most` rules. ValueError where there are not so many."""
+    random = np.random.default_rng(seed)
+    found: dict[str, None] = {}
+    for _ in range(100 * count):
+        found[grammar.unparse(grammar.random(random, most))] = None
+        if len(found) == count:
+            return list(found)
+    raise ValueError(f"the grammar has only {len(found)} strings of at most {most} rules, not {count}.")
+
+
+def derivations(
+    name: str, grammar: Grammar, lines: Sequence[str], *, most: int | None = None, skip: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """`(numbers [n, T], rows [n])`: the derivations of those lines that fit, and which lines these are.
+
+    ValueError, with the first line and its column and how many they are, where some are not in the language or have
+    more than `most` rules, unless `skip`; and where none are left.
+    """
+    if grammar.end > np.iinfo(np.uint8).max:
+        raise ValueError(f"the grammar has {grammar.end} rules, and there must not be more than 255.")
+    path = _cache_file(grammar, lines)
+    found = _read_cache(path)
+    if found is None:
+        check_ambiguity(grammar)
+        found = _parsed(name, grammar, lines)
+        _write_cache(path, *found)
+    numbers, lengths, failures = found
+    longest = lengths.max(initial=0) if most is None else most
+    unfit = (lengths == 0) | (lengths > longest)
+    if unfit.any() and not skip:
+        raise ValueError(_complaint(name, lengths, failures, longest))
+    if unfit.all():
+        raise ValueError(f"{name} holds no string that fits its grammar.")
+    (rows,) = np.nonzero(~unfit)
+    padded = np.full((len(rows), longest), grammar.end, np.uint8)
+    width = min(longest, numbers.shape[1])
+    padded[:, :width] = numbers[rows, :width]
+    return padded, rows
+
+
+def _dataset(name: str, grammar: Grammar, train: Split, validation: Split, test: Split, seed: int) -> Dataset:
+    return Dataset(
+        name,
+        train,
+        validation,
+        test,
+        levels=grammar.end,
+        binarisation="none",
+        seed=seed,
+        as_counts=True,
+        grammar=grammar,
+    )
+
+
+def _lines(name: str, data_dir: str | Path | None, grammar: str, seed: int) -> tuple[list[str], Grammar]:
+    """The strings of a source, and the grammar that they are to be read with."""
+    if name == "equations" and data_dir is None:
+        equations = load_grammar("equations")
+        path = _cache_file(equations, [f"made {_MADE} {_MADE_RULES} {seed}"]).with_suffix(".txt")
+        if path.is_file():
+            lines = path.read_text().splitlines()
+        else:
+            lines = random_strings(equations, _MADE, _MADE_RULES, seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join(lines) + "\n")
+    else:
+        lines = _read_lines(name, _found(name, data_dir))
+    return lines, characters(lines) if grammar == "characters" else load_grammar(grammar)
+
+
+def _found(name: str, data_dir: str | Path | None) -> Path:
+    if name not in _FILES:
+        return Path(name)
+    path = Path(data_dir or ".").expanduser() / _FILES[name]
+    if not path.is_file():
+        raise FileNotFoundError(f"no data for {name}: {path} is not there. Name its folder with --data-dir.")
+    return path
+
+
+def _read_lines(name: str, path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there, or not a file.")
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        lines = file.read().splitlines()
+    if ".smi" in path.suffixes:
+        lines = [(line.split() or [""])[0] for line in lines]
+    # The published equations have a space between any two symbols.
+    lines = [line.replace(" ", "") for line in lines] if name == "equations" else lines
+    if not any(lines):
+        raise ValueError(f"{path} is empty: it must hold a string on each line.")
+    return lines
+
+
+def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Derivations `[n, longest]`, their lengths, 0 for what is not in the language, and why, in the order of lines."""
+    found: list[list[int]] = []
+    failures: list[str] = []
+    console = Console(stderr=True)
+    for line in track(lines, f"parsing {name}", console=console, transient=True, disable=not console.is_terminal):
+        try:
+            found.append(grammar.parse(line))
+        except NotInLanguageError as error:
+            found.append([])
+            failures.append(str(error))
+    lengths = np.array([len(one) for one in found], np.int32)
+    numbers = np.full((len(found), lengths.max(initial=0)), grammar.end, np.uint8)
+    for row, one in zip(numbers, found, strict=True):
+        row[: len(one)] = one
+    return numbers, lengths, failures
+
+
+def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -> str:
+    outside, longer = np.flatnonzero(lengths == 0), np.flatnonzero(lengths > most)
+    said = []
+    if len(outside):
+        said.append(f"{len(outside)} are not in the language, the first on line {outside[0] + 1}, {failures[0]}")
+    if len(longer):
+        row = longer[0]
+        said.append(f"{len(longer)} have more than {most} rules, the first on line {row + 1}, which has {lengths[row]}")
+    return f"of {len(lengths)} strings of {name}, {'; '.join(said)}. To leave them out: --skip-strings."
+
+
+def _cache_file(grammar: Grammar, lines: Sequence[str]) -> Path:
+    digest = hashlib.sha256("\n".join([*map(str, grammar.rules), "", *lines]).encode())
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vae_jax"
+    return folder / f"derivations-{digest.hexdigest()[:32]}.npz"
+
+
+def _read_cache(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+    if not path.is_file():
+        return None
+    with np.load(path) as held:
+        return held["numbers"], held["lengths"], held["failures"].tolist()
+
+
+def _write_cache(path: Path, numbers: np.ndarray, lengths: np.ndarray, failures: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all, also where two processes parse at once.
+    partial = path.with_name(f"{path.stem}-{os.getpid()}.npz")
+    np.savez_compressed(partial, numbers=numbers, lengths=lengths, failures=np.array(failures, np.str_))
+    partial.replace(path)

@@ -1,0 +1,66 @@
+"""Strings as derivations of a grammar: the Grammar-VAE, and with `--grammar characters` one of characters.
+
+Grammar Variational Autoencoder, arXiv 1703.01925. The loss is that of any VAE, so that its bound is one on the
+probability of a string's derivation; `published_loss` is that of the paper, which is not.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.config import ConfigError, Experiment
+from vae_jax.data.dataset import Dataset
+from vae_jax.distributions import Array, DiagNormal, Key
+from vae_jax.divergences import kl_terms
+from vae_jax.model import VAE, Params
+from vae_jax.nets.layers import StochasticLayer, layered_init, layered_vae
+from vae_jax.nets.mlp import OneExample
+from vae_jax.nets.recurrent import DerivationDecoder, RuleConvolutions
+from vae_jax.systems.networks import ACTIVATIONS
+from vae_jax.systems.parts import POSTERIORS, PRIORS, prior_name
+from vae_jax.systems.system import Metrics, System
+from vae_jax.systems.vae import mean_loss, staged_objective
+
+# Standard deviation of the noise in the paper's code, where the posterior has 1.
+PUBLISHED_NOISE = 0.01
+
+
+def narrowed(vae: VAE) -> VAE:
+    """The same with the posterior's standard deviation times `PUBLISHED_NOISE`: what the paper's code draws from."""
+
+    def encode(params: Params, x: Array) -> DiagNormal:
+        posterior = vae.encode(params, x)
+        return DiagNormal(posterior.loc, PUBLISHED_NOISE * posterior.scale)
+
+    return vae._replace(encode=encode)
+
+
+def published_loss(vae: VAE, params: Params, key: Key, x: Array) -> tuple[Array, Metrics]:
+    """−log p(x | z) of a draw whose noise is `PUBLISHED_NOISE`, plus the mean KL of a dimension, as if it were 1.
+
+    Not minus a bound: the KL is that of another posterior than the one drawn from, and divided by the size of z.
+    """
+    posterior = vae.encode(params, x)
+    z = DiagNormal(posterior.loc, PUBLISHED_NOISE * posterior.scale).sample(key)
+    log_likelihood = vae.decode(params, z).log_prob(x)
+    mean_kl = jnp.mean(kl_terms(posterior, vae.prior(params)))
+    return mean_kl - log_likelihood, {"log_likelihood": log_likelihood, "mean_kl": mean_kl}
+
+
+def build(config: Experiment, dataset: Dataset) -> System:
+    """The system of a config. ConfigError or ValueError where the data do not fit the model."""
+    model, strings, grammar = config.model, config.strings, dataset.grammar
+    if grammar is None:
+        raise ConfigError(f"--system strings is for strings: equations, zinc, a .txt or .smi file; not {dataset.name}.")
+    trunk = [
+        OneExample(dataset.shape),
+        RuleConvolutions(grammar.end + 1, model.hidden, ACTIVATIONS[model.activation]),
+        POSTERIORS[model.posterior].make(model),
+    ]
+    decoder = DerivationDecoder(grammar, dataset.shape[0], strings.recurrent_size, strings.rule_embedding)
+    layers = [StochasticLayer(nn.Sequential(trunk), decoder, model.latent_size)]
+    prior = PRIORS[prior_name(model)].make(model, np.zeros((0, *dataset.shape), np.float32))
+    vae, init = layered_vae(layers, prior), layered_init(layers, prior)
+    if strings.published_scaling:
+        return System(init=init, loss=mean_loss(vae, published_loss), vae=narrowed(vae))
+    return System(init=init, loss=staged_objective(vae, config, dataset), vae=vae)
