@@ -1,6 +1,7 @@
 """The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 import absl.logging
@@ -9,6 +10,7 @@ from rich.console import Console
 from vae_jax import config_files
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, score_command
+from vae_jax.commands.search import search_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
 from vae_jax.config import ConfigError
 
@@ -22,6 +24,7 @@ _USAGE = """usage: vae-jax COMMAND …
   sample RUN                       draw from the model: a picture and an array
   encode RUN DATA                  codes of a dataset or of your own file
   score CODES [FACTORS]            codes of any library against known factors
+  search RUN                       the best string that a model of strings can write, by Bayesian optimisation
   configs                          the configs, one a line
 
 vae-jax COMMAND --help lists the options of a command."""
@@ -39,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sample": sample_command,
         "encode": encode_command,
         "score": score_command,
+        "search": search_command,
         "configs": _configs,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -47,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] not in commands:
         print(f"vae-jax: no command {arguments[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
         return 2
+    # A warning is one line, as an error is.
+    warnings.formatwarning = lambda message, *rest: f"vae-jax {arguments[0]}: {message}\n"
     # Orbax and TFDS warn of their own affairs, which are not the user's.
     absl.logging.set_verbosity(absl.logging.ERROR)
     try:

@@ -14,6 +14,7 @@ from vae_jax.evaluate.collapse import kl_per_dimension, latent_means
 from vae_jax.latent import manifold_grid, traverse
 from vae_jax.measure import coder, has_prior, prepared
 from vae_jax.model import VAE, Autoencoder, Params, typical
+from vae_jax.pictures_strings import string_pictures
 from vae_jax.train.loop import RunState, metrics_file, read_metrics
 from vae_jax.train.run import Run
 
@@ -43,6 +44,8 @@ def write_pictures(run: Run, state: RunState) -> list[Path]:
         figures["conditions"] = _conditions(run.system.given, params, run.system.conditions, most)
     if images and not isinstance(x, dict):
         figures["reconstructions"] = _reconstructions(run, model, params, test, x, means)
+    if run.dataset.grammar is not None:
+        figures |= string_pictures(run, params, x, means)
     # What is drawn from the prior.
     if isinstance(model, VAE) and has_prior(run, state) and not isinstance(x, dict):
         if images:

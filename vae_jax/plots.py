@@ -3,7 +3,7 @@
 Images are `[…, H, W, C]` in 0..1 (C is 1 or 3), shown as ink on paper: 0 is white where C is 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,32 @@ def show_images(images: Any, *, title: str, row_names: Sequence[str] = ()) -> Fi
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=10)
+    return figure
+
+
+def string_grid(
+    cells: Sequence[Sequence[tuple[str, str]]],
+    draw: Callable[[Axes, str], None],
+    *,
+    title: str,
+    boxed: tuple[int, int] | None = None,
+) -> Figure:
+    """A grid of drawings, `draw(axes, string)` of each cell `(string, caption)`, one of them in a box."""
+    rows, columns = len(cells), len(cells[0])
+    figure = Figure(figsize=(1.1 * columns, 0.95 * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for i, row in enumerate(cells):
+        for j, (string, caption) in enumerate(row):
+            axes = grid[i, j]
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_color("0.85")
+            draw(axes, string)
+            if caption:
+                axes.set_title(caption, fontsize=6)
+            if (i, j) == boxed:
+                axes.spines[:].set(color="tab:red", linewidth=2.0)
+    figure.suptitle(title, fontsize=9)
     return figure
 
 

@@ -22,6 +22,7 @@ from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
 from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared
 from vae_jax.measure_codes import score
+from vae_jax.measure_strings import texts
 from vae_jax.model import Params, typical
 from vae_jax.plots import show_images
 from vae_jax.train.loop import RunState, write_whole
@@ -73,6 +74,18 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         rows.append(("reconstruction", f"mean squared error of an element {result['reconstruction_error']:.5f}"))
     if "bits_per_dimension" in result:
         rows.append(("bits", f"{result['bits_per_dimension']:.4f} per dimension"))
+    if "prior_valid" in result:
+        rows += [
+            (
+                "reconstruction",
+                f"{_share(result, 'reconstructed')} of draws, {_share(result, 'likely_reconstructed')} of "
+                f"likeliest strings: {result['string_examples']} test examples",
+            ),
+            (
+                "prior samples",
+                f"{_share(result, 'prior_valid')} valid, {result['prior_distinct']:.1%} of these distinct",
+            ),
+        ]
     if "accuracy" in result:
         rows.append(("accuracy", f"{result['accuracy']:.2%} of {examples} test examples, by q(y | x)"))
     if "mig" in result:
@@ -90,6 +103,10 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     for name, value in rows:
         table.add_row(name, value)
     return Panel(table, title=Text(str(run.directory)), title_align="left", expand=False)
+
+
+def _share(result: dict[str, Any], name: str) -> str:
+    return f"{result[name]:.1%} ± {result[f'{name}_error']:.1%}"
 
 
 def active_of(result: dict[str, Any]) -> str:
@@ -186,6 +203,27 @@ _TABLE: list[Section] = [
             ("accuracy", "{accuracy:.2%}", "of test labels, by q(y | x)"),
         ],
     ),
+    (
+        "strings, shares of decoded ones",
+        [
+            (
+                "reconstructed",
+                "{reconstructed:.2%} ± {reconstructed_error:.2%}",
+                "{string_examples} test strings, {string_encodings} codes of each, {string_decodings} draws of each",
+            ),
+            (
+                "likeliest",
+                "{likely_reconstructed:.2%} ± {likely_reconstructed_error:.2%}",
+                "of mean codes, decoded by the likeliest rule at each step",
+            ),
+            (
+                "valid",
+                "{prior_valid:.2%} ± {prior_valid_error:.2%}",
+                "of {string_decodings} draws for each of {prior_codes} codes of the prior",
+            ),
+            ("distinct", "{prior_distinct:.2%}", "of the valid ones"),
+        ],
+    ),
     SCORES,
     (
         "joint KL(q(x, z), p(x, z)) = -ELBO - log N, nats",
@@ -280,7 +318,10 @@ def write_evaluation(run: Run, result: dict[str, Any], epoch: int | None = None)
 
 
 def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path | None) -> list[Path]:
-    """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image."""
+    """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image.
+
+    Of strings a .txt file beside it, one on each line.
+    """
     check_count("sample", "--count", count)
     vae = density(run)
     z_key, x_key = jax.random.split(jax.random.key(seed))
@@ -289,6 +330,10 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
     x, mean = decode(z, jax.random.split(x_key, count))
     path = out or run.directory / "samples.npz"
     _save_arrays(path, x=x, mean=mean, **_layers("z", z))
+    if run.dataset.grammar is not None:
+        text = path.with_suffix(".txt")
+        text.write_text("\n".join(texts(run.dataset.grammar, x)) + "\n")
+        return [path, text]
     if not run.dataset.is_image:
         return [path]
     columns = min(12, count)

@@ -23,6 +23,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         gaps: int = 100,
         ais: int = 0,
         temperatures: int = 1000,
+        decodings: int = 10,
     ) -> int:
         """Measure the best parameters of a run on the test split; writes RUN/evaluation.json and .npz.
 
@@ -34,13 +35,15 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
             gaps: Measure the inference gaps on this many examples; 0 leaves them out, and is faster.
             ais: Measure this many examples by annealed importance sampling too, with its BDMC gap; slow.
             temperatures: Temperatures of annealed importance sampling.
+            decodings: Draws of a string for each code, of a model of strings; published numbers have 100.
         """
-        from vae_jax import measure, measure_codes, report
+        from vae_jax import measure, measure_codes, measure_strings, report
         from vae_jax.checks import check_count
         from vae_jax.train.run import load_snapshot, load_state, open_run
         from vae_jax.validate import validate
 
         check_count("evaluate", "--temperatures", temperatures)
+        check_count("evaluate", "--decodings", decodings)
         for flag, number in (("ais", ais), ("gaps", gaps)):
             if number < 0:
                 raise ConfigError(f"--{flag} must be at least 0, got {number}.")
@@ -54,6 +57,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         result = measure.protocol(opened, params, seed=seed) | measure_codes.representation(opened, params)
         result |= measure_codes.disentanglement(opened, params) | measure_codes.code_use(opened, params)
         result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
+        result |= measure_strings.strings(opened, params, decodings=decodings, seed=seed)
         estimates = None
         if measure.has_likelihood(opened, params):
             found, estimates = measure.likelihood(opened, params, epoch=epoch, seed=seed, console=console)

@@ -113,9 +113,12 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
         data = dataclasses.replace(data, data_dir=".")
     if data.data_dir is not None:
         data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
-    if data.dataset.endswith((".npz", ".npy")):
+    if data.dataset.endswith((".npz", ".npy", ".txt", ".smi", ".gz")):
         data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
-    return dataclasses.replace(options, experiment=dataclasses.replace(experiment, data=data)), name
+    strings = experiment.strings
+    if strings.grammar.endswith(".lark"):
+        strings = dataclasses.replace(strings, grammar=str(Path(strings.grammar).expanduser().absolute()))
+    return dataclasses.replace(options, experiment=dataclasses.replace(experiment, data=data, strings=strings)), name
 
 
 def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
@@ -141,7 +144,7 @@ def _free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
-    from vae_jax import measure, measure_codes, report
+    from vae_jax import measure, measure_codes, measure_strings, report
     from vae_jax.pictures import write_pictures
     from vae_jax.train.loop import train
 
@@ -157,7 +160,7 @@ def _train_and_report(run: Any, console: Console) -> int:
     params = state.best_params
     result = measure.protocol(run, params) | measure.progress(run, state)
     result |= measure_codes.representation(run, params) | measure_codes.disentanglement(run, params)
-    result |= measure_codes.code_use(run, params)
+    result |= measure_codes.code_use(run, params) | measure_strings.strings(run, params)
     if measure.has_likelihood(run, params):
         result |= measure.likelihood(run, params, console=console)[0]
     write_pictures(run, state)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,9 @@ def derivations(
     longest = lengths.max(initial=0) if most is None else most
     unfit = (lengths == 0) | (lengths > longest)
     if unfit.any() and not skip:
-        raise ValueError(_complaint(name, lengths, failures, longest))
+        raise ValueError(f"{_complaint(name, lengths, failures, longest)} To leave them out: --skip-strings.")
+    if unfit.any() and not unfit.all():
+        warnings.warn(_complaint(name, lengths, failures, longest) + " They were left out.", stacklevel=2)
     if unfit.all():
         raise ValueError(f"{name} holds no string that fits its grammar.")
     (rows,) = np.nonzero(~unfit)
@@ -193,7 +196,7 @@ def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -
     if len(longer):
         row = longer[0]
         said.append(f"{len(longer)} have more than {most} rules, the first on line {row + 1}, which has {lengths[row]}")
-    return f"of {len(lengths)} strings of {name}, {'; '.join(said)}. To leave them out: --skip-strings."
+    return f"of {len(lengths)} strings of {name}, {'; '.join(said)}."
 
 
 def _cache_file(grammar: Grammar, lines: Sequence[str]) -> Path:

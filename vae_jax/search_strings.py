@@ -1,0 +1,87 @@
+"""Search in the latent space of a run on strings: what is scored, and what comes of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import expressions, molecules
+from vae_jax.config import ConfigError
+from vae_jax.evaluate.batched import map_batches
+from vae_jax.measure import density
+from vae_jax.measure_strings import likely_strings, texts
+from vae_jax.model import Params
+from vae_jax.pictures_strings import drawer
+from vae_jax.plots import string_grid
+from vae_jax.search import Found, search
+from vae_jax.train.loop import write_whole
+from vae_jax.train.run import Run
+
+# Molecules that log P, accessibility and rings are measured on to have a unit.
+_UNIT_MOLECULES = 10_000
+_SHOWN = 6
+
+
+def search_run(
+    run: Run,
+    params: Params,
+    *,
+    rounds: int,
+    batch: int,
+    start: int,
+    seed: int,
+    on_round: Callable[[str], None] = lambda line: None,
+) -> list[Found]:
+    """All strings that were scored, those to be made small first (`search`); molecules by minus penalised log P.
+
+    ConfigError where the strings of the run have no score. A line on every round goes to `on_round`.
+    """
+    vae, grammar = density(run), run.dataset.grammar
+    score = _score(run)
+    assert grammar is not None
+    random = np.random.default_rng(seed)
+    x = run.dataset.train.x
+    rows = random.permutation(len(x))[:start]
+    strings = texts(grammar, x[rows])
+    codes = map_batches(lambda i, x: vae.encode(params, x).mean, jnp.asarray(x[rows], jnp.int32))
+
+    def decode(z: np.ndarray) -> list[str]:
+        return likely_strings(run, params, np.asarray(z, np.float32))
+
+    def say(number: int, best: Found) -> None:
+        on_round(f"round {number}/{rounds}  best {best.score:.4f}  {best.string}")
+
+    return search(score, decode, codes, strings, random, rounds=rounds, batch=batch, on_round=say)
+
+
+def write_search(run: Run, found: list[Found], out: Path | None) -> list[Path]:
+    """RUN/search.json, every string with its score and round, and a picture of the best new ones beside it."""
+    path = out or run.directory / "search.json"
+    if path.suffix != ".json":
+        raise ConfigError(f"--out must end in .json, got {path}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # JSON has no infinity: what has no score is null.
+    lines = [{**one._asdict(), "score": one.score if np.isfinite(one.score) else None} for one in found]
+    write_whole(path, json.dumps(lines, indent=1, allow_nan=False) + "\n")
+    draw, _ = drawer(run)
+    best: list[Any] = [(one.string, f"{one.score:.4f}") for one in found if one.round][:_SHOWN]
+    picture = path.with_suffix(".png")
+    string_grid([best], draw, title="best strings found, with their scores").savefig(picture, dpi=150)
+    return [path, picture]
+
+
+def _score(run: Run) -> Callable[[str], float]:
+    kind = run.config.strings.valid_as
+    if kind == "equations":
+        return expressions.distance
+    if kind != "molecules" or run.dataset.grammar is None:
+        raise ConfigError(
+            f"{run.directory} has no strings with a score: a search is for runs whose --valid-as is equations or "
+            "molecules."
+        )
+    sample = texts(run.dataset.grammar, run.dataset.train.x[:_UNIT_MOLECULES])
+    penalised = molecules.PenalisedLogP(list(filter(molecules.is_valid, sample)))
+    return lambda smiles: -penalised(smiles) if molecules.is_valid(smiles) else float("inf")
