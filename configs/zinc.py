@@ -9,7 +9,7 @@ def get_config() -> Experiment:
         system="strings",
         data=Data(dataset="zinc", binarisation="none", validation_size=5000),
         model=Model(hidden=(64, 128, 128), activation="relu", latent_size=56, likelihood="categorical"),
-        # Between an ELBO, under which this decoder needs little of z, and an autoencoder, whose prior decodes to nothing.
+        # Between an ELBO, under which this decoder needs little of z, and an autoencoder, which the prior tells little.
         objective=Objective(beta=0.1, beta_warmup=0.3),
         # Hardly a molecule is longer, and every step costs the same.
         strings=Strings(grammar="smiles", valid_as="molecules", recurrent_size=256, max_rules=100, skip_strings=True),
