@@ -5,7 +5,7 @@ from vae_jax.config import Data, Evaluate, Experiment, Model, Objective, Optimiz
 
 def get_config() -> Experiment:
     return Experiment(
-        description="ZINC 250k as derivations of a grammar of SMILES, 56 dimensions, 4 epochs",
+        description="ZINC 250k as derivations of a grammar of SMILES, 56 dimensions, 3 epochs",
         system="strings",
         data=Data(dataset="zinc", binarisation="none", validation_size=5000),
         model=Model(hidden=(64, 128, 128), activation="relu", latent_size=56, likelihood="categorical"),
@@ -14,6 +14,6 @@ def get_config() -> Experiment:
         # Hardly a molecule is longer, and every step costs the same.
         strings=Strings(grammar="smiles", valid_as="molecules", recurrent_size=256, max_rules=100, skip_strings=True),
         optimizer=Optimizer(learning_rate=2e-3, schedule="cosine", clip_norm=100.0),
-        train=Train(epochs=4, batch_size=128),
+        train=Train(epochs=3, batch_size=128),
         evaluate=Evaluate(evaluation_samples=100, evaluation_size=1000),
     )
