@@ -14,6 +14,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 
+# Nor do tests write into the user's folder of parsed strings.
+if "VAE_JAX_CACHE" not in os.environ:
+    _parsed = tempfile.mkdtemp(prefix="vae_jax_strings_")
+    os.environ["VAE_JAX_CACHE"] = _parsed
+    atexit.register(shutil.rmtree, _parsed, ignore_errors=True)
+
 import jax
 import matplotlib
 import pytest

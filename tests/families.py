@@ -13,6 +13,8 @@ from jax.tree_util import Partial
 
 import vae_jax as vj
 from tests.bijections import BIJECTIONS
+from vae_jax.grammar import read_grammar
+from vae_jax.nets.recurrent import DerivationDecoder
 
 
 class Reference(NamedTuple):
@@ -211,6 +213,49 @@ _BASE = vj.DiagNormal(jnp.array([0.2, -0.5, 0.1]), jnp.array([0.8, 1.1, 0.6]))
 _CONCRETE, _TAU = jnp.array([[0.3, -0.6, 0.9], [0.0, 0.4, -0.2]]), 0.7
 _SPHERE = scipy.stats.vonmises_fisher(np.asarray(_MU, np.float64) / np.linalg.norm(_MU), 4.0)
 
+_GRAMMAR = read_grammar('start: "a" start start | "b" | other\nother: "c" | "d" other')
+
+
+class _Enumerated(NamedTuple):
+    """All derivations of at most five rules with their probabilities, found by a list for a stack."""
+
+    derivation: Any
+
+    def table(self) -> Any:
+        tables, network, length = _GRAMMAR.tables, self.derivation.network, 5
+        found: list[Any] = []
+
+        def grow(numbers: list[int], stack: list[int], state: Any, total: float, left: int) -> None:
+            if not stack:
+                found.append((numbers + [_GRAMMAR.end] * (length - len(numbers)), total))
+                return
+            state, features = network.step(state, network.embed(numbers[-1] if numbers else _GRAMMAR.end))
+            fits = np.flatnonzero((tables.left == stack[-1]) & (tables.extra <= left))
+            logits = np.asarray(network.logits(features), np.float64)[fits]
+            for rule, log_prob in zip(fits.tolist(), logits - scipy.special.logsumexp(logits), strict=True):
+                grown = stack[:-1] + tables.pushes[rule, : tables.counts[rule]].tolist()
+                grow([*numbers, rule], grown, state, total + log_prob, left - int(tables.extra[rule]))
+
+        grow([], [0], network.start, 0.0, length - tables.least)
+        return np.array([value for value, _ in found]), np.array([log_prob for _, log_prob in found])
+
+    def log_probs(self, values: Any) -> Any:
+        known, log_probs = self.table()
+        return log_probs[(np.asarray(values)[:, None] == known[None]).all(axis=-1).argmax(axis=1)]
+
+    def draws(self, n: int) -> Any:
+        known, log_probs = self.table()
+        return jnp.asarray(known[np.random.default_rng(1).choice(len(known), n, p=np.exp(log_probs))])
+
+
+def _derivation(scale: Any) -> Any:
+    decoder = DerivationDecoder(_GRAMMAR, 5, 4, 2)
+    params = jax.tree.map(lambda leaf: scale * leaf, decoder.init(jax.random.key(3), _LOC))
+    return decoder.apply(params, _LOC)
+
+
+_WRITTEN = _Enumerated(_derivation(1.0))
+
 DISTRIBUTIONS: dict[str, Family] = {
     "DiagNormal": Family(
         vj.DiagNormal(_LOC, _SCALE),
@@ -331,6 +376,12 @@ DISTRIBUTIONS: dict[str, Family] = {
         of_numpyro(nd.Categorical(logits=_CHOICES).to_event(1)),
         False,
         (lambda s: vj.Categorical(s * jnp.array([[1e4, 0.0, -1e4], [-1e4, 1e4, 0.0]])),),
+    ),
+    "Derivation": Family(
+        _WRITTEN.derivation,
+        Reference(_WRITTEN.log_probs, _WRITTEN.draws),
+        False,
+        (lambda s: _derivation(jnp.exp(6.0 * s)),),
     ),
     "OneHotCategorical": Family(vj.OneHotCategorical(_CHOICES), of_numpyro(_OneHot(_CHOICES)), False),
     "StraightThrough": Family(

@@ -59,6 +59,8 @@ def test_the_weight_rises_once_or_in_cycles() -> None:
     np.testing.assert_allclose(cyclical(100, rise=0.0)(steps), 1.0)
     np.testing.assert_allclose(cyclical(100, rise=0.5)(steps), [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1], atol=1e-6)
     np.testing.assert_allclose(cyclical(100, rise=0.4, cycles=2)(steps), [0, 0.5, 1, 1, 1] * 2, atol=1e-6)
+    # Validation is measured at the end of the run, where no new cycle begins.
+    np.testing.assert_allclose(cyclical(100, rise=0.5, cycles=2)(jnp.array([99, 100, 130])), 1.0)
 
 
 def test_a_config_weighs_the_rate() -> None:

@@ -138,12 +138,18 @@ class Grammar:
         _check_length("Grammar.random", tables, most)
         stack, slack, numbers = [0], most - tables.least, list[int]()
         while stack:
-            (fits,) = np.nonzero((tables.left == stack.pop()) & (tables.extra <= slack))
-            number = int(random.choice(fits))
+            fits = [number for number, extra in self._extras[stack.pop()] if extra <= slack]
+            number = fits[int(random.integers(len(fits)))]
             numbers.append(number)
             slack -= int(tables.extra[number])
             stack.extend(tables.pushes[number, : tables.counts[number]].tolist())
         return numbers
+
+    @functools.cached_property
+    def _extras(self) -> list[list[tuple[int, int]]]:
+        """The rules of each nonterminal, with what they make longer."""
+        left, extra = self.tables.left, self.tables.extra
+        return [[(int(r), int(extra[r])) for r in np.flatnonzero(left == n)] for n in range(len(self.nonterminals))]
 
     @functools.cached_property
     def _parser(self) -> "_Parser":

@@ -109,9 +109,9 @@ def validate(config: Experiment) -> Experiment:
                     raise ConfigError(f"--{leaf.replace('_', '-')} must be {expected}, got {number}.")
     objective = config.objective
     _check_read(config)
+    _check_strings(config)
     _check_combination(config)
     _check_codebook(config)
-    _check_strings(config)
     changed = [name for name in _ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
     if changed and objective.estimator not in ("analytic", "sampled"):
         flag = changed[0].replace("_", "-")

@@ -48,7 +48,7 @@ def load_strings(
     over those of the data) or a `.lark` file. `most`: rules of the longest derivation, by default that of the data.
     `skip`: leave out what does not fit, and say how many. `validation_size` and `seed` as in `load`.
 
-    Derivations are kept in the user's cache folder, so that parsing is paid for once.
+    Derivations are kept in the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax, so that parsing is paid for once.
     """
     lines, rules = _lines(name, data_dir, grammar, seed)
     numbers, kept = derivations(name, rules, lines, most=most, skip=skip)
@@ -201,7 +201,8 @@ def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -
 
 def _cache_file(grammar: Grammar, lines: Sequence[str]) -> Path:
     digest = hashlib.sha256("\n".join([*map(str, grammar.rules), "", *lines]).encode())
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vae_jax"
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vae_jax"
+    folder = Path(os.environ.get("VAE_JAX_CACHE") or default).expanduser()
     return folder / f"derivations-{digest.hexdigest()[:32]}.npz"
 
 

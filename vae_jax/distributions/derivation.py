@@ -76,7 +76,7 @@ class Derivation:
         # All inputs and all logits in one product each; only the state goes step by step.
         _, features = jax.lax.scan(self.network.step, self.network.start, jax.vmap(self.network.embed)(before))
         logits = jnp.where(fits, jax.vmap(self.network.logits)(features), _NEVER)
-        chosen = jnp.arange(self.grammar.end + 1) == value[:, None]
+        chosen = jnp.arange(self.grammar.end + 1)[None] == value[:, None]
         log_probs = jnp.sum(jnp.where(chosen & fits, jax.nn.log_softmax(logits), 0.0))
         return jnp.where(jnp.all(jnp.any(chosen & fits, axis=-1)), log_probs, -jnp.inf)
 
@@ -100,7 +100,7 @@ class Derivation:
             return self._expanded(still_open, rule), (self._first(still_open), still_open.slack)
 
         _, (first, slack) = jax.lax.scan(step, self._opened(), value)
-        return self._rules_of(first[:, None], slack[:, None])
+        return jax.vmap(self._rules_of)(first, slack)
 
     def _opened(self) -> _Open:
         tables = self.grammar.tables
