@@ -248,13 +248,8 @@ class _Enumerated(NamedTuple):
         return jnp.asarray(known[np.random.default_rng(1).choice(len(known), n, p=np.exp(log_probs))])
 
 
-def _derivation(scale: Any) -> Any:
-    decoder = DerivationDecoder(_GRAMMAR, 5, 4, 2)
-    params = jax.tree.map(lambda leaf: scale * leaf, decoder.init(jax.random.key(3), _LOC))
-    return decoder.apply(params, _LOC)
-
-
-_WRITTEN = _Enumerated(_derivation(1.0))
+_WRITER = DerivationDecoder(_GRAMMAR, 5, 4, 2)
+_WRITTEN = _Enumerated(_WRITER.apply(_WRITER.init(jax.random.key(3), _LOC), _LOC))
 
 DISTRIBUTIONS: dict[str, Family] = {
     "DiagNormal": Family(
@@ -381,7 +376,6 @@ DISTRIBUTIONS: dict[str, Family] = {
         _WRITTEN.derivation,
         Reference(_WRITTEN.log_probs, _WRITTEN.draws),
         False,
-        (lambda s: _derivation(jnp.exp(6.0 * s)),),
     ),
     "OneHotCategorical": Family(vj.OneHotCategorical(_CHOICES), of_numpyro(_OneHot(_CHOICES)), False),
     "StraightThrough": Family(
