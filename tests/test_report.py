@@ -101,7 +101,7 @@ def test_the_panel_says_what_each_error_is_of(digits) -> None:
     console = Console(width=150, record=True)
     console.print(report.panel(run, state, measure.likelihood(run, state.best_params)[0]))
     text = console.export_text()
-    for part in ("nats per example", "k = 10", "Monte Carlo", "test images", "seeds", "active units", "pictures"):
+    for part in ("nats per example", "k = 10", "Monte Carlo", "test examples", "seeds", "active units", "pictures"):
         assert part in text
 
 

@@ -84,7 +84,7 @@ def test_strings_that_do_not_fit(tmp_path: Path) -> None:
     ):
         load_strings(path, **options)
     with pytest.raises(
-        ValueError, match=r"1 have more than 6 rules, the first on line 3, which has 8\. To leave them out"
+        ValueError, match=r"1 have more than 6 rules, the first on line 3, which has 8\. To train without them"
     ):
         load_strings(path, most=6, **options)
     with pytest.warns(UserWarning, match="2 are not in the language.* They were left out"):
@@ -154,6 +154,10 @@ def test_a_run_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     written = paths[1].read_text().splitlines()
     assert len(written) == 5
     assert all(load_grammar("equations").accepts(string) for string in written)
+    codes = tmp_path / "codes.npz"
+    assert main(["encode", str(run.directory), lines(tmp_path / "some.txt", "x+1", "sin(x)"), "--out", str(codes)]) == 0
+    assert np.load(codes)["mean"].shape == (2, 3)
+    assert main(["encode", str(run.directory), "digits"]) == 1
     # And on the command line, the search.
     assert main(["search", str(run.directory), "--rounds", "2", "--batch", "3", "--start", "20"]) == 0
     results = json.loads((run.directory / "search.json").read_text())

@@ -22,6 +22,11 @@ def _rdkit() -> Any:
     return Chem
 
 
+def check_installed() -> None:
+    """ImportError, with what to install, where RDKit is missing."""
+    _rdkit()
+
+
 @functools.cache
 def _accessibility() -> Any:
     """The module of synthetic accessibility scores, which RDKit ships outside of its packages."""

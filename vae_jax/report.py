@@ -17,7 +17,7 @@ from rich.text import Text
 
 from vae_jax.checks import check_count
 from vae_jax.config import ConfigError
-from vae_jax.data import binarised, whole
+from vae_jax.data import Dataset, binarised, whole, whole_strings
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.collapse import latent_means
 from vae_jax.measure import coder, density, encode_one, evaluation_file, prepared
@@ -40,7 +40,7 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
     if "codes_used" in result:
         rows += [
             ("test bound", f"{result['elbo']:.2f} nats per example, log p(x, z) at the one code z of x"),
-            ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
+            ("± test examples", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
             ("± seeds", f"not known: one training seed ({seed})"),
             ("parts", f"rate {result['rate']:.2f}, distortion {result['distortion']:.2f}"),
             ("codes used", used_of(result)),
@@ -56,7 +56,7 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
                 f"{result['monte_carlo_error']:.3f}, from the {result['k']} samples "
                 f"(median effective number {result['median_effective_sample_size']:.0f})",
             ),
-            ("± test images", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
+            ("± test examples", f"{result['test_examples_error']:.2f}, from the choice of {examples} examples"),
             ("± seeds", f"not known: one training seed ({seed})"),
             (
                 "reliability",
@@ -351,8 +351,10 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     `label` and `factors` where there are any.
     Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
     """
-    vae, trained = coder(run), run.dataset
+    trained = run.dataset
     folder = data_dir or run.config.data.data_dir
+    if trained.grammar is not None:
+        return _write_codes(run, params, whole_strings(data, trained, data_dir=folder), out)
     own_file = data.endswith((".npz", ".npy"))
     same: dict[str, Any] = {"data_dir": folder, "seed": trained.seed, "square": square_of(run.config.data)}
     source = whole(data, **same, label=run.config.data.label if data == run.config.data.dataset else None)
@@ -368,13 +370,18 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
             "counts" if levels is not None else "real numbers" for levels in (trained.source_levels, source.levels)
         ]
         raise ConfigError(f"{run.directory} was trained on {kinds[0]}, but {data} holds {kinds[1]}.")
-    shown = binarised(source, trained.binarisation)
+    return _write_codes(run, params, binarised(source, trained.binarisation), out)
+
+
+def _write_codes(run: Run, params: Params, shown: Dataset, out: Path | None) -> Path:
+    """The codes of the training split of a dataset that is like the run's own."""
+    vae = coder(run)
     x = prepared(run, shown, shown.train)
-    means = latent_means(vae, params, jax.random.key(trained.seed), x)
+    means = latent_means(vae, params, jax.random.key(run.dataset.seed), x)
     arrays = _layers("mean", means)
     if hasattr(type(encode_one(vae, params, x)), "stddev"):
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
-    known = {name: getattr(source.train, name) for name in ("label", "factors")}
+    known = {name: getattr(shown.train, name) for name in ("label", "factors")}
     path = out or run.directory / "codes.npz"
     _save_arrays(path, **arrays, **{name: array for name, array in known.items() if array is not None})
     return path

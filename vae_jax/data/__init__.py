@@ -3,7 +3,7 @@
 from vae_jax.data.dataset import Dataset, Split, binarised
 from vae_jax.data.load import load, stand_in, whole
 from vae_jax.data.scaled import Square
-from vae_jax.data.strings import is_strings, load_strings, stand_in_strings
+from vae_jax.data.strings import is_strings, load_strings, stand_in_strings, whole_strings
 
 __all__ = [
     "Dataset",
@@ -16,4 +16,5 @@ __all__ = [
     "stand_in",
     "stand_in_strings",
     "whole",
+    "whole_strings",
 ]

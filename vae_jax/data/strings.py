@@ -63,6 +63,19 @@ def load_strings(
     return _dataset(name, rules, train, validation, test, seed)
 
 
+def whole_strings(name: str, like: Dataset, *, data_dir: str | Path | None = None) -> Dataset:
+    """All strings of a source, in its own order, as derivations of the grammar and of the length of `like`.
+
+    ValueError where a string is not in the language, or longer.
+    """
+    if like.grammar is None or not is_strings(name):
+        raise ValueError(f"{name} does not hold strings: name equations, zinc, or a .txt or .smi file.")
+    lines = _read_lines(name, _found(name, data_dir))
+    numbers, _ = derivations(name, like.grammar, lines, most=like.shape[0])
+    nothing = Split(numbers[:0], None)
+    return _dataset(name, like.grammar, Split(numbers, None), nothing, nothing, like.seed)
+
+
 def stand_in_strings(name: str, *, grammar: str, seed: int = 0) -> Dataset:
     """Random strings of the grammar in the place of a dataset, for `--quick`."""
     rules = load_grammar("equations") if grammar == "characters" else load_grammar(grammar)
@@ -105,7 +118,7 @@ def derivations(
     longest = lengths.max(initial=0) if most is None else most
     unfit = (lengths == 0) | (lengths > longest)
     if unfit.any() and not skip:
-        raise ValueError(f"{_complaint(name, lengths, failures, longest)} To leave them out: --skip-strings.")
+        raise ValueError(f"{_complaint(name, lengths, failures, longest)} To train without them: --skip-strings.")
     if unfit.any() and not unfit.all():
         warnings.warn(_complaint(name, lengths, failures, longest) + " They were left out.", stacklevel=2)
     if unfit.all():

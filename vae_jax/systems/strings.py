@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax import molecules
 from vae_jax.config import ConfigError, Experiment
 from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import Array, DiagNormal, Key
@@ -52,6 +53,9 @@ def build(config: Experiment, dataset: Dataset) -> System:
     model, strings, grammar = config.model, config.strings, dataset.grammar
     if grammar is None:
         raise ConfigError(f"--system strings is for strings: equations, zinc, a .txt or .smi file; not {dataset.name}.")
+    if strings.valid_as == "molecules":
+        # Needed after training, so asked for before it.
+        molecules.check_installed()
     trunk = [
         OneExample(dataset.shape),
         RuleConvolutions(grammar.end + 1, model.hidden, ACTIVATIONS[model.activation]),
