@@ -5,7 +5,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from vae_jax.search import expected_improvement, search
+from vae_jax.search import expected_improvement, normal_scores, search
 
 
 def test_expected_improvement_is_its_integral() -> None:
@@ -15,6 +15,11 @@ def test_expected_improvement_is_its_integral() -> None:
         )
         np.testing.assert_allclose(expected_improvement(mean, deviation, best), expected, rtol=1e-6, atol=1e-9)
     assert expected_improvement(1.0, 0.0, 0.0) == pytest.approx(0.0)
+
+
+def test_normal_scores_keep_the_order_alone() -> None:
+    found = normal_scores([3.0, -1.0, float("inf"), 3.0, 1e9])
+    np.testing.assert_allclose(found, scipy.stats.norm.ppf([0.4, 0.1, 0.9, 0.4, 0.7]))
 
 
 def _rounded(z: Any) -> list[str]:

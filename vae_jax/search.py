@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -46,10 +46,11 @@ def search(
 ) -> list[Found]:
     """Strings with the lowest scores first: those given, and `batch` new ones a round.
 
-    `score(string)`: to be made small; infinite where there is none. `decode(z [n, d])`: a string for each code.
-    `codes` `[n, d]` and `strings`: where the search starts. Candidates are codes moved from the best and drawn from a
-    normal like all codes; a round scores those of them that no code gave before and that are expected to improve most,
-    each as if those picked before it had scored what was guessed of them. ValueError where no score is finite.
+    `score(string)`: to be made small; infinite where there is none; the process sees the order of scores alone.
+    `decode(z [n, d])`: a string for each code. `codes` `[n, d]` and `strings`: where the search starts. Candidates are
+    codes moved from the best and drawn from a normal like all codes; a round scores those of them that no code gave
+    before and that are expected to improve most, each as if those picked before it had scored what was guessed of
+    them. ValueError where no score is finite.
     """
     found: dict[str, Found] = {}
     for string in strings:
@@ -57,7 +58,7 @@ def search(
     z, seen = np.asarray(codes, np.float64), list(strings)
     centre, spread = z.mean(axis=0), z.std(axis=0)
     for number in range(1, rounds + 1):
-        y = _finite([found[string].score for string in seen])
+        y = normal_scores([found[string].score for string in seen])
         # New ones among all candidates, each string once.
         candidates = _candidates(z, y, centre, spread, random)
         fresh = {string: i for i, string in enumerate(decode(candidates)) if string not in found}
@@ -71,12 +72,15 @@ def search(
     return sorted(found.values(), key=lambda one: one.score)
 
 
-def _finite(scores: Sequence[float]) -> np.ndarray:
-    y = np.array(scores, np.float64)
-    if not np.isfinite(y).any():
+def normal_scores(scores: Sequence[float]) -> np.ndarray:
+    """Quantiles of a normal in the order of the scores, equal ones alike; what has no score is last.
+
+    A process of the scores themselves would be one of the worst, which may be larger by orders of magnitude.
+    ValueError where no score is finite.
+    """
+    if not np.isfinite(scores).any():
         raise ValueError("search: no score of the strings that it starts from is finite.")
-    # A string without a value counts as the worst of those that have one.
-    return np.where(np.isfinite(y), y, y[np.isfinite(y)].max())
+    return norm.ppf((rankdata(scores) - 0.5) / len(scores))
 
 
 def _candidates(
