@@ -5,7 +5,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from vae_jax.search import expected_improvement, normal_scores, search
+from vae_jax.search import _shown, expected_improvement, normal_scores, search
 
 
 def test_expected_improvement_is_its_integral() -> None:
@@ -52,6 +52,13 @@ def test_finds_the_bottom_of_a_bowl_and_scores_nothing_twice() -> None:
     assert [one.round for one in found].count(4) == 5
     assert best == sorted(best, reverse=True)
     assert [one.score for one in found] == sorted(one.score for one in found)
+
+
+def test_of_many_strings_the_best_and_some_others_are_seen() -> None:
+    y = np.random.default_rng(0).normal(size=5000)
+    shown = _shown(y, np.random.default_rng(1))
+    assert len(set(shown.tolist())) == len(shown) == 1000
+    assert set(np.argsort(y)[:500].tolist()) <= set(shown.tolist())
 
 
 def test_what_has_no_score_is_kept_as_such_and_the_rest_goes_on() -> None:

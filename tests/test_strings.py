@@ -34,6 +34,12 @@ def small(**fields: Any) -> Experiment:
     return changed(config, "strings", recurrent_size=8, **fields)
 
 
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure with a protocol of a few strings."""
+    for name, number in (("EXAMPLES", 10), ("ENCODINGS", 2), ("PRIOR_CODES", 20)):
+        monkeypatch.setattr(f"vae_jax.measure_strings.{name}", number)
+
+
 def lines(path: Path, *strings: str) -> str:
     path.write_text("\n".join(strings) + "\n")
     return str(path)
@@ -140,7 +146,7 @@ def test_the_published_loss_is_what_its_paper_computes() -> None:
 
 
 def test_a_run_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("vae_jax.measure_strings.PRIOR_CODES", 50)
+    few(monkeypatch)
     run, state = trained(tmp_path / "run", small())
     found = strings(run, state.best_params, decodings=2)
     # A grammar's decoder writes nothing else.
@@ -159,15 +165,15 @@ def test_a_run_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert np.load(codes)["mean"].shape == (2, 3)
     assert main(["encode", str(run.directory), "digits"]) == 1
     # And on the command line, the search.
-    assert main(["search", str(run.directory), "--rounds", "2", "--batch", "3", "--start", "20"]) == 0
+    assert main(["search", str(run.directory), "--rounds", "2", "--batch", "2", "--start", "10"]) == 0
     results = json.loads((run.directory / "search.json").read_text())
-    assert len(results) == 26
-    assert [one["round"] for one in results].count(2) == 3
+    assert len(results) == 14
+    assert [one["round"] for one in results].count(2) == 2
     assert (run.directory / "search.png").is_file()
 
 
 def test_characters_are_measured_by_what_they_should_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("vae_jax.measure_strings.PRIOR_CODES", 50)
+    few(monkeypatch)
     run, state = trained(tmp_path / "run", small(grammar="characters"))
     found = strings(run, state.best_params, decodings=2)
     assert found["prior_valid"] < 1.0

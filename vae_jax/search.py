@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+# Strings that the process sees at most, half of them the best: its cost grows with the cube of their number.
+_SEEN = 1000
 # Candidates of a round, from how many of the best codes found so far they are moved, and of how many the improvement is
 # guessed anew after each pick.
 _CANDIDATES, _BEST, _SHORTLIST = 2000, 20, 300
@@ -65,7 +67,8 @@ def search(
         if not fresh:
             break
         names, places = list(fresh), np.array(list(fresh.values()))
-        for i in _picked(z, y, candidates[places], batch):
+        shown = _shown(y, random)
+        for i in _picked(z[shown], y[shown], candidates[places], batch):
             found[names[i]] = Found(names[i], score(names[i]), number)
             z, seen = np.concatenate([z, candidates[places[i]][None]]), [*seen, names[i]]
         on_round(number, min(found.values(), key=lambda one: one.score))
@@ -81,6 +84,13 @@ def normal_scores(scores: Sequence[float]) -> np.ndarray:
     if not np.isfinite(scores).any():
         raise ValueError("search: no score of the strings that it starts from is finite.")
     return norm.ppf((rankdata(scores) - 0.5) / len(scores))
+
+
+def _shown(y: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The rows that the process sees: the best, and as many of the others."""
+    order = np.argsort(y)
+    half = _SEEN // 2
+    return order if len(y) <= _SEEN else np.concatenate([order[:half], random.permutation(order[half:])[:half]])
 
 
 def _candidates(

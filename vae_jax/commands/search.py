@@ -20,7 +20,7 @@ def search_command(arguments: list[str], console: Console) -> int:
             run: Directory of a run on strings, whose valid_as is equations or molecules.
             rounds: How often the Gaussian process is fitted anew.
             batch: New strings that are scored in each round.
-            start: Training strings, at random, that the search starts from.
+            start: Training strings, at random, that are scored before the search: the paper scored all.
             seed: Seed of these, and of the candidates.
             out: The .json file; by default RUN/search.json.
         """
