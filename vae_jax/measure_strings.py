@@ -40,7 +40,7 @@ def likely_strings(run: Run, params: Params, z: Any) -> list[str]:
     return texts(grammar, map_batches(lambda i, z: vae.decode(params, z).likely(), jnp.asarray(z)))
 
 
-def strings(run: Run, params: Params, *, decodings: int = 10, seed: int = 0) -> dict[str, Any]:
+def strings(run: Run, params: Params, *, decodings: int, seed: int = 0) -> dict[str, Any]:
     """Shares of decoded strings, with standard errors; {} where x is not a string.
 
     `reconstructed`: of `decodings` draws from p(x | z) for each of 10 codes of each of the first 200 test strings,

@@ -160,7 +160,7 @@ def _train_and_report(run: Any, console: Console) -> int:
     params = state.best_params
     result = measure.protocol(run, params) | measure.progress(run, state)
     result |= measure_codes.representation(run, params) | measure_codes.disentanglement(run, params)
-    result |= measure_codes.code_use(run, params) | measure_strings.strings(run, params)
+    result |= measure_codes.code_use(run, params) | measure_strings.strings(run, params, decodings=1)
     if measure.has_likelihood(run, params):
         result |= measure.likelihood(run, params, console=console)[0]
     write_pictures(run, state)
