@@ -52,7 +52,7 @@ def search(
     `decode(z [n, d])`: a string for each code. `codes` `[n, d]` and `strings`: where the search starts. Candidates are
     codes moved from the best and drawn from a normal like all codes; a round scores those of them that no code gave
     before and that are expected to improve most, each as if those picked before it had scored what was guessed of
-    them. ValueError where no score is finite.
+    them. `on_round(number, best)`: told the best new string so far. ValueError where no score is finite.
     """
     found: dict[str, Found] = {}
     for string in strings:
@@ -71,7 +71,7 @@ def search(
         for i in _picked(z[shown], y[shown], candidates[places], batch):
             found[names[i]] = Found(names[i], score(names[i]), number)
             z, seen = np.concatenate([z, candidates[places[i]][None]]), [*seen, names[i]]
-        on_round(number, min(found.values(), key=lambda one: one.score))
+        on_round(number, min((one for one in found.values() if one.round), key=lambda one: one.score))
     return sorted(found.values(), key=lambda one: one.score)
 
 

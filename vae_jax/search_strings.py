@@ -52,7 +52,7 @@ def search_run(
         return likely_strings(run, params, np.asarray(z, np.float32))
 
     def say(number: int, best: Found) -> None:
-        on_round(f"round {number}/{rounds}  best {best.score:.4f}  {best.string}")
+        on_round(f"round {number}/{rounds}  best new {best.score:.4f}  {best.string}")
 
     return search(score, decode, codes, strings, random, rounds=rounds, batch=batch, on_round=say)
 
@@ -69,7 +69,7 @@ def write_search(run: Run, found: list[Found], out: Path | None) -> list[Path]:
     draw, _ = drawer(run)
     best: list[Any] = [(one.string, f"{one.score:.4f}") for one in found if one.round][:_SHOWN]
     picture = path.with_suffix(".png")
-    string_grid([best], draw, title="best strings found, with their scores").savefig(picture, dpi=150)
+    string_grid([best], draw, title="the best new strings, with their scores").savefig(picture, dpi=150)
     return [path, picture]
 
 
