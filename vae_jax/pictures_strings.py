@@ -16,9 +16,11 @@ from vae_jax.model import Params
 from vae_jax.train.run import Run
 
 _STEPS, _SIDE = 8, 5
+# Test strings among which one is sought that its own code decodes to.
+_CENTRES = 50
 # How far the outermost codes of a neighbourhood are from its centre, in standard deviations of all codes: of a step in
 # one direction, on the average over dimensions.
-_REACH = 1.0
+_REACH = 0.7
 
 
 def drawer(run: Run) -> tuple[Callable[[Axes, str], None], Callable[[str], bool]]:
@@ -28,14 +30,14 @@ def drawer(run: Run) -> tuple[Callable[[Axes, str], None], Callable[[str], bool]
 
 
 def string_pictures(run: Run, params: Params, x: Any, means: Any) -> dict[str, Figure]:
-    """`interpolation` between the first two test strings, and the `neighbourhood` of the first in two directions.
+    """`interpolation` between the first test strings, and the `neighbourhood` of one in two directions.
 
     Each code is drawn as what it is likeliest to be, rule by rule; what is not valid is written.
     """
     means = np.asarray(means)
     return {
         "interpolation": _interpolation(run, params, x, means),
-        "neighbourhood": _neighbourhood(run, params, means),
+        "neighbourhood": _neighbourhood(run, params, x, means),
     }
 
 
@@ -52,11 +54,16 @@ def _interpolation(run: Run, params: Params, x: Any, means: np.ndarray) -> Figur
     return _drawn(run, cells, title)
 
 
-def _neighbourhood(run: Run, params: Params, means: np.ndarray) -> Figure:
-    size = means.shape[1]
+def _neighbourhood(run: Run, params: Params, x: Any, means: np.ndarray) -> Figure:
+    grammar, size = run.dataset.grammar, means.shape[1]
+    assert grammar is not None
+    # The first test string that its own code decodes to, where there is one.
+    tried = slice(_CENTRES)
+    same = np.asarray(texts(grammar, x[tried])) == np.asarray(likely_strings(run, params, means[tried]))
+    centre = means[int(np.argmax(same))]
     directions = np.linalg.qr(np.asarray(jax.random.normal(jax.random.key(0), (size, 2))))[0]
     ticks = np.linspace(-1.0, 1.0, _SIDE) * _REACH * np.sqrt(size) * means.std(axis=0).mean() / np.sqrt(2.0)
-    codes = [means[0] + a * directions[:, 0] + b * directions[:, 1] for b in ticks[::-1] for a in ticks]
+    codes = [centre + a * directions[:, 0] + b * directions[:, 1] for b in ticks[::-1] for a in ticks]
     found = likely_strings(run, params, np.stack(codes))
     cells = [[(string, "") for string in found[i : i + _SIDE]] for i in range(0, len(found), _SIDE)]
     title = f"the codes around a test string (boxed), in two of {size} dimensions, decoded"

@@ -59,6 +59,7 @@ def string_grid(
             axes = grid[i, j]
             axes.set_xticks([])
             axes.set_yticks([])
+            axes.set_box_aspect(0.75)
             axes.spines[:].set_color("0.85")
             draw(axes, string)
             if caption:
