@@ -13,17 +13,20 @@ from jax.tree_util import Partial
 
 import vae_jax as vj
 from tests.bijections import BIJECTIONS
+from tests.references import (
+    Columns,
+    Complete,
+    Enumerated,
+    Layers,
+    OneHot,
+    Reference,
+    by_element,
+    concrete_by_integral,
+    of_numpyro,
+    pushed,
+)
 from vae_jax.grammar import read_grammar
 from vae_jax.nets.recurrent import DerivationDecoder
-
-
-class Reference(NamedTuple):
-    """The same distribution, made by others or by another formula."""
-
-    log_probs: Callable[[Any], Any]
-    """Log-densities `[n]` of n values."""
-    draws: Callable[[int], Any]
-    """n samples."""
 
 
 class Family(NamedTuple):
@@ -36,22 +39,6 @@ class Family(NamedTuple):
     """Distributions at extreme parameters, as functions of one number."""
     other: Any = None
     """A different distribution on the same space; by default the same with other parameters."""
-
-
-def of_numpyro(d: Any) -> Reference:
-    """A distribution of numpyro, or anything with `sample(key)` and `log_prob(value)`."""
-    return Reference(
-        lambda values: jax.vmap(d.log_prob)(values),
-        lambda n: jax.vmap(d.sample)(jax.random.split(jax.random.key(1), n)),
-    )
-
-
-def by_element(log_density: Callable[[Any], Any], draws: Callable[[Any, int], Any]) -> Reference:
-    """Independent elements in float64: the sum of `log_density` over the last axis, `draws(generator, n)`."""
-    return Reference(
-        lambda values: np.sum(log_density(np.asarray(values, np.float64)), axis=-1),
-        lambda n: jnp.asarray(draws(np.random.default_rng(1), n), jnp.float32),
-    )
 
 
 _LOC = jnp.array([0.3, -1.2])
@@ -67,20 +54,6 @@ _LOGISTIC = (np.array([0.4, 3.2, 5.9]), np.array([0.5, 1.3, 2.0]))
 _MU = jnp.array([2.0, -1.0, 2.0]) / 3.0
 _WEIGHTS = jnp.array([0.3, -0.8, 0.1])
 _CENTRES = jnp.array([[0.0, 1.0], [2.0, -1.0], [-3.0, 0.5]])
-
-
-class _Layers(NamedTuple):
-    """A normal on the two layers of a chain, joined; `first` is how many of its numbers are the lowest layer."""
-
-    joint: Any
-    first: int
-
-    def sample(self, key: Any) -> Any:
-        value = self.joint.sample(key)
-        return value[: self.first], value[self.first :]
-
-    def log_prob(self, value: Any) -> Any:
-        return self.joint.log_prob(jnp.concatenate(value))
 
 
 def _linear(params: Any, z: Any) -> Any:
@@ -122,37 +95,6 @@ def _ordered_normal() -> Any:
     return Image()
 
 
-class _Columns(NamedTuple):
-    parts: dict[str, Any]
-
-    def sample(self, key: Any) -> Any:
-        return {name: part.sample(jax.random.fold_in(key, i)) for i, (name, part) in enumerate(self.parts.items())}
-
-    def log_prob(self, value: Any) -> Any:
-        return sum(part.log_prob(value[name]) for name, part in self.parts.items())
-
-
-class _OneHot(NamedTuple):
-    logits: Any
-
-    def sample(self, key: Any) -> Any:
-        return jax.nn.one_hot(nd.Categorical(logits=self.logits).sample(key), self.logits.shape[-1])
-
-    def log_prob(self, value: Any) -> Any:
-        return nd.Categorical(logits=self.logits).to_event(1).log_prob(jnp.argmax(value, -1))
-
-
-class _Complete(NamedTuple):
-    inner: Any
-
-    def sample(self, key: Any) -> Any:
-        value = self.inner.sample(key)
-        return vj.Observed(value, jnp.ones(value.shape, bool))
-
-    def log_prob(self, value: Any) -> Any:
-        return self.inner.log_prob(value.value)
-
-
 def _truncated_exponential(v: Any) -> Any:
     """SciPy's exponential cut at 1, mirrored where the logit is positive."""
     size = np.abs(_GREY)
@@ -177,38 +119,6 @@ def _logistic_draws(generator: Any, n: int) -> Any:
     return np.clip(np.round(generator.logistic(loc, scale, (n, 3))), 0, _LEVELS)
 
 
-def _concrete_by_integral(logits: Any, tau: float) -> Callable[[Any], Any]:
-    """The density of a softmax of Gumbels with their common shift integrated out by a sum over a grid."""
-    shifts = np.linspace(-30.0, 60.0, 451)
-
-    def log_probs(values: Any) -> Any:
-        return np.concatenate([of_few(part) for part in np.array_split(values, 1 + len(values) // 1000)])
-
-    def of_few(values: Any) -> Any:
-        log_y = np.log(np.asarray(values, np.float64))
-        noise = tau * (log_y[..., None, :] + shifts[:, None]) - np.asarray(logits, np.float64)[..., None, :]
-        density = np.sum(-noise - np.exp(np.minimum(-noise, 700.0)), axis=-1) + np.log(tau) * log_y.shape[-1]
-        found = scipy.special.logsumexp(density, axis=-1) + np.log(shifts[1] - shifts[0])
-        return np.sum(found - np.sum(log_y, axis=-1), axis=-1)
-
-    return log_probs
-
-
-def _pushed(base: Any, bijection: Any) -> Reference:
-    """A flow with its log-determinant from the whole Jacobian, by automatic differentiation."""
-
-    def log_prob(y: Any) -> Any:
-        z, _ = bijection.inverse(y)
-        jacobian = jax.jacfwd(lambda z: bijection.forward(z)[0])(z)
-        return base.log_prob(z) - jnp.linalg.slogdet(jacobian)[1]
-
-    def draws(n: int) -> Any:
-        z = base.sample(jax.random.key(1), (n,))
-        return jax.vmap(lambda z: bijection.forward(z)[0])(z)
-
-    return Reference(jax.jit(jax.vmap(log_prob)), draws)
-
-
 _BASE = vj.DiagNormal(jnp.array([0.2, -0.5, 0.1]), jnp.array([0.8, 1.1, 0.6]))
 _CONCRETE, _TAU = jnp.array([[0.3, -0.6, 0.9], [0.0, 0.4, -0.2]]), 0.7
 _SPHERE = scipy.stats.vonmises_fisher(np.asarray(_MU, np.float64) / np.linalg.norm(_MU), 4.0)
@@ -216,40 +126,8 @@ _SPHERE = scipy.stats.vonmises_fisher(np.asarray(_MU, np.float64) / np.linalg.no
 _GRAMMAR = read_grammar('start: "a" start start | "b" | other\nother: "c" | "d" other')
 
 
-class _Enumerated(NamedTuple):
-    """All derivations of at most five rules with their probabilities, found by a list for a stack."""
-
-    derivation: Any
-
-    def table(self) -> Any:
-        tables, network, length = _GRAMMAR.tables, self.derivation.network, 5
-        found: list[Any] = []
-
-        def grow(numbers: list[int], stack: list[int], state: Any, total: float, left: int) -> None:
-            if not stack:
-                found.append((numbers + [_GRAMMAR.end] * (length - len(numbers)), total))
-                return
-            state, features = network.step(state, network.embed(numbers[-1] if numbers else _GRAMMAR.end))
-            fits = np.flatnonzero((tables.left == stack[-1]) & (tables.extra <= left))
-            logits = np.asarray(network.logits(features), np.float64)[fits]
-            for rule, log_prob in zip(fits.tolist(), logits - scipy.special.logsumexp(logits), strict=True):
-                grown = stack[:-1] + tables.pushes[rule, : tables.counts[rule]].tolist()
-                grow([*numbers, rule], grown, state, total + log_prob, left - int(tables.extra[rule]))
-
-        grow([], [0], network.start, 0.0, length - tables.least)
-        return np.array([value for value, _ in found]), np.array([log_prob for _, log_prob in found])
-
-    def log_probs(self, values: Any) -> Any:
-        known, log_probs = self.table()
-        return log_probs[(np.asarray(values)[:, None] == known[None]).all(axis=-1).argmax(axis=1)]
-
-    def draws(self, n: int) -> Any:
-        known, log_probs = self.table()
-        return jnp.asarray(known[np.random.default_rng(1).choice(len(known), n, p=np.exp(log_probs))])
-
-
 _WRITER = DerivationDecoder(_GRAMMAR, 5, 4, 2)
-_WRITTEN = _Enumerated(_WRITER.apply(_WRITER.init(jax.random.key(3), _LOC), _LOC))
+_WRITTEN = Enumerated(_GRAMMAR, _WRITER.apply(_WRITER.init(jax.random.key(3), _LOC), _LOC))
 
 DISTRIBUTIONS: dict[str, Family] = {
     "DiagNormal": Family(
@@ -282,7 +160,7 @@ DISTRIBUTIONS: dict[str, Family] = {
     "Concrete": Family(
         vj.Concrete(_CONCRETE, jnp.array(_TAU)),
         Reference(
-            _concrete_by_integral(_CONCRETE, _TAU),
+            concrete_by_integral(_CONCRETE, _TAU),
             lambda n: jax.nn.softmax((_CONCRETE[None] + jax.random.gumbel(jax.random.key(1), (n, 2, 3))) / _TAU),
         ),
         True,
@@ -315,12 +193,12 @@ DISTRIBUTIONS: dict[str, Family] = {
     ),
     "Chain, bottom up": Family(
         vj.bottom_up(vj.DiagNormal(_LOC, _SCALE), Partial(_linear, _LINK)),
-        of_numpyro(_Layers(nd.MultivariateNormal(jnp.concatenate([_LOC, _LINK["weight"] @ _LOC]), _UP), 2)),
+        of_numpyro(Layers(nd.MultivariateNormal(jnp.concatenate([_LOC, _LINK["weight"] @ _LOC]), _UP), 2)),
         True,
     ),
     "Chain, top down": Family(
         vj.top_down(vj.DiagNormal(_LOC, _SCALE), Partial(_linear, _LINK)),
-        of_numpyro(_Layers(nd.MultivariateNormal(jnp.concatenate([_LINK["weight"] @ _LOC, _LOC]), _DOWN), 3)),
+        of_numpyro(Layers(nd.MultivariateNormal(jnp.concatenate([_LINK["weight"] @ _LOC, _LOC]), _DOWN), 3)),
         True,
     ),
     "Mixture": Family(
@@ -344,7 +222,7 @@ DISTRIBUTIONS: dict[str, Family] = {
     "Product": Family(
         vj.Product({"age": vj.DiagNormal(_LOC, _SCALE), "job": vj.Categorical(_CHOICES), "ill": vj.Bernoulli(_BITS)}),
         of_numpyro(
-            _Columns(
+            Columns(
                 {
                     "age": nd.Normal(_LOC, _SCALE).to_event(1),
                     "job": nd.Categorical(logits=_CHOICES).to_event(1),
@@ -355,7 +233,7 @@ DISTRIBUTIONS: dict[str, Family] = {
         False,
     ),
     "Masked": Family(
-        vj.Masked(vj.DiagNormal(_LOC, _SCALE)), of_numpyro(_Complete(nd.Normal(_LOC, _SCALE).to_event(1))), True
+        vj.Masked(vj.DiagNormal(_LOC, _SCALE)), of_numpyro(Complete(nd.Normal(_LOC, _SCALE).to_event(1))), True
     ),
     "Autoregressive": Family(
         vj.Autoregressive(Partial(_one_after_the_other, _ORDER), (2, 2)), of_numpyro(_ordered_normal()), True
@@ -377,9 +255,9 @@ DISTRIBUTIONS: dict[str, Family] = {
         Reference(_WRITTEN.log_probs, _WRITTEN.draws),
         False,
     ),
-    "OneHotCategorical": Family(vj.OneHotCategorical(_CHOICES), of_numpyro(_OneHot(_CHOICES)), False),
+    "OneHotCategorical": Family(vj.OneHotCategorical(_CHOICES), of_numpyro(OneHot(_CHOICES)), False),
     "StraightThrough": Family(
-        vj.StraightThrough(vj.Concrete(_CHOICES, jnp.array(0.7))), of_numpyro(_OneHot(_CHOICES)), True
+        vj.StraightThrough(vj.Concrete(_CHOICES, jnp.array(0.7))), of_numpyro(OneHot(_CHOICES)), True
     ),
     "StraightThrough, bits": Family(
         vj.StraightThrough(vj.RelaxedBernoulli(_BITS, jnp.array(0.7))),
@@ -411,6 +289,6 @@ DISTRIBUTIONS: dict[str, Family] = {
         (lambda s: vj.DiscretisedLogistic(s * jnp.array([1e4, -1e4]), jnp.exp(s * jnp.array([20.0, -5.0])), 255),),
     ),
 } | {
-    f"Transformed, {name}": Family(vj.Transformed(_BASE, bijection), _pushed(_BASE, bijection), True)
+    f"Transformed, {name}": Family(vj.Transformed(_BASE, bijection), pushed(_BASE, bijection), True)
     for name, bijection in BIJECTIONS.items()
 }

@@ -105,50 +105,6 @@ def test_the_panel_says_what_each_error_is_of(digits) -> None:
         assert part in text
 
 
-def test_samples(digits, tmp_path) -> None:
-    run, state = digits
-    paths = report.write_samples(run, state.best_params, count=24, seed=0, out=tmp_path / "s.npz")
-    assert [path.suffix for path in paths] == [".npz", ".png"]
-    arrays = np.load(paths[0])
-    assert arrays["x"].shape == arrays["mean"].shape == (24, 8, 8, 1)
-    assert set(np.unique(arrays["x"])) <= {0.0, 1.0}
-    with pytest.raises(ValueError, match="--count must be at least 1, got 0"):
-        report.write_samples(run, state.best_params, count=0, seed=0, out=None)
-    with pytest.raises(ConfigError, match=r"--out must end in .npz"):
-        report.write_samples(run, state.best_params, count=1, seed=0, out=tmp_path / "s.png")
-
-
-def test_codes_keep_the_order_of_the_data(digits, tmp_path) -> None:
-    run, state = digits
-    path = report.write_codes(run, state.best_params, data="digits", data_dir=None, out=None)
-    arrays = np.load(path)
-    assert arrays["mean"].shape == arrays["stddev"].shape == (1797, 2)
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    np.testing.assert_array_equal(arrays["label"], labels)
-    # The same counts from a file of one's own are on the same scale.
-    np.save(tmp_path / "mine.npy", images.reshape(-1, 8, 8).astype(np.uint8))
-    again = np.load(
-        report.write_codes(
-            run, state.best_params, data=str(tmp_path / "mine.npy"), data_dir=None, out=tmp_path / "c.npz"
-        )
-    )
-    np.testing.assert_array_equal(again["mean"], arrays["mean"])
-
-
-def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:
-    run, state = digits
-    np.save(tmp_path / "large.npy", np.zeros((5, 9, 9), np.uint8))
-    np.save(tmp_path / "bright.npy", np.full((5, 8, 8), 200, np.uint8))
-    for name, message in (
-        ("large", r"examples of shape \(8, 8, 1\), but .* have \(9, 9, 1\)"),
-        ("bright", "--levels 16 does not fit .*bright.npy, which holds counts up to 200"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            report.write_codes(run, state.best_params, data=str(tmp_path / f"{name}.npy"), data_dir=None, out=None)
-
-
 def test_a_model_without_density_says_so(digits) -> None:
     run, _ = digits
     with pytest.raises(ConfigError, match="has no codes"):
@@ -193,25 +149,6 @@ def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:
     broken = jax.tree.map(lambda leaf: leaf * np.nan, state.best_params)
     with pytest.raises(ConfigError, match="log p.* is nan: the likelihood cannot give the data. Nothing was written"):
         measure.likelihood(run, broken)
-
-
-@pytest.mark.parametrize("binarisation", ["static", "none"])
-def test_own_files_are_on_the_scale_of_the_run(tmp_path, binarisation: str) -> None:
-    from sklearn.datasets import load_digits
-
-    config = changed(experiment(), "data", binarisation=binarisation)
-    if binarisation == "none":
-        config = changed(config, "model", likelihood="normal")
-    run, state = trained(tmp_path / "run", config)
-    np.save(tmp_path / "mine.npy", load_digits().images.astype(np.uint8))
-    encode = lambda data, out: np.load(
-        report.write_codes(run, state.best_params, data=data, data_dir=None, out=tmp_path / out)
-    )["mean"]
-    expected, found = encode("digits", "a.npz"), encode(str(tmp_path / "mine.npy"), "b.npz")
-    np.testing.assert_array_equal(found, expected)
-    np.save(tmp_path / "real.npy", np.full((5, 8, 8), 0.3))
-    with pytest.raises(ConfigError, match="was trained on counts, but .* holds real numbers"):
-        encode(str(tmp_path / "real.npy"), "c.npz")
 
 
 def test_what_is_not_known_is_null(digits, tmp_path) -> None:

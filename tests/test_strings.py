@@ -17,10 +17,10 @@ from vae_jax.data import load_strings, stand_in_strings
 from vae_jax.data.strings import derivations
 from vae_jax.distributions import DiagNormal
 from vae_jax.divergences import kl
+from vae_jax.exports import write_samples
 from vae_jax.grammar import load_grammar
 from vae_jax.measure_strings import strings, texts
 from vae_jax.pictures import write_pictures
-from vae_jax.report import write_samples
 from vae_jax.systems.strings import PUBLISHED_NOISE, narrowed, published_loss
 from vae_jax.train.run import build_system
 from vae_jax.validate import validate

@@ -21,8 +21,8 @@ def sample_command(arguments: list[str], console: Console) -> int:
             seed: Seed of the samples.
             out: The .npz file; by default RUN/samples.npz.
         """
+        from vae_jax.exports import write_samples
         from vae_jax.measure import check_prior
-        from vae_jax.report import write_samples
         from vae_jax.train.run import load_state, open_run
 
         opened = open_run(run)
@@ -48,7 +48,7 @@ def encode_command(arguments: list[str], console: Console) -> int:
             data_dir: Folder of prepared TFDS datasets; by default the run's.
             out: The .npz file; by default RUN/codes.npz.
         """
-        from vae_jax.report import write_codes
+        from vae_jax.exports import write_codes
         from vae_jax.train.run import load_state, open_run
 
         opened = open_run(run)

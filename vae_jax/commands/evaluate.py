@@ -120,7 +120,7 @@ def score_command(arguments: list[str], console: Console) -> int:
             factors: A .npy file of integers [n, f].
             out: Write the scores into this .json file.
         """
-        from vae_jax.report import score_files
+        from vae_jax.exports import score_files
 
         table, scores = score_files(codes, factors)
         console.print(table)
