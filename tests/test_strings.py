@@ -21,8 +21,9 @@ from vae_jax.exports import write_samples
 from vae_jax.grammar import load_grammar
 from vae_jax.measure_strings import strings, texts
 from vae_jax.pictures import write_pictures
+from vae_jax.search_strings import target_of
 from vae_jax.systems.strings import PUBLISHED_NOISE, narrowed, published_loss
-from vae_jax.train.run import build_system
+from vae_jax.train.run import build_system, prepare_run
 from vae_jax.validate import validate
 
 
@@ -168,8 +169,22 @@ def test_a_run_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert main(["search", str(run.directory), "--rounds", "2", "--batch", "2", "--start", "10"]) == 0
     results = json.loads((run.directory / "search.json").read_text())
     assert len(results) == 14
+    values = [one["log(1 + MSE)"] for one in results]
+    known = [value for value in values if value is not None]
+    assert known == sorted(known)
     assert [one["round"] for one in results].count(2) == 2
     assert (run.directory / "search.png").is_file()
+
+
+def test_a_search_for_molecules_wants_the_largest_log_p(tmp_path: Path) -> None:
+    data = dataclasses.replace(load_config("zinc").data, stand_in=True)
+    run = prepare_run(dataclasses.replace(load_config("zinc"), data=data), tmp_path)
+    target = target_of(run)
+    assert target.name == "penalised log P"
+    oily, soluble = target.score("CCCCCCCC"), target.score("OCC(O)CO")
+    assert oily < soluble
+    assert target.shown(oily) == target.value("CCCCCCCC") > target.value("OCC(O)CO")
+    assert target.score("c1cccc") == float("inf")
 
 
 def test_characters_are_measured_by_what_they_should_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

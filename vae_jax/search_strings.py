@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,9 +25,27 @@ _UNIT_MOLECULES = 10_000
 _SHOWN = 6
 
 
+class Target(NamedTuple):
+    """What a string is measured by."""
+
+    name: str
+    sign: float
+    """1 where small numbers are good, −1 where large ones are."""
+    value: Callable[[str], float]
+
+    def score(self, string: str) -> float:
+        """What the search makes small."""
+        return self.sign * self.value(string)
+
+    def shown(self, score: float) -> float:
+        """The number itself again."""
+        return self.sign * score
+
+
 def search_run(
     run: Run,
     params: Params,
+    target: Target,
     *,
     rounds: int,
     batch: int,
@@ -35,12 +53,11 @@ def search_run(
     seed: int,
     on_round: Callable[[str], None] = lambda line: None,
 ) -> list[Found]:
-    """All strings that were scored, those to be made small first (`search`); molecules by minus penalised log P.
+    """All strings that were scored, the best first, which have the smallest score (`search`).
 
-    ConfigError where the strings of the run have no score. A line on every round goes to `on_round`.
+    A line on every round goes to `on_round`.
     """
     vae, grammar = density(run), run.dataset.grammar
-    score = _score(run)
     assert grammar is not None
     random = np.random.default_rng(seed)
     x = run.dataset.train.x
@@ -52,31 +69,37 @@ def search_run(
         return likely_strings(run, params, np.asarray(z, np.float32))
 
     def say(number: int, best: Found) -> None:
-        on_round(f"round {number}/{rounds}  best new {best.score:.4f}  {best.string}")
+        on_round(f"round {number}/{rounds}  best new {target.name} {target.shown(best.score):.4f}  {best.string}")
 
-    return search(score, decode, codes, strings, random, rounds=rounds, batch=batch, on_round=say)
+    return search(target.score, decode, codes, strings, random, rounds=rounds, batch=batch, on_round=say)
 
 
-def write_search(run: Run, found: list[Found], out: Path | None) -> list[Path]:
-    """RUN/search.json, every string with its score and round, and a picture of the best new ones beside it."""
+def write_search(run: Run, target: Target, found: list[Found], out: Path | None) -> list[Path]:
+    """RUN/search.json, every string with what it was measured by and its round, the best first, and a picture of the
+    best new ones beside it.
+    """
     path = out or run.directory / "search.json"
     if path.suffix != ".json":
         raise ConfigError(f"--out must end in .json, got {path}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # JSON has no infinity: what has no score is null.
-    lines = [{**one._asdict(), "score": one.score if np.isfinite(one.score) else None} for one in found]
+    # JSON has no infinity: what cannot be measured is null.
+    values = [target.shown(one.score) if np.isfinite(one.score) else None for one in found]
+    lines = [
+        {"string": one.string, target.name: value, "round": one.round} for one, value in zip(found, values, strict=True)
+    ]
     write_whole(path, json.dumps(lines, indent=1, allow_nan=False) + "\n")
     draw, _ = drawer(run)
-    best: list[Any] = [(one.string, f"{one.score:.4f}") for one in found if one.round][:_SHOWN]
+    best: list[Any] = [(one.string, f"{target.shown(one.score):.4f}") for one in found if one.round][:_SHOWN]
     picture = path.with_suffix(".png")
-    string_grid([best], draw, title="the best new strings, with their scores").savefig(picture, dpi=150)
+    string_grid([best], draw, title=f"the best new strings, and their {target.name}").savefig(picture, dpi=150)
     return [path, picture]
 
 
-def _score(run: Run) -> Callable[[str], float]:
+def target_of(run: Run) -> Target:
+    """What the strings of a run are searched for. ConfigError where that is not known."""
     kind = run.config.strings.valid_as
     if kind == "equations":
-        return expressions.distance
+        return Target("log(1 + MSE)", 1.0, expressions.distance)
     if kind != "molecules" or run.dataset.grammar is None:
         raise ConfigError(
             f"{run.directory} has no strings with a score: a search is for runs whose --valid-as is equations or "
@@ -84,4 +107,6 @@ def _score(run: Run) -> Callable[[str], float]:
         )
     sample = texts(run.dataset.grammar, run.dataset.train.x[:_UNIT_MOLECULES])
     penalised = molecules.PenalisedLogP(list(filter(molecules.is_valid, sample)))
-    return lambda smiles: -penalised(smiles) if molecules.is_valid(smiles) else float("inf")
+    return Target(
+        "penalised log P", -1.0, lambda smiles: penalised(smiles) if molecules.is_valid(smiles) else -float("inf")
+    )

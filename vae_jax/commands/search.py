@@ -25,23 +25,25 @@ def search_command(arguments: list[str], console: Console) -> int:
             out: The .json file; by default RUN/search.json.
         """
         from vae_jax.checks import check_count
-        from vae_jax.search_strings import search_run, write_search
+        from vae_jax.search_strings import search_run, target_of, write_search
         from vae_jax.train.run import load_state, open_run
 
         for flag, number in (("--rounds", rounds), ("--batch", batch), ("--start", start)):
             check_count("search", flag, number)
         opened = open_run(run)
         params = load_state(opened).best_params
+        target = target_of(opened)
         found = search_run(
             opened,
             params,
+            target,
             rounds=rounds,
             batch=batch,
             start=start,
             seed=seed,
-            on_round=lambda line: console.print(line),
+            on_round=lambda line: console.print(line, soft_wrap=True),
         )
-        for path in write_search(opened, found, out):
+        for path in write_search(opened, target, found, out):
             console.print(f"written: {path}", soft_wrap=True)
         return 0
 

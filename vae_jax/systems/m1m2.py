@@ -1,7 +1,8 @@
 """M1 + M2: a VAE learns features z1 of x, and then, while it stands still, M2 models them with a class.
 
-M2 sees draws of q(z1 | x); its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. Semi-supervised
-Learning with Deep Generative Models, arXiv 1406.5298.
+M2 models draws of q(z1 | x); its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. In training its
+classifier is shown features of the image shifted, and these corrupted. Semi-supervised Learning with Deep Generative
+Models, arXiv 1406.5298.
 """
 
 from dataclasses import replace
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.config import ConfigError, Experiment
-from vae_jax.corruptions import corruption_of
+from vae_jax.corruptions import corruption_of, shifted
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import num_classes
 from vae_jax.distributions import Array, Key, freeze
@@ -22,7 +23,7 @@ from vae_jax.nets.conditional import conditional
 from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.priors import normal
-from vae_jax.systems.m2 import few_labels, label_loss, losses_of
+from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
 from vae_jax.systems.networks import ACTIVATIONS
 from vae_jax.systems.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, System
@@ -31,12 +32,12 @@ from vae_jax.systems.vae import build as build_m1
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    labels, model, corrupt = config.labels, config.model, corruption_of(config.codes)
-    if len(model.upper_latent_sizes) > 1 or config.codes.corruption_shift:
+    labels, model, codes = config.labels, config.model, config.codes
+    if len(model.upper_latent_sizes) > 1:
         raise ConfigError(
-            "M1 + M2 has one layer above z, so --upper-latent-sizes of one number at most, and its classifier sees no "
-            "image to shift: --corruption-shift 0."
+            f"M1 + M2 has one layer above z: --upper-latent-sizes takes one number, got {model.upper_latent_sizes}."
         )
+    shift, corrupt = shifted(codes.corruption_shift), corruption_of(replace(codes, corruption_shift=0))
     m1 = build_m1(replace(config, model=replace(model, upper_latent_sizes=())), dataset)
     assert m1.vae is not None
     vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
@@ -52,8 +53,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     def of_feature(params: Params, z: Any) -> Array:
         return judge(params["classifier"], z)
 
-    losses = losses_of(config, nets.given, of_feature, corrupt=corrupt)
-    draw_x = few_labels(config, dataset)
+    losses, draw = losses_of(config, nets.given, of_feature), few_labels(config, dataset)
 
     def init(key: Key, batch: Batch) -> Params:
         m1_key, m2_key, class_key = jax.random.split(key, 3)
@@ -61,39 +61,37 @@ def build(config: Experiment, dataset: Dataset) -> System:
         m2 = nets.init(m2_key, z, jnp.zeros(classes)) | {"classifier": from_linen(network, class_key, z).params}
         return m1.init(m1_key, batch) | {"m2": m2}
 
-    def features(params: Params, key: Key, x: Any) -> Array:
-        return freeze(jax.vmap(lambda key, x: vae.encode(params, x).sample(key))(jax.random.split(key, len(x)), x))
+    def feature(params: Params, key: Key, x: Any) -> Array:
+        return freeze(vae.encode(params, x).sample(key))
+
+    def m2_loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        def view(key: Key, x: Any) -> tuple[Array, Array]:
+            x_key, shift_key, seen_key, corrupt_key = jax.random.split(key, 4)
+            seen = feature(params, seen_key, shift(shift_key, x))
+            return feature(params, x_key, x), corrupt(corrupt_key, seen)
+
+        weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
+        return label_loss(losses, of_feature, draw, view, **weights)(params["m2"], key, batch, step)
+
+    def classify(params: Params, x: Any) -> Array:
+        return of_feature(params["m2"], vae.encode(params, x).mean)
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
-        m1_key, z_key, m2_key = jax.random.split(key, 3)
-
-        def draw_feature(key: Key) -> tuple[Array, Array]:
-            x_key, code_key = jax.random.split(key)
-            x, y = draw_x(x_key)
-            return features(params, code_key, x), y
-
-        m2_loss = label_loss(
-            losses,
-            of_feature,
-            draw_feature,
-            label_weight=labels.label_weight,
-            classifier_weight=labels.classifier_weight,
-            corrupt=corrupt,
-        )
+        m1_key, m2_key = jax.random.split(key)
         first, metrics = m1.loss(freeze(params), m1_key, batch, step)
-        second, of_classes = m2_loss(params["m2"], m2_key, {**batch, "x": features(params, z_key, batch["x"])}, step)
+        second, of_classes = m2_loss(params, m2_key, batch, step)
         return first + second, {**metrics, **{f"m2_{name}": value for name, value in of_classes.items()}}
 
     def m1_loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
-        value, metrics = m1.loss(params, jax.random.split(key, 3)[0], batch, step)
+        value, metrics = m1.loss(params, jax.random.split(key)[0], batch, step)
         # What M2 will show is not known yet: 0.
         shown = jax.eval_shape(loss, params, key, batch, step)[1]
         return value, {name: metrics.get(name, jnp.zeros(one.shape, one.dtype)) for name, one in shown.items()}
 
     return System(
         init=init,
-        loss=staged([m1_loss, loss], [second_stage_start(config, dataset)]),
+        loss=with_accuracy(staged([m1_loss, loss], [second_stage_start(config, dataset)]), classify),
         vae=vae,
         optimizer=staged_rules(config, dataset, "m2", of_first=m1.optimizer),
-        classify=lambda params, x: of_feature(params["m2"], vae.encode(params, x).mean),
+        classify=classify,
     )

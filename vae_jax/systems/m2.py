@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from vae_jax.config import ConfigError, Experiment
-from vae_jax.corruptions import Corruption, corruption_of, uncorrupted
+from vae_jax.corruptions import Corruption, corruption_of
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import labelled_rows, num_classes
 from vae_jax.distributions import Array, Concrete, Key, OneHotCategorical
@@ -31,16 +31,18 @@ from vae_jax.terms import elbo_terms
 
 # `(params, x) -> logits [C]` of q(y | x).
 Classify = Callable[[Params, Any], Array]
-# A loss of one example and its label or, without one, of the example alone: nats.
-LabelledLoss = Callable[[Params, Key, Any, Array], Array]
-UnlabelledLoss = Callable[[Params, Key, Any], Array]
+# From one example to what the model gives a density of, and what its classifier is shown instead.
+View = Callable[[Key, Any], tuple[Any, Any]]
 
 
 class LabelLosses(NamedTuple):
-    """`labelled(params, key, x, y)` is −ELBO(x, y), `unlabelled(params, key, x)` −ELBO(x); y is one-hot, `[C]`."""
+    """Losses of one example, nats. y is one-hot, `[C]`."""
 
-    labelled: LabelledLoss
-    unlabelled: UnlabelledLoss
+    labelled: Callable[[Params, Key, Any, Array], Array]
+    """`(params, key, x, y) -> −ELBO(x, y)`."""
+    unlabelled: Callable[[Params, Key, Any, Any], Array]
+    """`(params, key, x, seen) -> −ELBO(x)` with q(y | seen): x, or x with noise, since q may depend on noise that is
+    drawn beside x."""
 
 
 def _pair_bound(given: Given, params: Params, key: Key, x: Any, y: Array) -> Array:
@@ -49,17 +51,14 @@ def _pair_bound(given: Given, params: Params, key: Key, x: Any, y: Array) -> Arr
     return terms.log_likelihood - jnp.sum(terms.kl) - jnp.log(y.shape[0])
 
 
-def marginalised(given: Given, classify: Classify, *, corrupt: Corruption = uncorrupted) -> LabelLosses:
-    """The unlabelled bound by its sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y.
-
-    `corrupt`: what q(y | ·) sees of x. The bound stays one: q may depend on noise that is drawn beside x.
-    """
+def marginalised(given: Given, classify: Classify) -> LabelLosses:
+    """The unlabelled bound by its sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y."""
 
     def labelled(params: Params, key: Key, x: Any, y: Array) -> Array:
         return -_pair_bound(given, params, key, x, y)
 
-    def unlabelled(params: Params, key: Key, x: Any) -> Array:
-        log_q = jax.nn.log_softmax(classify(params, corrupt(jax.random.fold_in(key, 1), x)))
+    def unlabelled(params: Params, key: Key, x: Any, seen: Any) -> Array:
+        log_q = jax.nn.log_softmax(classify(params, seen))
         # One draw of the noise for all classes; what of x alone is computed once.
         bounds = jax.vmap(lambda y: _pair_bound(given, params, key, x, y))(jnp.eye(log_q.shape[0]))
         return -jnp.sum(jnp.exp(log_q) * (bounds - log_q))
@@ -67,14 +66,12 @@ def marginalised(given: Given, classify: Classify, *, corrupt: Corruption = unco
     return LabelLosses(labelled, unlabelled)
 
 
-def concrete(
-    given: Given, classify: Classify, *, temperature: float | Array, corrupt: Corruption = uncorrupted
-) -> LabelLosses:
+def concrete(given: Given, classify: Classify, *, temperature: float | Array) -> LabelLosses:
     """The unlabelled bound with one relaxed draw of the label: a tenth of the cost for ten classes, and biased."""
 
-    def unlabelled(params: Params, key: Key, x: Any) -> Array:
+    def unlabelled(params: Params, key: Key, x: Any, seen: Any) -> Array:
         label_key, z_key = jax.random.split(key)
-        logits = classify(params, corrupt(jax.random.fold_in(key, 2), x))
+        logits = classify(params, seen)
         y = Concrete(logits[None], jnp.asarray(temperature)).sample(label_key)[0]
         log_q = jax.nn.log_softmax(logits)
         return -_pair_bound(given, params, z_key, x, y) + jnp.sum(jnp.exp(log_q) * log_q)
@@ -82,13 +79,11 @@ def concrete(
     return LabelLosses(marginalised(given, classify).labelled, unlabelled)
 
 
-def losses_of(
-    config: Experiment, given: Given, classify: Classify, *, corrupt: Corruption = uncorrupted
-) -> LabelLosses:
+def losses_of(config: Experiment, given: Given, classify: Classify) -> LabelLosses:
     """The losses that a config names."""
     if config.labels.label_gradient == "marginalised":
-        return marginalised(given, classify, corrupt=corrupt)
-    return concrete(given, classify, temperature=config.model.temperature, corrupt=corrupt)
+        return marginalised(given, classify)
+    return concrete(given, classify, temperature=config.model.temperature)
 
 
 def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
@@ -104,42 +99,62 @@ def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
     return VAE(encode, lambda params, z: given(z[0][0]).decode(params, z[1]), prior)
 
 
+def corrupted(corrupt: Corruption) -> View:
+    """x itself, and x corrupted for the classifier, which would otherwise know a few labelled examples by heart."""
+    return lambda key, x: (x, corrupt(key, x))
+
+
 def label_loss(
     losses: LabelLosses,
     classify: Classify,
     draw_labelled: Callable[[Key], tuple[Any, Array]],
+    view: View,
     *,
     label_weight: float | Array,
     classifier_weight: float | Array,
-    corrupt: Corruption = uncorrupted,
 ) -> Loss:
-    """Over a batch without labels, and as many labelled examples as `draw_labelled(key) -> (x, one-hot y)` gives:
+    """Over a batch without labels, and as many labelled examples as `draw_labelled(key) -> (example, one-hot y)` gives:
 
-        mean U(x) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | corrupt(x))
+        mean U(x, seen) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | seen)
 
-    Metrics: `bound` (−U), `labelled_bound` (−L), `cross_entropy`. The labels of the batch itself, if it has any, are
-    used for one thing: the metric `accuracy`.
+    with `x, seen = view(key, example)`. Metrics: `bound` (−U), `labelled_bound` (−L), `cross_entropy`.
     """
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
-        few_key, labelled_key, unlabelled_key, corrupt_key = jax.random.split(key, 4)
-        x, y = draw_labelled(few_key)
-        keys = jax.random.split(labelled_key, len(y))
-        with_label = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x, y))
-        keys = jax.random.split(corrupt_key, len(y))
-        log_q = jax.nn.log_softmax(jax.vmap(lambda key, x: classify(params, corrupt(key, x)))(keys, x))
+        few_key, labelled_key, unlabelled_key, view_key = jax.random.split(key, 4)
+        few, y = draw_labelled(few_key)
+        shown = jnp.concatenate([few, batch["x"]])
+        x, seen = jax.vmap(view)(jax.random.split(view_key, len(shown)), shown)
+        n = len(y)
+        keys = jax.random.split(labelled_key, n)
+        with_label = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x[:n], y))
+        log_q = jax.nn.log_softmax(jax.vmap(lambda seen: classify(params, seen))(seen[:n]))
         cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
-        seen = batch["x"]
-        keys = jax.random.split(unlabelled_key, len(seen))
-        without = jnp.mean(jax.vmap(lambda key, x: losses.unlabelled(params, key, x))(keys, seen))
+        keys = jax.random.split(unlabelled_key, len(shown) - n)
+        without = jnp.mean(
+            jax.vmap(lambda key, x, seen: losses.unlabelled(params, key, x, seen))(keys, x[n:], seen[n:])
+        )
         metrics = {"bound": -without, "labelled_bound": -with_label, "cross_entropy": cross_entropy}
-        if "label" in batch:
-            found = jnp.argmax(jax.vmap(lambda x: classify(params, x))(seen), axis=1)
-            metrics["accuracy"] = jnp.mean(found == batch["label"])
         return without + label_weight * with_label + classifier_weight * cross_entropy, metrics
 
     return loss
+
+
+def with_accuracy(loss: Loss, classify: Classify) -> Loss:
+    """The same loss with a metric `accuracy` of `classify(params, x) -> logits`, where a batch has labels.
+
+    Labels of a batch are used for nothing else.
+    """
+
+    def measured(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        value, metrics = loss(params, key, batch, step)
+        if "label" in batch:
+            found = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
+            metrics = {**metrics, "accuracy": jnp.mean(found == batch["label"])}
+        return value, metrics
+
+    return measured
 
 
 def few_labels(config: Experiment, dataset: Dataset) -> Callable[[Key], tuple[Any, Array]]:
@@ -185,18 +200,17 @@ def build(config: Experiment, dataset: Dataset) -> System:
         start = nets.init(key, x, jnp.zeros(classes))
         return start | {"classifier": from_linen(network, jax.random.fold_in(key, 1), x).params}
 
-    corrupt = corruption_of(config.codes)
     loss = label_loss(
-        losses_of(config, nets.given, classify, corrupt=corrupt),
+        losses_of(config, nets.given, classify),
         classify,
         few_labels(config, dataset),
+        corrupted(corruption_of(config.codes)),
         label_weight=labels.label_weight,
         classifier_weight=labels.classifier_weight,
-        corrupt=corrupt,
     )
     return System(
         init=init,
-        loss=loss,
+        loss=with_accuracy(loss, classify),
         vae=latent_class(nets.given, classify, classes=classes),
         given=nets.given,
         conditions=jnp.eye(classes),
