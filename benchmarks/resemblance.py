@@ -2,9 +2,9 @@
 
     python benchmarks/resemblance.py RUNS DATA_DIR [PICTURE]
 
-Trains the config `autoencoder` on MNIST and on Fashion-MNIST into RUNS (what is not there yet, under the names that
-benchmarks/systems.py gives), and shows both test sets to both. The score of an image is its squared error; AUROC is
-how often an image of the other kind has the larger one.
+Trains the config `autoencoder` on the intensities of MNIST and of Fashion-MNIST into RUNS (what is not there yet), and
+shows both test sets to both. The score of an image is the share of it that is lost: its squared error, over that of the
+mean image of what the model was trained on. AUROC is how often an image of the other kind has the larger one.
 """
 
 import sys
@@ -36,23 +36,29 @@ def main() -> None:
     runs, data_dir = Path(sys.argv[1]), Path(sys.argv[2])
     rows, names = [], []
     for own in DATASETS:
-        directory = runs / f"autoencoder-{own}-0"
-        trained(["autoencoder", "--dataset", own, "--seed", "0", "--data-dir", str(data_dir)], directory)
+        directory = runs / f"autoencoder-{own}-intensities"
+        changed = ["--dataset", own, "--binarisation", "none", "--likelihood", "normal"]
+        trained(["autoencoder", *changed, "--data-dir", str(data_dir)], directory)
         run = open_run(directory)
         model, params = coder(run), load_state(run).best_params
+        mean = run.dataset.mean()
         errors = {}
         for seen in DATASETS:
             data = load(seen, data_dir=data_dir, binarisation=run.config.data.binarisation)
             x = prepared(run, data, data.test)
-            errors[seen] = reconstruction_errors(model, params, x)
+            squared = reconstruction_errors(model, params, x)
+            errors[seen] = squared / np.mean(np.square(x - mean), axis=(1, 2, 3))
             shown = np.asarray(x[:COLUMNS])
             rows += [shown, decoded(model, params, shown)]
             names += [seen, f"by {own}"]
-            print(f"trained on {own:13}, shown {seen:13}: squared error {errors[seen].mean():.4f}")
+            print(
+                f"trained on {own:13}, shown {seen:13}: squared error {squared.mean():.4f}, "
+                f"lost {errors[seen].mean():.1%}"
+            )
         other = next(name for name in DATASETS if name != own)
         labels = np.repeat([0, 1], [len(errors[own]), len(errors[other])])
         score = roc_auc_score(labels, np.concatenate([errors[own], errors[other]]))
-        print(f"trained on {own:13}: AUROC of the error against {other}: {score:.4f}")
+        print(f"trained on {own:13}: AUROC of the share lost against {other}: {score:.4f}")
     picture = sys.argv[3] if len(sys.argv) > 3 else "docs/resemblance.png"
     title = "an autoencoder of digits and one of clothes, on digits and clothes"
     plots.show_images(np.stack(rows), title=title, row_names=names).savefig(picture, dpi=110)

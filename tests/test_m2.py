@@ -157,7 +157,7 @@ def test_the_layer_above_the_features_has_a_size_of_its_own() -> None:
         m1m2.build(changed(config, "model", upper_latent_sizes=(2, 2)), DIGITS)
 
 
-def test_the_classifier_of_features_is_shown_shifted_images_and_the_bound_is_not() -> None:
+def test_the_classifier_is_shown_shifted_images_and_the_bound_is_not() -> None:
     config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
     start = second_stage_start(config, DIGITS)
     still, moved = (m1m2.build(changed(config, "codes", corruption_shift=shift), DIGITS) for shift in (0, 3))

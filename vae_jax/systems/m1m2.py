@@ -61,20 +61,21 @@ def build(config: Experiment, dataset: Dataset) -> System:
         m2 = nets.init(m2_key, z, jnp.zeros(classes)) | {"classifier": from_linen(network, class_key, z).params}
         return m1.init(m1_key, batch) | {"m2": m2}
 
-    def feature(params: Params, key: Key, x: Any) -> Array:
-        return freeze(vae.encode(params, x).sample(key))
+    def feature(params: Params, x: Any) -> Array:
+        # The mean, since dimensions that M1 does not use would be nothing but noise.
+        return freeze(vae.encode(params, x).mean)
 
     def m2_loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         def view(key: Key, x: Any) -> tuple[Array, Array]:
-            x_key, shift_key, seen_key, corrupt_key = jax.random.split(key, 4)
-            seen = feature(params, seen_key, shift(shift_key, x))
-            return feature(params, x_key, x), corrupt(corrupt_key, seen)
+            z_key, shift_key, corrupt_key = jax.random.split(key, 3)
+            seen = corrupt(corrupt_key, feature(params, shift(shift_key, x)))
+            return freeze(vae.encode(params, x).sample(z_key)), seen
 
         weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
         return label_loss(losses, of_feature, draw, view, **weights)(params["m2"], key, batch, step)
 
     def classify(params: Params, x: Any) -> Array:
-        return of_feature(params["m2"], vae.encode(params, x).mean)
+        return of_feature(params["m2"], feature(params, x))
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         m1_key, m2_key = jax.random.split(key)
