@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import signal
 import subprocess
@@ -69,6 +70,20 @@ def test_without_validation_examples_the_last_epoch_is_taken(tmp_path) -> None:
     chex.assert_trees_all_equal(state.best_params, state.train.params)
     with pytest.raises(ConfigError, match="--patience 2 waits for a better validation loss, but --validation-size"):
         create(changed(config, "train", patience=2), tmp_path / "other")
+
+
+def test_where_a_multiplier_moves_the_last_epoch_is_taken(tmp_path) -> None:
+    # The distortion is below 100 nats from the start, so that the multiplier falls, and the loss rises with it.
+    config = changed(experiment(), "objective", most_distortion=100.0)
+    run, state = trained(tmp_path / "run", config)
+    losses = [line["validation"]["loss"] for line in read_metrics(metrics_file(run))]
+    assert min(losses) < losses[-1]
+    assert int(state.best_epoch) == len(losses) == 3
+    chex.assert_trees_all_equal(state.best_params, state.train.params)
+    adversarial = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="adversarial")
+    for other in (config, adversarial):
+        with pytest.raises(ConfigError, match="two epochs cannot be compared"):
+            create(changed(other, "train", patience=2), tmp_path / "other")
 
 
 def dataset_of_its_own(tmp_path):

@@ -77,7 +77,7 @@ def _ink(image: np.ndarray) -> np.ndarray:
 def training_curve(
     train: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]], *, best: float, name: str
 ) -> Figure:
-    """Loss against epochs, `(epoch, value)` pairs, with a line at the best epoch.
+    """Loss against epochs, `(epoch, value)` pairs, with a line at the epoch that was kept.
 
     The axis leaves out the first tenth of the run where it is far above the rest.
     """
@@ -93,7 +93,7 @@ def training_curve(
     if later:
         room = 0.05 * (max(later) - min(later)) or 1.0
         axes.set_ylim(min(later) - room, max(later) + room)
-    axes.axvline(best, color="0.6", linestyle=":", label=f"best epoch, {best:g}")
+    axes.axvline(best, color="0.6", linestyle=":", label=f"kept, epoch {best:g}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
     axes.legend(frameon=False)

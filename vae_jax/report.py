@@ -83,7 +83,7 @@ def panel(run: Run, state: RunState, result: dict[str, Any]) -> Panel:
         rows.append(("linear probe", f"{result['probe_accuracy']:.2%} accurate on the codes, trained on {of}"))
     rows += [
         ("data", f"{result['dataset']}, binarisation {result['binarisation']}"),
-        ("training", f"{float(state.seconds):.1f} s, {epochs} epochs, best at epoch {int(state.best_epoch)}"),
+        ("training", f"{float(state.seconds):.1f} s, {epochs} epochs, parameters of epoch {int(state.best_epoch)}"),
         ("pictures", str(run.directory / "pictures")),
     ]
     if "warning" in result:

@@ -58,4 +58,5 @@ def with_critic(system: System, critic: Critic, *, code_size: int, rate: float |
             _NAME: from_linen(critic.network, jax.random.fold_in(key, _STREAM), code).params
         }
 
-    return system._replace(init=init, optimizer=partial(apart, _NAME, optax.adam(rate)))
+    optimizer = partial(apart, _NAME, optax.adam(rate))
+    return system._replace(init=init, optimizer=optimizer, comparable=False)

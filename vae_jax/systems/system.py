@@ -34,6 +34,8 @@ class System(NamedTuple):
     `classify(params, x) -> logits` for those that tell classes.
     `example(batch)`: what `vae` takes for examples `[B, …]`.
     `prior_from`: the step from which on the prior is fitted; before it, nothing can be sampled.
+    `comparable`: whether the parameters with the smaller loss are the better ones. Not where a critic or a multiplier
+    moves against the model: then the last parameters are kept.
 
     One loss carries it all: an adversary trains in the same step by stop-gradients and `optax.partition`, and
     a value that is set without a gradient is the term `assign` under plain SGD.
@@ -48,3 +50,4 @@ class System(NamedTuple):
     classify: Callable[[Params, Any], Array] | None = None
     example: Callable[[Batch], Any] = _x_of
     prior_from: int = 0
+    comparable: bool = True

@@ -102,7 +102,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     vae, init = layered_vae(layers, prior), layered_init(layers, prior)
     system = System(init=init, loss=staged_objective(vae, config, dataset), vae=vae)
     if objective.most_distortion is not None:
-        return system._replace(init=with_multiplier(init), optimizer=multiplier_apart)
+        return system._replace(init=with_multiplier(init), optimizer=multiplier_apart, comparable=False)
     if model.likelihood == "normal" and model.likelihood_scale == "optimal":
         return system._replace(optimizer=partial(optimal_scale, math.prod(dataset.shape)))
     return system

@@ -60,6 +60,11 @@ class Trainable(Protocol):
         ...
 
     @property
+    def comparable(self) -> bool:
+        """Whether the epoch with the smallest held-out loss is the one to keep."""
+        ...
+
+    @property
     def chunk_seconds(self) -> float:
         """About how long the compiled program runs between looks at clock, signals and display."""
         ...
@@ -163,7 +168,7 @@ def _train_chunks(
                 epoch = step // per_epoch
                 params = measured_params(trained)
                 held_out = {name: np.asarray(value) for name, value in held_out_metrics(params).items()}
-                state = _kept(state, params, means, held_out, epoch)
+                state = _kept(state, params, means, held_out if run.comparable else {}, epoch)
                 if snapshots is not None and epoch in train_config.snapshots:
                     snapshots.save(epoch, params)
                 line = {"epoch": epoch, "step": step, "train": _plain(means), "validation": _plain(held_out)}
@@ -183,7 +188,7 @@ def _kept(
 ) -> RunState:
     """The state with the best parameters so far, of each member, after `epoch`."""
     score = jnp.asarray((held_out or means)["loss"])
-    # Without held-out examples there is nothing to choose by: the last epoch is taken.
+    # Where there is nothing to choose by, the last epoch is taken.
     better = score < state.best_loss if held_out else jnp.ones(score.shape, bool)
 
     def chosen(new: Array, old: Array) -> Array:

@@ -47,6 +47,11 @@ class Run:
     steps_per_epoch: int
 
     @property
+    def comparable(self) -> bool:
+        """Whether the epoch with the smallest held-out loss is the one to keep."""
+        return self.system.comparable
+
+    @property
     def chunk_seconds(self) -> float:
         """About how long the compiled program runs between looks at clock, signals and display."""
         return self.config.train.chunk_seconds
@@ -162,7 +167,13 @@ def build_system(config: Experiment, dataset: Dataset) -> System:
         raise ConfigError(
             f"--patience {config.train.patience} waits for a better validation loss, but --validation-size is 0."
         )
-    return build(config, dataset)
+    system = build(config, dataset)
+    if config.train.patience is not None and not system.comparable:
+        raise ConfigError(
+            f"--patience {config.train.patience} waits for a better validation loss, but here two epochs cannot be "
+            "compared by it, since a critic or a multiplier moves against the model. Leave it out."
+        )
+    return system
 
 
 def create(config: Experiment, directory: Path) -> Run:

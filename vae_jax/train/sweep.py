@@ -134,6 +134,11 @@ class Sweep:
         ]
 
     @property
+    def comparable(self) -> bool:
+        """Whether the epoch with the smallest held-out loss is the one to keep, of every member."""
+        return build_system(self.members[0][1], self.dataset).comparable
+
+    @property
     def chunk_seconds(self) -> float:
         """Longer than for a run: at the start of a chunk every member finds the order of its data again."""
         return min(_MOST_CHUNK_SECONDS, self.config.train.chunk_seconds * len(self.members))
