@@ -24,7 +24,6 @@ from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.priors import normal
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
-from vae_jax.systems.networks import ACTIVATIONS
 from vae_jax.systems.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, System
 from vae_jax.systems.vae import build as build_m1
@@ -42,12 +41,14 @@ def build(config: Experiment, dataset: Dataset) -> System:
     assert m1.vae is not None
     vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
     (upper,) = model.upper_latent_sizes or (size,)
-    activation, hidden = ACTIVATIONS[model.activation], model.upper_hidden
+    # Of M2's own networks; with tanh, which is good for M1, it follows its first labels for longer.
+    activation, hidden = nn.relu, model.upper_hidden
     encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(upper)])
     decoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(size)])
     sizes = {"latent_size": upper, "condition_size": classes}
     nets = conditional(encoder, decoder, normal(upper), **sizes, activation=activation)
-    network = nn.Sequential([MLP(hidden, activation), nn.Dense(classes)])
+    # As deep as the encoder, which has one layer more, for the class.
+    network = nn.Sequential([MLP((*hidden, hidden[-1]), activation), nn.Dense(classes)])
     judge = linen_apply(network)
 
     def of_feature(params: Params, z: Any) -> Array:
