@@ -4,7 +4,8 @@ import gzip
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -153,8 +154,8 @@ def _lines(name: str, data_dir: str | Path | None, grammar: str, seed: int) -> t
             lines = path.read_text().splitlines()
         else:
             lines = random_strings(equations, _MADE, _MADE_RULES, seed)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join(lines) + "\n")
+            with _whole(path) as partial:
+                partial.write_text("\n".join(lines) + "\n")
     else:
         lines = _read_lines(name, _found(name, data_dir))
     return lines, characters(lines) if grammar == "characters" else load_grammar(grammar)
@@ -227,8 +228,14 @@ def _read_cache(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
 
 
 def _write_cache(path: Path, numbers: np.ndarray, lengths: np.ndarray, failures: list[str]) -> None:
+    with _whole(path) as partial:
+        np.savez_compressed(partial, numbers=numbers, lengths=lengths, failures=np.array(failures, np.str_))
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file to write in the place of `path`, which gets it whole or not at all, also where two processes write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all, also where two processes parse at once.
-    partial = path.with_name(f"{path.stem}-{os.getpid()}.npz")
-    np.savez_compressed(partial, numbers=numbers, lengths=lengths, failures=np.array(failures, np.str_))
+    partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
+    yield partial
     partial.replace(path)
