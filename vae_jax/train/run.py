@@ -171,7 +171,7 @@ def build_system(config: Experiment, dataset: Dataset) -> System:
     if config.train.patience is not None and not system.comparable:
         raise ConfigError(
             f"--patience {config.train.patience} waits for a better validation loss, but here two epochs cannot be "
-            "compared by it, since a critic or a multiplier moves against the model. Leave it out."
+            "compared by it, since a critic or a multiplier moves against the model. Use --patience None."
         )
     return system
 
