@@ -28,12 +28,18 @@ ROWS = {
         ["equation_characters", "--beta", "1", "--published-scaling"],
     ),
     "zinc": ("ZINC, grammar, β = 0.1", ["zinc"]),
+    "zinc_published": ("ZINC, grammar, published scaling", ["zinc", "--beta", "1", "--published-scaling"]),
 }
 DECODINGS = 100
 
 
 def share(result: dict[str, float], name: str) -> str:
     return f"{100 * result[name]:.1f} ± {100 * result[f'{name}_error']:.1f}"
+
+
+def counted(result: dict[str, float], name: str) -> str:
+    """With the error of as many independent draws beside that between strings or codes."""
+    return f"{share(result, name)} (binomial {100 * result[f'{name}_binomial_error']:.2f})"
 
 
 def main(runs: Path, data_dir: Path, rows: list[str]) -> None:
@@ -43,13 +49,13 @@ def main(runs: Path, data_dir: Path, rows: list[str]) -> None:
         title, arguments = ROWS[row]
         directory = trained([*arguments, "--data-dir", str(data_dir)], runs / row)
         result = json.loads((directory / "evaluation.json").read_text())
-        if result["string_decodings"] != DECODINGS:
+        if result["string_decodings"] != DECODINGS or "prior_valid_binomial_error" not in result:
             if vae_jax(["evaluate", str(directory), "--decodings", str(DECODINGS), "--gaps", "0"]) != 0:
                 raise SystemExit(f"{directory} could not be evaluated")
             result = json.loads((directory / "evaluation.json").read_text())
         print(
-            f"| {title} | {share(result, 'reconstructed')} | {share(result, 'likely_reconstructed')} | "
-            f"{share(result, 'prior_valid')} | {100 * result['prior_distinct']:.1f} | {result['elbo']:.2f} | "
+            f"| {title} | {counted(result, 'reconstructed')} | {share(result, 'likely_reconstructed')} | "
+            f"{counted(result, 'prior_valid')} | {100 * result['prior_distinct']:.1f} | {result['elbo']:.2f} | "
             f"{result['rate']:.2f} | {result['training_seconds'] / 60:.0f} min |",
             flush=True,
         )

@@ -157,6 +157,36 @@ def test_the_layer_above_the_features_has_a_size_of_its_own() -> None:
         m1m2.build(changed(config, "model", upper_latent_sizes=(2, 2)), DIGITS)
 
 
+def test_both_together_are_a_model_of_x_given_its_class() -> None:
+    """Its density is that of M1's decoder on what M2 writes, summed over grids of both codes."""
+    config = dataclasses.replace(
+        changed(CONFIG, "model", hidden=(8,), latent_size=1, upper_latent_sizes=(1,)), system="m1m2"
+    )
+    built = m1m2.build(changed(config, "stages", second_stage_at=0.5), DIGITS)
+    params, x = built.init(jax.random.key(1), BATCH), BATCH["x"][0]
+    y = jnp.eye(10)[3]
+    model = built.given(y)
+    posterior, prior = model.encode(params, x), model.prior(params)
+    z = posterior.sample(jax.random.key(3))
+    assert posterior.log_prob(z) == built.vae.encode(params, x).log_prob(z[0]) + posterior.factors[1](z[0]).log_prob(
+        z[1]
+    )
+    # Draws of the prior: untrained posteriors are too narrow to find the sum by.
+    wide = model._replace(encode=lambda params, x: prior)
+    found = vj.log_marginal(wide, params, jax.random.key(2), x, num_samples=4000)
+
+    lower, upper = jnp.linspace(-30.0, 30.0, 3001)[:, None], jnp.linspace(-8.0, 8.0, 401)[:, None]
+    seen = jax.vmap(lambda z: built.vae.decode(params, z).log_prob(x))(lower)
+    pairs = jax.vmap(lambda z1: jax.vmap(lambda z2: prior.log_prob((z1, z2)))(upper))(lower)
+    exact = jax.nn.logsumexp(seen[:, None] + pairs) + jnp.log(60 / 3000) + jnp.log(16 / 400)
+    assert abs(found.value - exact) < 4 * found.standard_error + 1e-3
+    # Under another class the same noise is another code, and another picture.
+    other = built.given(jnp.eye(10)[4]).prior(params).sample(jax.random.key(5))
+    mine = prior.sample(jax.random.key(5))
+    assert other[1] == mine[1]
+    assert other[0] != mine[0]
+
+
 def test_the_classifier_is_shown_shifted_images_and_the_bound_is_not() -> None:
     config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
     start = second_stage_start(config, DIGITS)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from tests.runs import changed, console, trained
 from vae_jax.cli import main
@@ -191,7 +192,12 @@ def test_characters_are_measured_by_what_they_should_be(monkeypatch: pytest.Monk
     few(monkeypatch)
     run, state = trained(tmp_path / "run", small(grammar="characters"))
     found = strings(run, state.best_params, decodings=2)
-    assert found["prior_valid"] < 1.0
+    share = found["prior_valid"]
+    assert share < 1.0
+    count = found["prior_codes"] * found["string_decodings"]
+    assert found["prior_valid_binomial_error"] == pytest.approx(scipy.stats.binom(count, share).std() / count)
+    # Draws of one code agree, so that codes differ by more than independent draws would.
+    assert found["prior_valid_error"] >= found["prior_valid_binomial_error"]
     assert strings(*_digits(tmp_path / "digits"), decodings=1) == {}
 
 

@@ -1,5 +1,6 @@
 """What is measured of a run on strings: whether it writes what it read, and whether what it writes is valid."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,8 +47,8 @@ def strings(run: Run, params: Params, *, decodings: int, seed: int = 0) -> dict[
     `reconstructed`: of `decodings` draws from p(x | z) for each of 10 codes of each of the first 200 test strings,
     those that are the string itself. `prior_valid`: of as many draws for each of 1,000 codes of the prior, those that
     are valid. `prior_distinct`: different ones among the valid. `likely_reconstructed`: of the mean codes of the test
-    strings, those whose likeliest derivation is the string. Errors are between strings, or codes: draws of one code
-    agree with one another, so that a binomial error over all draws would be too small.
+    strings, those whose likeliest derivation is the string. `…_error` is between strings, or codes;
+    `…_binomial_error` that of as many independent draws, which is too small, since draws of one code agree.
     """
     grammar = run.dataset.grammar
     if grammar is None:
@@ -78,10 +79,12 @@ def strings(run: Run, params: Params, *, decodings: int, seed: int = 0) -> dict[
     return {
         "reconstructed": float(same.mean()),
         "reconstructed_error": _error(same),
+        "reconstructed_binomial_error": _binomial_error(same, len(x) * ENCODINGS * decodings),
         "likely_reconstructed": float(likely.mean()),
         "likely_reconstructed_error": _error(likely),
         "prior_valid": float(valid.mean()),
         "prior_valid_error": _error(valid.mean(axis=1)),
+        "prior_valid_binomial_error": _binomial_error(valid, PRIOR_CODES * decodings),
         "prior_distinct": distinct / max(1, int(valid.sum())),
         "string_examples": len(x),
         "string_encodings": ENCODINGS,
@@ -92,3 +95,8 @@ def strings(run: Run, params: Params, *, decodings: int, seed: int = 0) -> dict[
 
 def _error(shares: Sequence[Any] | np.ndarray) -> float:
     return float(np.std(np.asarray(shares, np.float64), ddof=1) / np.sqrt(len(shares)))
+
+
+def _binomial_error(shares: np.ndarray, count: int) -> float:
+    share = float(shares.mean())
+    return math.sqrt(share * (1 - share) / count)

@@ -123,17 +123,21 @@ def _samples(vae: VAE, params: Params, most: int) -> Figure:
 
 
 def _conditions(given: Any, params: Params, conditions: Any, most: int) -> Figure:
-    """One draw of z a row, one condition a column: each class, or some numbers in the order of the first."""
+    """One key a row, one condition a column: each class, or some numbers in the order of the first.
+
+    A key is the same z under every condition, or, where z depends on it, what the same noise gives.
+    """
     if len(conditions) > _COLUMNS:
         in_order = np.argsort(conditions[:, 0])
         conditions = conditions[in_order[np.linspace(0, len(conditions) - 1, _COLUMNS).astype(int)]]
-    z = given(conditions[0]).prior(params).sample(jax.random.key(0), (6,))
     key = jax.random.key(1)
 
-    def one(z: Any, y: Any) -> Any:
-        return typical(given(y).decode(params, z), key)
+    def one(z_key: Any, y: Any) -> Any:
+        vae = given(y)
+        return typical(vae.decode(params, vae.prior(params).sample(z_key)), key)
 
-    grid = jax.jit(jax.vmap(lambda z: jax.vmap(lambda y: one(z, y))(conditions)))(z) / most
+    keys = jax.random.split(jax.random.key(0), 6)
+    grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys) / most
     return plots.show_images(np.asarray(grid), title="samples of each condition (columns), the same z in a row")
 
 

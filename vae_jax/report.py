@@ -197,7 +197,8 @@ _TABLE: list[Section] = [
             (
                 "reconstructed",
                 "{reconstructed:.2%} ± {reconstructed_error:.2%}",
-                "{string_examples} test strings, {string_encodings} codes of each, {string_decodings} draws of each",
+                "{string_examples} test strings, {string_encodings} codes of each, {string_decodings} draws of each; "
+                "binomial error {reconstructed_binomial_error:.2%}",
             ),
             (
                 "likeliest",
@@ -207,7 +208,8 @@ _TABLE: list[Section] = [
             (
                 "valid",
                 "{prior_valid:.2%} ± {prior_valid_error:.2%}",
-                "of {string_decodings} draws for each of {prior_codes} codes of the prior",
+                "of {string_decodings} draws for each of {prior_codes} codes of the prior; "
+                "binomial error {prior_valid_binomial_error:.2%}",
             ),
             ("distinct", "{prior_distinct:.2%}", "of the valid ones"),
         ],

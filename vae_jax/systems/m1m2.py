@@ -11,15 +11,17 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from vae_jax.config import ConfigError, Experiment
 from vae_jax.corruptions import corruption_of, shifted
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import num_classes
 from vae_jax.distributions import Array, Key, freeze
-from vae_jax.model import Params
+from vae_jax.hierarchy import bottom_up, top_down
+from vae_jax.model import VAE, Params
 from vae_jax.nets.adapters import from_linen, linen_apply
-from vae_jax.nets.conditional import conditional
+from vae_jax.nets.conditional import Given, conditional
 from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.priors import normal
@@ -27,6 +29,26 @@ from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
 from vae_jax.systems.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, System
 from vae_jax.systems.vae import build as build_m1
+
+
+def stacked(lower: VAE, given: Given) -> Given:
+    """A model of x under a class, z = (z1, z2): `p(z2) p(z1 | y, z2) p(x | z1)`, with `q(z1 | x) q(z2 | z1, y)`.
+
+    `lower` is M1, whose own prior is left out; `given`, a model of z1, has the parameters `params["m2"]`.
+    """
+
+    def of_class(y: Array) -> VAE:
+        def encode(params: Params, x: Any) -> Any:
+            upper = Partial(lambda held, z: given(held[1]).encode(held[0], z), (params["m2"], y))
+            return bottom_up(lower.encode(params, x), upper)
+
+        def prior(params: Params) -> Any:
+            below = Partial(lambda held, z: given(held[1]).decode(held[0], z), (params["m2"], y))
+            return top_down(given(y).prior(params["m2"]), below)
+
+        return VAE(encode, lambda params, z: lower.decode(params, z[0]), prior)
+
+    return of_class
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -38,7 +60,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         )
     shift, corrupt = shifted(codes.corruption_shift), corruption_of(replace(codes, corruption_shift=0))
     m1 = build_m1(replace(config, model=replace(model, upper_latent_sizes=())), dataset)
-    assert m1.vae is not None
+    assert isinstance(m1.vae, VAE)
     vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
     (upper,) = model.upper_latent_sizes or (size,)
     # Of M2's own networks; with tanh, which is good for M1, it follows its first labels for longer.
@@ -94,6 +116,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
         init=init,
         loss=with_accuracy(staged([m1_loss, loss], [second_stage_start(config, dataset)]), classify),
         vae=vae,
+        given=stacked(vae, nets.given),
+        conditions=jnp.eye(classes),
         optimizer=staged_rules(config, dataset, "m2", of_first=m1.optimizer),
         classify=classify,
     )
