@@ -51,6 +51,26 @@ def celeb_a(tmp_path, monkeypatch):
     return tmp_path, rows
 
 
+def test_images_are_decoded_once(celeb_a, monkeypatch) -> None:
+    import tensorflow_datasets as tfds
+
+    folder, _ = celeb_a
+    first = load("celeb_a", data_dir=folder, square=Square(64), label="Smiling", validation_size=2)
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: pytest.fail("read again"))
+    again = load("celeb_a", data_dir=folder, square=Square(64), label="Smiling", validation_size=2)
+    for split in ("train", "validation", "test"):
+        for array, same in zip(getattr(first, split), getattr(again, split), strict=True):
+            np.testing.assert_array_equal(array, same)
+    # Other files, another label or another size are other images.
+    for other in ({"square": Square(32), "label": "Smiling"}, {"square": Square(64), "label": "Young"}):
+        with pytest.raises(pytest.fail.Exception, match="read again"):
+            load("celeb_a", data_dir=folder, **other)
+    (file,) = (folder / "celeb_a" / "2.1.0").iterdir()
+    file.write_bytes(b"changed")
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        load("celeb_a", data_dir=folder, square=Square(64), label="Smiling")
+
+
 def test_faces_are_cut_and_scaled_and_labelled_by_an_attribute(celeb_a) -> None:
     folder, rows = celeb_a
     data = load("celeb_a", data_dir=folder, square=Square(64, crop=148), label="Smiling", validation_size=2)

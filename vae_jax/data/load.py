@@ -100,7 +100,7 @@ def _read(
     levels: int | None
     test: Split | None = None
     if name in tfds_names():
-        train, test = read_tfds(name, data_dir, label=label, scale=lambda images: _scaled(images, square))
+        train, test = read_tfds(name, data_dir, label=label, square=square)
         # dsprites stores bits.
         levels = 255 if train.x.max(initial=0) > 1 else 1
     elif label is not None:

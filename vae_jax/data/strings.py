@@ -1,17 +1,15 @@
 """Strings as data: lines of a file, each as the derivation that a grammar gives it."""
 
 import gzip
-import hashlib
-import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from vae_jax.data.cache import cache_file, kept_arrays, replacing
 from vae_jax.data.dataset import Dataset, Split, split_rows
 from vae_jax.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
 
@@ -49,7 +47,7 @@ def load_strings(
     over those of the data) or a `.lark` file. `most`: rules of the longest derivation, by default that of the data.
     `skip`: leave out what does not fit, and say how many. `validation_size` and `seed` as in `load`.
 
-    Derivations are kept in the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax, so that parsing is paid for once.
+    Derivations are kept (`vae_jax.data.cache`), so that parsing is paid for once.
     """
     lines, rules = _lines(name, data_dir, grammar, seed)
     numbers, kept = derivations(name, rules, lines, most=most, skip=skip)
@@ -109,13 +107,8 @@ def derivations(
     """
     if grammar.end > np.iinfo(np.uint8).max:
         raise ValueError(f"the grammar has {grammar.end} rules, and there must not be more than 255.")
-    path = _cache_file(grammar, lines)
-    found = _read_cache(path)
-    if found is None:
-        check_ambiguity(grammar)
-        found = _parsed(name, grammar, lines)
-        _write_cache(path, *found)
-    numbers, lengths, failures = found
+    kept = kept_arrays(cache_file("derivations", [*grammar.rules, "", *lines]), lambda: _parsed(name, grammar, lines))
+    numbers, lengths, failures = kept["numbers"], kept["lengths"], kept["failures"].tolist()
     longest = lengths.max(initial=0) if most is None else most
     unfit = (lengths == 0) | (lengths > longest)
     if unfit.any() and not skip:
@@ -149,12 +142,12 @@ def _lines(name: str, data_dir: str | Path | None, grammar: str, seed: int) -> t
     """The strings of a source, and the grammar that they are to be read with."""
     if name == "equations" and data_dir is None:
         equations = load_grammar("equations")
-        path = _cache_file(equations, [f"made {_MADE} {_MADE_RULES} {seed}"]).with_suffix(".txt")
+        path = cache_file("equations", [*equations.rules, _MADE, _MADE_RULES, seed], ".txt")
         if path.is_file():
             lines = path.read_text().splitlines()
         else:
             lines = random_strings(equations, _MADE, _MADE_RULES, seed)
-            with _whole(path) as partial:
+            with replacing(path) as partial:
                 partial.write_text("\n".join(lines) + "\n")
     else:
         lines = _read_lines(name, _found(name, data_dir))
@@ -184,8 +177,11 @@ def _read_lines(name: str, path: Path) -> list[str]:
     return lines
 
 
-def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Derivations `[n, longest]`, their lengths, 0 for what is not in the language, and why, in the order of lines."""
+def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> dict[str, np.ndarray]:
+    """Derivations `numbers` `[n, longest]`, their `lengths`, 0 for what is not in the language, and why, `failures`,
+    in the order of lines.
+    """
+    check_ambiguity(grammar)
     found: list[list[int]] = []
     failures: list[str] = []
     console = Console(stderr=True)
@@ -199,7 +195,7 @@ def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> tuple[np.ndarr
     numbers = np.full((len(found), lengths.max(initial=0)), grammar.end, np.uint8)
     for row, one in zip(numbers, found, strict=True):
         row[: len(one)] = one
-    return numbers, lengths, failures
+    return {"numbers": numbers, "lengths": lengths, "failures": np.array(failures, np.str_)}
 
 
 def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -> str:
@@ -211,31 +207,3 @@ def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -
         row = longer[0]
         said.append(f"{len(longer)} have more than {most} rules, the first on line {row + 1}, which has {lengths[row]}")
     return f"of {len(lengths)} strings of {name}, {'; '.join(said)}."
-
-
-def _cache_file(grammar: Grammar, lines: Sequence[str]) -> Path:
-    digest = hashlib.sha256("\n".join([*map(str, grammar.rules), "", *lines]).encode())
-    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vae_jax"
-    folder = Path(os.environ.get("VAE_JAX_CACHE") or default).expanduser()
-    return folder / f"derivations-{digest.hexdigest()[:32]}.npz"
-
-
-def _read_cache(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
-    if not path.is_file():
-        return None
-    with np.load(path) as held:
-        return held["numbers"], held["lengths"], held["failures"].tolist()
-
-
-def _write_cache(path: Path, numbers: np.ndarray, lengths: np.ndarray, failures: list[str]) -> None:
-    with _whole(path) as partial:
-        np.savez_compressed(partial, numbers=numbers, lengths=lengths, failures=np.array(failures, np.str_))
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file to write in the place of `path`, which gets it whole or not at all, also where two processes write."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
-    yield partial
-    partial.replace(path)

@@ -2,13 +2,14 @@
 
 import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.dataset import Split
+from vae_jax.data.scaled import Square, scaled
 
 # Items decoded at a time.
 _BLOCK = 1024
@@ -25,12 +26,12 @@ def tfds_names() -> frozenset[str]:
 
 
 def read_tfds(
-    name: str, data_dir: str | Path | None, *, label: str | None = None, scale: Callable[[np.ndarray], np.ndarray]
+    name: str, data_dir: str | Path | None, *, label: str | None = None, square: Square | None = None
 ) -> tuple[Split, Split | None]:
     """`(train, test or None)` of an image dataset: uint8 `[n, H, W, C]`, labels where there are any.
 
-    `label`: the name of one among several; by default the one called label. `scale`: applied to the images block by
-    block, so that large ones need not be held in memory.
+    `label`: the name of one among several; by default the one called label. `square`: what images are cut and scaled
+    to, block by block, so that large ones need not be held in memory. Decoded images are kept (`vae_jax.data.cache`).
 
     `data_dir` is the folder that holds `name/version/`; by default the one of the variable TFDS_DATA_DIR, or
     `~/tensorflow_datasets`. FileNotFoundError, with the folder looked in and the command to prepare the
@@ -45,6 +46,19 @@ def read_tfds(
             f"prepare it once (downloads; needs TensorFlow): pip install 'vae-jax[prepare]' && "
             f"tfds build {name} --file_format=array_record --data_dir={folder}"
         )
+    # The very files, as they are now, decide what is read.
+    files = [(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) for path in versions]
+    path = cache_file("images", [name, label, square, *files])
+    kept = kept_arrays(path, lambda: _read_all(name, folder, label, square))
+    return _split(kept, "train"), _split(kept, "test") if "test_x" in kept else None
+
+
+def _split(kept: dict[str, np.ndarray], part: str) -> Split:
+    return Split(kept[f"{part}_x"], kept.get(f"{part}_label"), factors=kept.get(f"{part}_factors"))
+
+
+def _read_all(name: str, folder: Path, label: str | None, square: Square | None) -> dict[str, np.ndarray]:
+    """The arrays of both splits: `train_x`, `train_label`, …, `test_factors`; without those that there are not."""
     try:
         import array_record  # noqa: F401
     except ImportError as error:
@@ -55,11 +69,14 @@ def read_tfds(
     import tensorflow_datasets as tfds
 
     sources: Any = tfds.data_source(name, data_dir=str(folder), download=False)
-    train = _read(name, sources["train"], label, scale)
-    return train, _read(name, sources["test"], label, scale) if "test" in sources else None
+    parts = ("train", "test") if "test" in sources else ("train",)
+    return {
+        f"{part}_{field}": array for part in parts for field, array in _read(name, sources[part], label, square).items()
+    }
 
 
-def _read(name: str, source: Any, label: str | None, scale: Callable[[np.ndarray], np.ndarray]) -> Split:
+def _read(name: str, source: Any, label: str | None, square: Square | None) -> dict[str, np.ndarray]:
+    """`x`, and `label` and `factors` where there are any."""
     images: list[np.ndarray] = []
     labels: list[Any] = []
     factors: list[Any] = []
@@ -68,14 +85,16 @@ def _read(name: str, source: Any, label: str | None, scale: Callable[[np.ndarray
         rows = source.__getitems__(range(start, min(start + _BLOCK, size)))
         if "image" not in rows[0]:
             raise ValueError(f"{name} has no images; its features are {sorted(rows[0])}.")
-        images.append(scale(np.stack([row["image"] for row in rows])))
+        block = np.stack([row["image"] for row in rows])
+        images.append(block if square is None else scaled(block, square))
         labels.extend(_labels(name, rows, label))
         factors.extend([row[factor] for factor in _factor_names(rows[0])] for row in rows)
-    return Split(
-        np.concatenate(images),
-        np.asarray(labels, np.int32) if labels else None,
-        factors=np.asarray(factors, np.int32) if factors and factors[0] else None,
-    )
+    found = {"x": np.concatenate(images)}
+    if labels:
+        found["label"] = np.asarray(labels, np.int32)
+    if factors and factors[0]:
+        found["factors"] = np.asarray(factors, np.int32)
+    return found
 
 
 def _factor_names(row: dict[str, Any]) -> list[str]:

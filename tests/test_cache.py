@@ -1,0 +1,59 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_jax.data import cache
+from vae_jax.data.cache import cache_file, kept_arrays, replacing
+
+
+def test_arrays_are_made_once() -> None:
+    calls = []
+
+    def make() -> dict[str, np.ndarray]:
+        calls.append(1)
+        return {"x": np.arange(6, dtype=np.uint8).reshape(2, 3), "names": np.array(["a", "bc"])}
+
+    path = cache_file("some", ["made once"])
+    first, again = kept_arrays(path, make), kept_arrays(path, make)
+    assert len(calls) == 1
+    assert first.keys() == again.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, again[name])
+        assert array.dtype == again[name].dtype
+
+
+def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_MOST_BYTES", 3)
+    path = cache_file("some", ["large"])
+    assert kept_arrays(path, lambda: {"x": np.zeros(4, np.uint8)})["x"].shape == (4,)
+    assert not path.exists()
+
+
+def test_the_file_is_of_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path / "mine"))
+    path = cache_file("some", ["a", 1])
+    assert path.parent == tmp_path / "mine"
+    assert path == cache_file("some", ("a", 1))
+    assert len({path, cache_file("some", ["a", 2]), cache_file("other", ["a", 1]), cache_file("some", ["a1"])}) == 4
+    monkeypatch.delenv("VAE_JAX_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_file("some", []).parent == tmp_path / "vae_jax"
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "some.txt"
+
+    def broken_off() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        broken_off()
+    assert list(path.parent.iterdir()) == []
+    with replacing(path) as partial:
+        assert str(os.getpid()) in partial.name
+        partial.write_text("whole")
+    assert path.read_text() == "whole"

@@ -1,0 +1,47 @@
+"""What takes long to read or to make, kept between commands.
+
+In the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax (or vae_jax in XDG_CACHE_HOME); it may be deleted at any time.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+# Larger ones are read again each time, so as not to fill a disk that was not asked for it.
+_MOST_BYTES = 2**30
+
+
+def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Path:
+    """A file for what is made of these, and of nothing else: its name is a digest of them."""
+    digest = hashlib.sha256("\n".join(map(str, made_of)).encode()).hexdigest()
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vae_jax"
+    folder = Path(os.environ.get("VAE_JAX_CACHE") or default).expanduser()
+    return folder / f"{kind}-{digest[:32]}{ending}"
+
+
+def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of `path`; where it is not there, those that `make` gives, which are written to it."""
+    if path.is_file():
+        with np.load(path) as held:
+            return dict(held)
+    made = make()
+    if sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
+        with replacing(path) as partial:
+            np.savez(partial, **made)  # pyright: ignore[reportArgumentType]
+    return made
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write in the place of `path`, which gets it whole or not at all, also where two processes write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
