@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ def run(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("cli") / "run")[0].directory
 
 
+def test_the_version_is_that_of_the_package(capsys) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vae-jax {version('vae-jax')}\n"
+
+
 def test_configs_are_listed_one_a_line(capsys) -> None:
+    assert main(["configs", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: vae-jax configs")
     assert main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == config_names()

@@ -4,22 +4,26 @@ import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from tests.runs import trained
 from vae_jax.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_runs_as_printed(capsys) -> None:
+def test_the_python_runs_as_printed(capsys, tmp_path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert np.isfinite(names["gradient"]["encoder"]["params"]["kernel"]).all()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["slope"]))
+    run, _ = trained(tmp_path / "run")
+    assert names["codes"](run.directory, jnp.asarray(run.dataset.test.x[:3] > 8, jnp.float32)).shape == (3, 2)
     assert re.search(r"log p\(x\) = -\d+\.\d\d ± \d\.\d\d nats, k = 5000", capsys.readouterr().out)
 
 

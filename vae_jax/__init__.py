@@ -45,6 +45,8 @@ from vae_jax.model import VAE, Autoencoder, discretised, generate, log_weights, 
 from vae_jax.systems.system import System
 from vae_jax.terms import Terms, capacity, elbo_terms, free_bits, full_data_bound, geco, sampled_terms
 
+__version__ = "0.1.0"
+
 __all__ = [
     "VAE",
     "Autoencoder",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import absl.logging
 from rich.console import Console
 
-from vae_jax import config_files
+from vae_jax import __version__, config_files
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, score_command
 from vae_jax.commands.search import search_command
@@ -26,6 +26,7 @@ _USAGE = """usage: vae-jax COMMAND …
   score CODES [FACTORS]            codes of any library against known factors
   search RUN                       the best string that a model of strings can write, by Bayesian optimisation
   configs                          the configs, one a line
+  --version
 
 vae-jax COMMAND --help lists the options of a command."""
 
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"vae-jax {__version__}")
+        return 0
     if arguments[0] not in commands:
         print(f"vae-jax: no command {arguments[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
         return 2
@@ -69,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _configs(arguments: list[str], console: Console) -> int:
+    if arguments in (["-h"], ["--help"]):
+        print("usage: vae-jax configs\n\nThe configs, one a line. The options of one: vae-jax train NAME --help")
+        return 0
     if arguments:
         raise ConfigError(
             f"configs takes no arguments, got {' '.join(arguments)}. For one of them: vae-jax train NAME --help"

@@ -54,7 +54,7 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
 def is_biased(posterior: str, prior: str, bound: str, estimator: str) -> str | None:
     """Why a legal combination does not follow the gradient of the bound exactly, or None where it does."""
     if estimator == "stl" and bound != "elbo":
-        return "stl leaves out a term that is not zero on average for this bound"
+        return "stl leaves out a term that is not zero on average for a bound of several samples"
     if POSTERIORS[posterior].kind is StraightThrough:
         return "the gradient is that of the relaxation"
     if POSTERIORS[posterior].kind is Concrete and PRIORS[prior].kind is OneHotCategorical:
@@ -82,7 +82,7 @@ def table() -> str:
         )
         + ".",
         "",
-        "✓ all of `elbo`, `iwae`, `renyi`; *elbo* this bound alone; *biased* see the notes; – refused, with a reason.",
+        "✓ all of `elbo`, `iwae`, `renyi`; *elbo* this bound alone; *biased*: see the notes; – refused, with a reason.",
         "",
         "| posterior | prior | " + " | ".join(f"`{name}`" for name in ESTIMATORS) + " |",
         "|---|---|" + "---|" * len(ESTIMATORS),
@@ -91,10 +91,13 @@ def table() -> str:
 
     def cell(posterior: str, prior: str, estimator: str) -> str:
         legal = [bound for bound in BOUNDS if objection(posterior, prior, "bernoulli", bound, estimator) is None]
-        reasons = [reason for bound in legal if (reason := is_biased(posterior, prior, bound, estimator))]
-        notes.update({f"`{estimator}`: {reason}.": None for reason in reasons})
+        biased: dict[str, list[str]] = {}
+        for bound in legal:
+            if reason := is_biased(posterior, prior, bound, estimator):
+                biased.setdefault(reason, []).append(bound)
+        notes.update({f"`{estimator}` of {', '.join(of)}: {reason}.": None for reason, of in biased.items()})
         mark = "–" if not legal else "✓" if len(legal) == len(BOUNDS) else f"*{', '.join(legal)}*"
-        return mark + (" *biased*" if reasons else "")
+        return mark + "".join(f"; *{', '.join(of)} biased*" for of in biased.values())
 
     # Posteriors of which the same is true are one row, and so are priors.
     rows: dict[tuple[str, ...], dict[str, list[str]]] = {}

@@ -27,6 +27,7 @@ from vae_jax.evaluate.gaps import Gaps, inference_gaps, optimise_posterior
 from vae_jax.evaluate.gradients import GradientMoments, gradient_bias, gradient_moments, signal_to_noise
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal, naive_log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
+from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.unsupervised import gaussian_total_correlation, udr
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "joint_kl",
     "kl_per_dimension",
     "latent_means",
+    "linear_probe",
     "log_marginal",
     "map_batches",
     "map_latent",
@@ -68,6 +70,7 @@ __all__ = [
     "naive_log_marginal",
     "optimise_posterior",
     "rate_distortion",
+    "reconstruction_errors",
     "reverse_ais",
     "sap",
     "signal_to_noise",
