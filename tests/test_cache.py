@@ -31,6 +31,14 @@ def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not path.exists()
 
 
+def test_a_folder_that_cannot_be_written_costs_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match=r"nothing was kept .*VAE_JAX_CACHE names another folder"):
+        made = kept_arrays(cache_file("some", ["x"]), lambda: {"x": np.arange(3)})
+    assert made["x"].tolist() == [0, 1, 2]
+
+
 def test_the_file_is_of_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path / "mine"))
     path = cache_file("some", ["a", 1])

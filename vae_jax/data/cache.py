@@ -5,6 +5,7 @@ In the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax (or vae_jax in XDG_CACH
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,14 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
             return dict(held)
     made = make()
     if sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
-        with replacing(path) as partial:
-            np.savez(partial, **made)  # pyright: ignore[reportArgumentType]
+        try:
+            with replacing(path) as partial:
+                np.savez(partial, **made)  # pyright: ignore[reportArgumentType]
+        except OSError as error:
+            # What was asked for is there, only the next command must make it again.
+            warnings.warn(
+                f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=2
+            )
     return made
 
 
