@@ -32,6 +32,8 @@ COLUMNS = (
     ("squared error", "reconstruction_error", ".4f"),
     ("linear probe", "probe_accuracy", ".1%"),
 )
+# A constraint in nats is of one dataset: here two below the distortion of the VAE on validation images, as 80 on MNIST.
+CHANGES = {("geco_vae", "fashion_mnist"): ["--most-distortion", "225"]}
 # What is measured of the test split: k and the number of images.
 K, IMAGES = 500, 2000
 
@@ -39,6 +41,7 @@ K, IMAGES = 500, 2000
 def measured(config: str, dataset: str, seed: int, runs: Path, data_dir: Path) -> dict[str, Any]:
     directory = runs / f"{config}-{dataset}-{seed}"
     arguments = [config, "--dataset", dataset, "--seed", str(seed), "--data-dir", str(data_dir)]
+    arguments += CHANGES.get((config, dataset), [])
     arguments += ["--evaluation-samples", str(K), "--evaluation-size", str(IMAGES)]
     trained(arguments, directory)
     result = json.loads((directory / "evaluation.json").read_text())
