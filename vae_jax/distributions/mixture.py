@@ -54,10 +54,10 @@ class Mixture:
 def _of_normals(components: DiagNormal, value: Array) -> Array:
     """`[C]` log-densities of one value, its squared distances expanded into products with matrices.
 
-    Over a batch these are matrix products, and with their gradient 45 times faster on one core than the distances
-    themselves for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is cancellation: an error of
+    Over a batch this is a matrix product, and with its gradient 21 to 45 times faster on one core than the distances
+    themselves, by the machine, for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is cancellation: an error of
     about 1e-7 times the squared distance of `value` from the middle of the components in units of σ: for 50 dimensions
-    and σ = 0.05 one to three thousandths of a nat, by the order in which XLA sums.
+    and σ = 0.05 one to two thousandths of a nat, by the order in which XLA sums.
     """
     mean, stddev = jax.vmap(lambda component: (component.mean, component.stddev))(components)
     check_value("Mixture", value, mean.shape[1:])
@@ -67,11 +67,10 @@ def _of_normals(components: DiagNormal, value: Array) -> Array:
     m = (mean - centre[None]).reshape(mean.shape[0], -1)
     stddev = stddev.reshape(m.shape)
     precision = jnp.square(1.0 / stddev)
-    squared = (
-        jnp.dot(precision, jnp.square(v), precision=lax.Precision.HIGHEST)
-        - 2.0 * jnp.dot(precision * m, v, precision=lax.Precision.HIGHEST)
-        + jnp.sum(precision * jnp.square(m), axis=1)
-    )
+    # One product of both terms: two of them, each rounded by itself, would lose more.
+    left = jnp.concatenate([precision, -2.0 * precision * m], axis=1)
+    right = jnp.concatenate([jnp.square(v), v])
+    squared = jnp.dot(left, right, precision=lax.Precision.HIGHEST) + jnp.sum(precision * jnp.square(m), axis=1)
     return -0.5 * squared - jnp.sum(jnp.log(stddev), axis=1) - 0.5 * math.log(2.0 * math.pi) * v.size
 
 
