@@ -55,9 +55,9 @@ def _of_normals(components: DiagNormal, value: Array) -> Array:
     """`[C]` log-densities of one value, its squared distances expanded into products with matrices.
 
     Over a batch this is a matrix product, and with its gradient 21 to 45 times faster on one core than the distances
-    themselves, by the machine, for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is cancellation: an error of
-    about 1e-7 times the squared distance of `value` from the middle of the components in units of σ: for 50 dimensions
-    and σ = 0.05 one to two thousandths of a nat, by the order in which XLA sums.
+    themselves, by the machine, for 500 components of 50 dimensions (`benchmarks/mixture.py`). The price is
+    cancellation: an error of about 1e-7 times the squared distance of `value` from the middle of the components in
+    units of σ: for 50 dimensions and σ = 0.05 one to two thousandths of a nat, by the order in which XLA sums.
     """
     mean, stddev = jax.vmap(lambda component: (component.mean, component.stddev))(components)
     check_value("Mixture", value, mean.shape[1:])
