@@ -1,11 +1,10 @@
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vae_jax.data import cache
-from vae_jax.data.cache import cache_file, kept_arrays, replacing
+from vae_jax.data.cache import cache_file, kept_arrays
 
 
 def test_arrays_are_made_once() -> None:
@@ -48,20 +47,3 @@ def test_the_file_is_of_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("VAE_JAX_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_file("some", []).parent == tmp_path / "vae_jax"
-
-
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "some.txt"
-
-    def broken_off() -> None:
-        with replacing(path) as partial:
-            partial.write_text("half")
-            raise RuntimeError("halfway")
-
-    with pytest.raises(RuntimeError, match="halfway"):
-        broken_off()
-    assert list(path.parent.iterdir()) == []
-    with replacing(path) as partial:
-        assert str(os.getpid()) in partial.name
-        partial.write_text("whole")
-    assert path.read_text() == "whole"

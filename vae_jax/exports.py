@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
+from vae_jax.atomic import replacing, write_whole
 from vae_jax.checks import check_count
 from vae_jax.config import ConfigError
 from vae_jax.data import Dataset, binarised, whole, whole_strings
@@ -29,16 +30,16 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
     Of strings a .txt file beside it, one on each line.
     """
     check_count("sample", "--count", count)
+    path = _npz(out or run.directory / "samples.npz")
     vae = density(run)
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
     decode = jax.jit(jax.vmap(lambda z, key: (lambda p: (p.sample(key), typical(p, key)))(vae.decode(params, z))))
     x, mean = decode(z, jax.random.split(x_key, count))
-    path = out or run.directory / "samples.npz"
     _save_arrays(path, x=x, mean=mean, **_layers("z", z))
     if run.dataset.grammar is not None:
         text = path.with_suffix(".txt")
-        text.write_text("\n".join(texts(run.dataset.grammar, x)) + "\n")
+        write_whole(text, "\n".join(texts(run.dataset.grammar, x)) + "\n")
         return [path, text]
     if not run.dataset.is_image:
         return [path]
@@ -57,10 +58,11 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
     `label` and `factors` where there are any.
     Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
     """
+    path = _npz(out or run.directory / "codes.npz")
     trained = run.dataset
     folder = data_dir or run.config.data.data_dir
     if trained.grammar is not None:
-        return _write_codes(run, params, whole_strings(data, trained, data_dir=folder), out)
+        return _write_codes(run, params, whole_strings(data, trained, data_dir=folder), path)
     own_file = data.endswith((".npz", ".npy"))
     same: dict[str, Any] = {"data_dir": folder, "seed": trained.seed, "square": square_of(run.config.data)}
     source = whole(data, **same, label=run.config.data.label if data == run.config.data.dataset else None)
@@ -76,10 +78,10 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
             "counts" if levels is not None else "real numbers" for levels in (trained.source_levels, source.levels)
         ]
         raise ConfigError(f"{run.directory} was trained on {kinds[0]}, but {data} holds {kinds[1]}.")
-    return _write_codes(run, params, binarised(source, trained.binarisation), out)
+    return _write_codes(run, params, binarised(source, trained.binarisation), path)
 
 
-def _write_codes(run: Run, params: Params, shown: Dataset, out: Path | None) -> Path:
+def _write_codes(run: Run, params: Params, shown: Dataset, path: Path) -> Path:
     """The codes of the training split of a dataset that is like the run's own."""
     vae = coder(run)
     x = prepared(run, shown, shown.train)
@@ -88,7 +90,6 @@ def _write_codes(run: Run, params: Params, shown: Dataset, out: Path | None) -> 
     if hasattr(type(encode_one(vae, params, x)), "stddev"):
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
     known = {name: getattr(shown.train, name) for name in ("label", "factors")}
-    path = out or run.directory / "codes.npz"
     _save_arrays(path, **arrays, **{name: array for name, array in known.items() if array is not None})
     return path
 
@@ -126,9 +127,13 @@ def _layers(name: str, z: Any) -> dict[str, Any]:
     return {f"{name}{i}": layer for i, layer in enumerate(z, 1)} if isinstance(z, tuple) else {name: z}
 
 
-def _save_arrays(path: Path, **arrays: Any) -> None:
+def _npz(path: Path) -> Path:
     if path.suffix != ".npz":
         raise ConfigError(f"--out must end in .npz, got {path}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _save_arrays(path: Path, **arrays: Any) -> None:
     values: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    np.savez(path, **values)
+    with replacing(path) as partial:
+        np.savez(partial, **values)

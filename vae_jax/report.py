@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from vae_jax.atomic import write_whole
 from vae_jax.measure import evaluation_file
-from vae_jax.train.loop import RunState, write_whole
+from vae_jax.train.loop import RunState
 from vae_jax.train.run import Run
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax import expressions, molecules
+from vae_jax.atomic import write_whole
 from vae_jax.config import ConfigError
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.measure import density
@@ -17,7 +18,6 @@ from vae_jax.model import Params
 from vae_jax.pictures_strings import drawer
 from vae_jax.plots import string_grid
 from vae_jax.search import Found, search
-from vae_jax.train.loop import write_whole
 from vae_jax.train.run import Run
 
 # Molecules that log P, accessibility and rings are measured on to have a unit.

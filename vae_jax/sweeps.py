@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vae_jax import plots
+from vae_jax.atomic import write_whole
 from vae_jax.distributions import Array, PointMass
 from vae_jax.divergences import has_kl, kl_terms
 from vae_jax.evaluate.collapse import active_units
@@ -21,7 +22,7 @@ from vae_jax.evaluate.elbo_surgery import rate_distortion
 from vae_jax.measure_codes import score_varying
 from vae_jax.model import VAE, Params, discretised
 from vae_jax.pictures import traversals
-from vae_jax.train.loop import RunState, metrics_file, read_metrics, write_whole
+from vae_jax.train.loop import RunState, metrics_file, read_metrics
 from vae_jax.train.sweep import Sweep, point_name
 
 # Draws of z for each test example, and how many examples are measured at a time.

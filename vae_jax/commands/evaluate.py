@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from vae_jax.atomic import write_whole
 from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import ConfigError
 
@@ -125,7 +126,7 @@ def score_command(arguments: list[str], console: Console) -> int:
         table, scores = score_files(codes, factors)
         console.print(table)
         if out is not None:
-            out.write_text(json.dumps(scores, indent=2) + "\n")
+            write_whole(out, json.dumps(scores, indent=2) + "\n")
             console.print(f"written: {out}", soft_wrap=True)
         return 0
 

@@ -6,11 +6,12 @@ In the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax (or vae_jax in XDG_CACH
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+
+from vae_jax.atomic import replacing
 
 # Larger ones are read again each time, so as not to fill a disk that was not asked for it.
 _MOST_BYTES = 2**30
@@ -40,15 +41,3 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
                 f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=2
             )
     return made
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file to write in the place of `path`, which gets it whole or not at all, also where two processes write."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from vae_jax.data.cache import cache_file, kept_arrays, replacing
+from vae_jax.atomic import write_whole
+from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.dataset import Dataset, Split, split_rows
 from vae_jax.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
 
@@ -147,8 +148,7 @@ def _lines(name: str, data_dir: str | Path | None, grammar: str, seed: int) -> t
             lines = path.read_text().splitlines()
         else:
             lines = random_strings(equations, _MADE, _MADE_RULES, seed)
-            with replacing(path) as partial:
-                partial.write_text("\n".join(lines) + "\n")
+            write_whole(path, "\n".join(lines) + "\n")
     else:
         lines = _read_lines(name, _found(name, data_dir))
     return lines, characters(lines) if grammar == "characters" else load_grammar(grammar)

@@ -1,6 +1,5 @@
 """Evaluations that can be interrupted: what has been computed is kept in a file, and taken up again."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax.atomic import replacing
 from vae_jax.evaluate.batched import join
 from vae_jax.evaluate.likelihood import LogMarginal
 
@@ -50,8 +50,6 @@ def read_estimates(path: Path, fingerprint: str) -> LogMarginal | None:
 
 def write_estimates(path: Path, fingerprint: str, done: LogMarginal) -> None:
     """Estimates of every example and what they are of, as an .npz; whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        arrays: dict[str, Any] = {"fingerprint": fingerprint, **done._asdict()}
-        np.savez(file, **arrays)
-    os.replace(partial, path)
+    arrays: dict[str, Any] = {"fingerprint": fingerprint, **done._asdict()}
+    with replacing(path) as partial:
+        np.savez(partial, **arrays)

@@ -5,7 +5,6 @@ have the numbers in metrics.jsonl. The step number is one for all.
 """
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+from vae_jax.atomic import write_whole
 from vae_jax.config import Experiment
 from vae_jax.distributions import Array
 from vae_jax.model import Params
@@ -228,13 +228,6 @@ def _keep_metrics(path: Path, *, up_to: int) -> None:
     """Drop the lines of epochs after the checkpoint: they will be written again."""
     kept = [line for line in read_metrics(path) if line["step"] <= up_to]
     write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 class _Interruption:

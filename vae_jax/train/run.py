@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from vae_jax.atomic import write_whole
 from vae_jax.config import ConfigError, Data, Experiment
 from vae_jax.config_files import from_json, to_json
 from vae_jax.data import Dataset, Square, is_strings, load, load_strings, stand_in, stand_in_strings
@@ -28,7 +29,7 @@ from vae_jax.model import Params
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.loop import RunState, num_steps, place, write_whole
+from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.optimizer import make_optimizer
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics

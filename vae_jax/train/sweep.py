@@ -26,6 +26,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vae_jax.atomic import write_whole
 from vae_jax.checks import check_count
 from vae_jax.config import ConfigError, Experiment
 from vae_jax.config_files import from_json, to_json
@@ -34,7 +35,7 @@ from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.loop import RunState, metrics_file, num_steps, place, read_metrics, write_whole
+from vae_jax.train.loop import RunState, metrics_file, num_steps, place, read_metrics
 from vae_jax.train.optimizer import make_optimizer, staged_schedule
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import build_system, check_directory, held_out_batch, load_data
