@@ -39,7 +39,7 @@ def main(run: Path, picture: Path) -> None:
     for epoch, value, k in points:
         print(f"epoch {epoch:4d}   NLL {value:7.3f}   k = {k}")
     axes.set_xscale("log")
-    axes.set_ylim(84.0, 100.0)
+    axes.set_ylim(83.0, 100.0)
     axes.set_xlabel("passes over the 60,000 training images")
     axes.set_ylabel(
         f"test NLL, nats (k = {ks[0]} for most points here)" if len(set(ks)) > 1 else f"test NLL, nats, k = {ks[0]}"
