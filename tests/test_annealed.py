@@ -67,6 +67,34 @@ def test_codes_of_several_layers() -> None:
     assert abs(found.value - exact) < 4 * found.standard_error
 
 
+@pytest.mark.parametrize(
+    ("prior", "decode"),
+    [
+        (vj.UniformSphere(3), lambda z: z),
+        (vj.Bernoulli(jnp.zeros(3)), lambda z: z),
+        (vj.OneHotCategorical(jnp.zeros((1, 3))), lambda z: z[0]),
+        (vj.Concrete(jnp.zeros((1, 3)), jnp.array(0.5)), lambda z: z[0]),
+        (vj.Categorical(jnp.zeros((3, 4))), lambda z: z.astype(jnp.float32)),
+        (vj.Mixture(jnp.zeros(2), vj.Bernoulli(jnp.zeros((2, 3)))), lambda z: z),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_codes_that_are_no_vectors_are_refused(prior, decode) -> None:
+    model = vj.VAE(lambda p, x: prior, lambda p, z: vj.DiagNormal(decode(z), jnp.ones(3)), lambda p: prior)
+    with pytest.raises(TypeError, match=f"ais: .*leave the values of a {type(prior).__name__}|leave the values of a B"):
+        ais(model, None, jax.random.key(0), jnp.zeros(3), num_temperatures=2)
+    with pytest.raises(TypeError, match="Hamiltonian"):
+        jax.vmap(lambda key: bdmc(model, None, key, num_temperatures=2))(jax.random.split(jax.random.key(0), 2))
+
+
+def test_a_mixture_is_a_prior_of_vectors() -> None:
+    prior = vj.Mixture(jnp.zeros(2), vj.DiagNormal(jnp.array([[-1.0], [1.0]]), jnp.ones((2, 1))))
+    model = vj.VAE(lambda p, x: prior, lambda p, z: vj.DiagNormal(z, jnp.ones(1)), lambda p: prior)
+    found = ais(model, None, jax.random.key(0), jnp.array([0.5]), num_chains=200, num_temperatures=50)
+    exact = vj.Mixture(jnp.zeros(2), vj.DiagNormal(jnp.array([[-1.0], [1.0]]), jnp.full((2, 1), 2.0**0.5)))
+    assert abs(found.value - exact.log_prob(jnp.array([0.5]))) < 4 * found.standard_error
+
+
 def test_bad_arguments() -> None:
     for name in ("num_chains", "num_temperatures", "num_integration_steps"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):

@@ -31,6 +31,23 @@ def test_the_batch_changes_nothing_and_the_remainder_counts(batch_size: int) -> 
     np.testing.assert_allclose(found.value[22], expected.value, rtol=1e-5)
 
 
+def test_bad_arguments() -> None:
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match="the dataset is empty"):
+        encode_dataset(MODEL, PARAMS, XS[:0])
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        encode_dataset(MODEL, PARAMS, XS, batch_size=0)
+    with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
+        example_log_marginals(MODEL, PARAMS, key, XS[:0], num_samples=0)
+
+
+def test_examples_without_a_tail_are_left_out_of_its_share() -> None:
+    found = example_log_marginals(MODEL, PARAMS, jax.random.key(0), XS, num_samples=50)
+    tails = np.r_[np.full(10, np.nan), np.full(5, 0.9), np.full(8, 0.1)]
+    assert mean_log_marginal(found._replace(pareto_k=tails), num_samples=50).unreliable == pytest.approx(5 / 13)
+    assert np.isnan(mean_log_marginal(found._replace(pareto_k=tails[:10]), num_samples=50).unreliable)
+
+
 def test_the_two_errors_are_kept_apart() -> None:
     found = mean_log_marginal(
         example_log_marginals(MODEL, PARAMS, jax.random.key(0), XS, num_samples=50), num_samples=50

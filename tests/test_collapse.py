@@ -22,6 +22,13 @@ def test_active_units_are_those_that_move() -> None:
         active_units(means[:1])
 
 
+def test_no_examples_are_refused() -> None:
+    with pytest.raises(ValueError, match="kl_per_dimension: .*the dataset is empty"):
+        kl_per_dimension(MODEL, None, jnp.zeros((0, 2)))
+    with pytest.raises(ValueError, match="the dataset is empty"):
+        latent_means(MODEL, None, jax.random.key(0), jnp.zeros((0, 2)))
+
+
 def test_means_are_the_posteriors_or_those_of_draws() -> None:
     x = jnp.linspace(-1.0, 1.0, 6).reshape(3, 2)
     lower = vj.DiagNormal(jnp.zeros(2), jnp.ones(2))

@@ -39,6 +39,21 @@ def test_runs_that_differ_in_their_seed_are_one_row(runs) -> None:
         grouped([runs[0], runs[0]])
 
 
+def test_every_part_of_a_config_makes_a_row(runs) -> None:
+    """Also what only some systems look at."""
+    one, two = grouped(runs)["beta=1.0"]
+    for section, fields in (
+        ("quantisation", {"codebook_size": 64}),
+        ("stages", {"second_stage_rate": 1.0}),
+        ("strings", {"grammar": "characters"}),
+    ):
+        other = two._replace(config=changed(two.config, section, **fields))
+        assert [len(row) for row in grouped([one, other]).values()] == [1, 1]
+    assert len(grouped([one, two._replace(config=dataclasses.replace(two.config, description="another"))])) == 1
+    systems = [one, two._replace(config=dataclasses.replace(two.config, system="info"))]
+    assert list(grouped(systems)) == ["system=vae", "system=info"]
+
+
 def test_the_difference_is_paired_by_seed_and_image(runs) -> None:
     low, high = grouped(runs).values()
     found = difference(high, low)
@@ -51,9 +66,10 @@ def test_the_difference_is_paired_by_seed_and_image(runs) -> None:
     alone = difference(high[:1], low)
     assert alone.num_seeds == 1
     assert math.isnan(alone.seeds_error)
-    # Another k is another quantity.
-    other = [run._replace(result=run.result | {"k": 7}) for run in high]
-    assert difference(other, low) is None
+    # Of another k, other sizes of an image or another grammar it is another quantity.
+    for changes in ({"k": 7}, {"shape": [16, 16, 1]}, {"grammar": "characters"}):
+        other = [run._replace(result=run.result | changes) for run in high]
+        assert difference(other, low) is None
 
 
 def test_the_table_and_the_curves(runs) -> None:

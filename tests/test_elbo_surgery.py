@@ -96,6 +96,11 @@ def test_bad_arguments() -> None:
         marginal_kl(vj.FullNormal(jnp.zeros((3, 2)), jnp.ones((3, 2, 2))), vj.standard_normal(2), jax.random.key(0))
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         coding(DISCRETE, None, jax.random.key(0), X, num_samples=0)
+    with pytest.raises(ValueError, match="coding: .*the dataset is empty"):
+        coding(DISCRETE, None, jax.random.key(0), X[:0])
+    none = vj.DiagNormal(jnp.zeros((0, 2)), jnp.ones((0, 2)))
+    with pytest.raises(ValueError, match="marginal_kl: .*the dataset is empty"):
+        marginal_kl(none, vj.standard_normal(2), jax.random.key(0))
 
 
 def test_bits_per_dimension() -> None:

@@ -62,5 +62,9 @@ def test_bias_is_found_where_there_is_one() -> None:
 
 
 def test_one_draw_is_refused() -> None:
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        gradient_moments(
+            vj.total(vj.elbo), MODEL, PARAMS, jax.random.key(0), X, num_samples=1, num_draws=2, batch_size=0
+        )
     with pytest.raises(ValueError, match="a variance needs num_draws of at least 2, got 1"):
         gradient_moments(vj.total(vj.elbo), MODEL, PARAMS, jax.random.key(0), X, num_samples=1, num_draws=1)

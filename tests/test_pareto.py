@@ -29,5 +29,12 @@ def test_equal_weights_have_no_tail_and_order_does_not_matter() -> None:
     np.testing.assert_allclose(pareto_k(largest), pareto_k(largest - 500.0), rtol=1e-3)
 
 
+def test_a_few_distinct_weights_have_no_tail_to_fit() -> None:
+    """As those of one choice among ten: many are the same."""
+    log_w = np.log(np.where(np.arange(1000) < 50, 1.2, 1.0))
+    largest = np.sort(log_w)[-tail_size(1000) - 1 :]
+    assert np.isnan(pareto_k(jnp.asarray(largest, jnp.float32)))
+
+
 def test_the_size_of_the_tail() -> None:
     assert [tail_size(k) for k in (1, 24, 25, 100, 1000, 5000)] == [0, 0, 5, 20, 94, 212]

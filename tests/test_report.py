@@ -1,6 +1,9 @@
 import dataclasses
 import json
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
@@ -8,7 +11,10 @@ from rich.console import Console
 import vae_jax as vj
 from tests.runs import changed, console, experiment, trained
 from vae_jax import measure, measure_codes, report
+from vae_jax.cli import main
 from vae_jax.config import ConfigError
+from vae_jax.evaluate import resumable
+from vae_jax.evaluate.batched import mapped
 from vae_jax.pictures import write_pictures
 
 
@@ -51,8 +57,11 @@ def test_diagnostics_add_up(digits) -> None:
     assert found["amortisation_gap"] > -0.1
     without = measure.diagnostics(run, state.best_params, result["log_marginal"], gap_examples=0)
     assert set(found) - set(without) == {name for name in found if "gap" in name}
-    chains = measure.annealed(run, state.best_params, examples=5, num_temperatures=100)
+    chains = measure.annealed(run, state.best_params, estimates, examples=5, num_temperatures=100)
     sampled = float(estimates.value[:5].mean())
+    assert chains["ais_sampled_log_marginal"] == pytest.approx(sampled)
+    error = np.sqrt(np.sum(estimates.standard_error[:5] ** 2)) / 5
+    assert chains["ais_sampled_monte_carlo_error"] == pytest.approx(float(error), rel=1e-5)
     assert abs(chains["ais_log_marginal"] - sampled) < 4 * chains["ais_monte_carlo_error"] + 0.2
     assert abs(chains["bdmc_gap"]) < 0.5
     console = Console(width=150, record=True)
@@ -138,17 +147,89 @@ def test_a_conditional_model_is_measured_given_its_condition(tmp_path) -> None:
     result, estimates = measure.likelihood(run, state.best_params)
     assert result["density_of"] == "x given its condition"
     assert np.isfinite(estimates.value).all()
+    found = measure.diagnostics(run, state.best_params, result["log_marginal"], gap_examples=2)
+    assert {"index_code", "total_correlation", "amortisation_gap"} <= set(found)
+    assert "joint_kl" not in found
+    chains = measure.annealed(run, state.best_params, estimates, examples=2, num_temperatures=100)
+    assert abs(chains["ais_log_marginal"] - chains["ais_sampled_log_marginal"]) < 1.0
     assert "probe_accuracy" not in measure_codes.representation(run, state.best_params)
     assert "conditions" in {path.stem for path in write_pictures(run, state)}
 
 
 def test_a_likelihood_that_cannot_give_the_data_is_refused(digits) -> None:
-    import jax
-
     run, state = digits
+    report.write_evaluation(run, measure.likelihood(run, state.best_params)[0])
+    kept = {path: path.read_bytes() for path in run.directory.glob("evaluation*")}
+    assert {path.suffix for path in kept} == {".json", ".npz"}
     broken = jax.tree.map(lambda leaf: leaf * np.nan, state.best_params)
-    with pytest.raises(ConfigError, match="log p.* is nan: the likelihood cannot give the data. Nothing was written"):
+    with pytest.raises(ConfigError, match="log p.* is nan for .* cannot give the data. Nothing was written"):
         measure.likelihood(run, broken)
+
+    # One example has no probability at all.
+    x = measure.measured_examples(run)
+    vae = run.system.vae
+
+    def decode(params, z):
+        return Impossible(vae.decode(params, z), x[5])
+
+    other = dataclasses.replace(run, system=run.system._replace(vae=vae._replace(decode=decode)))
+    size = len(x)
+    with pytest.raises(ConfigError, match=rf"is -inf for 1 of {size} examples, number 5 the first: the likelihood"):
+        measure.likelihood(other, state.best_params, seed=3)
+    assert {path: path.read_bytes() for path in run.directory.glob("evaluation*")} == kept
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Impossible:
+    """Another distribution, but that one value cannot be."""
+
+    distribution: Any
+    value: Any
+
+    def sample(self, key, shape=()):
+        return self.distribution.sample(key, shape)
+
+    def log_prob(self, value):
+        return jnp.where(jnp.all(value == self.value), -jnp.inf, self.distribution.log_prob(value))
+
+
+def test_an_interrupted_annealing_goes_on(digits, monkeypatch) -> None:
+    run, state = digits
+    monkeypatch.setattr(measure, "_ANNEALED_BATCH", 2)
+    monkeypatch.setattr(resumable, "_SAVE_SECONDS", 0.0)
+    options = {"examples": 5, "num_temperatures": 10, "seed": 4}
+    whole = measure.annealed(run, state.best_params, None, **options)
+
+    def stopped(steps, *args):
+        next(steps)
+        next(steps)
+        steps.close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stop:
+        stop.setattr(measure, "_with_progress", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            measure.annealed(run, state.best_params, None, **options)
+    (partial,) = run.directory.glob("*annealed.partial.npz")
+    assert len(np.load(partial)["value"]) == 4
+    monkeypatch.setattr(measure, "mapped", lambda *args, first, **options: recorded(first, *args, **options))
+    first_asked = []
+
+    def recorded(first, *args, **options):
+        first_asked.append(first)
+        return mapped(*args, first=first, **options)
+
+    assert measure.annealed(run, state.best_params, None, **options) == whole
+    assert first_asked == [4]
+    assert not partial.exists()
+
+
+def test_annealing_of_choices_is_refused_before_anything_is_measured(tmp_path) -> None:
+    config = changed(experiment(epochs=1), "model", posterior="concrete", classes=4)
+    run, _ = trained(tmp_path / "run", config)
+    assert main(["evaluate", str(run.directory), "--ais", "2"]) == 1
+    assert not (run.directory / "evaluation.json").exists()
 
 
 def test_what_is_not_known_is_null(digits, tmp_path) -> None:

@@ -36,6 +36,14 @@ def check_count(where: str, name: str, value: Any) -> None:
         raise ValueError(f"{where}: {name} must be at least 1, got {value}.")
 
 
+def check_examples(where: str, stacked: Any) -> int:
+    """The number n of examples of a pytree of arrays `[n, …]`; refuse none."""
+    size = jax.tree.leaves(stacked)[0].shape[0]
+    if size == 0:
+        raise ValueError(f"{where}: there are no examples to evaluate: the dataset is empty.")
+    return size
+
+
 def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
     """Refuse a value that is not one event of the distribution `name`."""
     if jnp.shape(value) != event_shape:

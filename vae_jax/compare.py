@@ -19,7 +19,7 @@ from vae_jax.train.loop import read_metrics
 # Two log p(x) may be subtracted, image by image, only where these agree.
 _PROTOCOL = (
     *("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "levels", "data_seed", "likelihood"),
-    "density_of",
+    *("shape", "grammar", "density_of"),
 )
 
 # What the table shows of a run.
@@ -112,11 +112,11 @@ def _protocol(run: Measured) -> tuple[str, ...]:
 
 def _flat(config: Experiment) -> dict[str, Any]:
     """Every field that makes two runs different experiments, by its short name."""
-    flat: dict[str, Any] = {"system": config.system}
-    for section in ("data", "model", "objective", "codes", "labels", "optimizer", "train", "evaluate"):
-        flat |= dataclasses.asdict(getattr(config, section))
+    flat: dict[str, Any] = {}
+    for name, value in dataclasses.asdict(config).items():
+        flat |= value if isinstance(value, dict) else {name: value}
     # None of these changes what is learned or measured.
-    for name in ("seed", "data_dir", "save_seconds", "chunk_seconds", "snapshots"):
+    for name in ("description", "seed", "data_dir", "save_seconds", "chunk_seconds", "snapshots"):
         del flat[name]
     return flat
 

@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,16 @@ from vae_jax.config import ConfigError, Evaluate
 from vae_jax.config_files import to_json
 from vae_jax.data import Dataset, Split
 from vae_jax.distributions import Certain, DiagNormal, Key, PointMass
-from vae_jax.evaluate.annealed import ais, bdmc
-from vae_jax.evaluate.batched import encode_dataset, join, log_marginal_batches, map_batches, mean_log_marginal
+from vae_jax.evaluate.annealed import ais, bdmc, check_annealable
+from vae_jax.evaluate.batched import (
+    Estimates,
+    encode_dataset,
+    join,
+    log_marginal_batches,
+    map_batches,
+    mapped,
+    mean_log_marginal,
+)
 from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
 from vae_jax.evaluate.elbo_surgery import bits_per_dimension, coding, joint_kl, marginal_kl, rate_distortion
 from vae_jax.evaluate.gaps import FAMILIES, inference_gaps
@@ -42,6 +50,18 @@ _LEAST_RATE = 0.1
 
 # Draws in all for the splits of the rate.
 _CODE_DRAWS = 10_000
+
+# Examples annealed at a time: what is lost by an interruption.
+_ANNEALED_BATCH = 10
+
+
+class _AnnealedExample(NamedTuple):
+    """log p(x) of an example with its error and the share of accepted moves, and the gap on one the model drew."""
+
+    value: Any
+    standard_error: Any
+    acceptance: Any
+    gap: Any
 
 
 def coder(run: Run) -> VAE | Autoencoder:
@@ -106,6 +126,8 @@ def protocol(run: Run, params: Params, *, seed: int = 0) -> dict[str, Any]:
         "train_seed": run.config.train.seed,
         "system": run.config.system,
         "likelihood": run.config.model.likelihood,
+        "shape": list(run.dataset.shape),
+        "grammar": None if run.dataset.grammar is None else run.config.strings.grammar,
         **run.dataset.protocol(),
     }
 
@@ -144,15 +166,20 @@ def likelihood(
     path = evaluation_file(run, epoch, ".npz")
     measured = _fingerprint(run, params, x)
     fingerprint = f"{measured} k={k} seed={seed}"
-    estimates = read_estimates(path, fingerprint)
+    estimates = read_estimates(path, fingerprint, LogMarginal)
     if estimates is None:
-        steps = resumable(path.with_suffix(".partial.npz"), fingerprint, batches_from, size=num_examples(x))
-        estimates = _with_progress(steps, num_examples(x), console)
-    mean = mean_log_marginal(estimates, num_samples=k)
-    if not math.isfinite(mean.value):
-        raise ConfigError(
-            f"log p(x) of {run.directory} is {mean.value}: the likelihood cannot give the data. Nothing was written."
+        steps = resumable(
+            path.with_suffix(".partial.npz"), fingerprint, batches_from, size=num_examples(x), kind=LogMarginal
         )
+        estimates = _with_progress(steps, num_examples(x), console, "log p(x)")
+    impossible = np.flatnonzero(~np.isfinite(estimates.value))
+    if len(impossible):
+        raise ConfigError(
+            f"log p(x) of {run.directory} is {estimates.value[impossible[0]]} for {len(impossible)} of "
+            f"{len(estimates.value)} examples, number {impossible[0]} the first: the likelihood cannot give the data. "
+            "Nothing was written."
+        )
+    mean = mean_log_marginal(estimates, num_samples=k)
     # There may be one code, and no other to draw.
     certain = encode_one(vae, params, x).__class__ is Certain
     if certain:
@@ -198,7 +225,8 @@ def diagnostics(
     """The rate taken apart, the joint KL and its splits, and on `gap_examples` examples (0: none) the inference gaps.
 
     `log_marginal`: the mean of `likelihood`. What a model has no answer for is left out: all of it for a hierarchy,
-    total correlation for a posterior that does not factorise, the joint KL where x is not discrete or repeats.
+    total correlation for a posterior that does not factorise, the joint KL where x is not discrete, repeats, or has a
+    condition.
     """
     vae, x = density(run), measured_examples(run)
     code_key, split_key, gap_key = jax.random.split(_stream(seed, "diagnostics"), 3)
@@ -221,8 +249,8 @@ def diagnostics(
         split = jax.jit(lambda posteriors: marginal_kl(posteriors, prior, split_key, num_samples=draws))(posteriors)
         result["total_correlation"] = float(split.total_correlation)
         result["dimension_wise_kl"] = float(jnp.sum(split.dimension_wise))
-    distinct = len(np.unique(np.asarray(x).reshape(len(x), -1), axis=0)) == len(x)
-    if is_discrete(run) and distinct:
+    # Of x given a condition there is no joint density with the data's own.
+    if is_discrete(run) and not isinstance(x, dict) and len(np.unique(np.reshape(x, (len(x), -1)), axis=0)) == len(x):
         joint = joint_kl(found, jnp.asarray(log_marginal), num_examples=num_examples(x))
         result |= {
             f"joint_kl_{name}" if name != "joint" else "joint_kl": float(v) for name, v in joint._asdict().items()
@@ -248,26 +276,56 @@ def encode_one(vae: VAE | Autoencoder, params: Params, x: Any) -> Any:
     return jax.eval_shape(lambda x: vae.encode(params, x), jax.tree.map(lambda leaf: leaf[0], x))
 
 
+def check_annealed(run: Run, params: Params) -> None:
+    """ConfigError or TypeError where `annealed` has no meaning for a model."""
+    check_annealable("--ais", density(run).prior(params))
+
+
 def annealed(
-    run: Run, params: Params, *, examples: int, num_temperatures: int, num_chains: int = 16, seed: int = 0
+    run: Run,
+    params: Params,
+    sampled: LogMarginal | None,
+    *,
+    examples: int,
+    num_temperatures: int,
+    num_chains: int = 16,
+    epoch: int | None = None,
+    seed: int = 0,
+    console: Console | None = None,
 ) -> dict[str, Any]:
     """log p(x) of the first `examples` test examples by annealed importance sampling, and the gap of BDMC.
 
-    The gap is the mean of upper minus lower bound over as many examples that the model draws itself.
+    The gap is the mean of upper minus lower bound over as many examples that the model draws itself. `sampled`: the
+    estimates of `likelihood`, whose mean over the same examples stands beside it. Interrupted, it goes on where it
+    stopped when called again.
     """
     vae = density(run)
     x = jax.tree.map(lambda leaf: leaf[:examples], measured_examples(run))
     ais_key, bdmc_key = jax.random.split(_stream(seed, "annealed"))
     options = {"num_chains": num_chains, "num_temperatures": num_temperatures}
-    found = map_batches(lambda i, x: ais(vae, params, jax.random.fold_in(ais_key, i), x, **options), x)
-    # Only their number counts: the model draws its own examples.
-    drawn = map_batches(lambda i, x: bdmc(vae, params, jax.random.fold_in(bdmc_key, i), **options), x)
-    gap = np.asarray(drawn.upper.value - drawn.lower.value, np.float64)
+
+    def one(i: Any, x: Any) -> _AnnealedExample:
+        found = ais(vae, params, jax.random.fold_in(ais_key, i), x, **options)
+        # Only the number of examples counts here: the model draws its own.
+        drawn = bdmc(vae, params, jax.random.fold_in(bdmc_key, i), **options)
+        return _AnnealedExample(
+            found.value, found.standard_error, found.acceptance, drawn.upper.value - drawn.lower.value
+        )
+
+    path = evaluation_file(run, epoch, "-annealed.partial.npz")
+    fingerprint = f"{_fingerprint(run, params, x)} {options} seed={seed}"
+
+    def batches_from(first: int) -> Iterator[_AnnealedExample]:
+        return mapped(one, x, first=first, batch_size=_ANNEALED_BATCH)
+
+    steps = resumable(path, fingerprint, batches_from, size=num_examples(x), kind=_AnnealedExample)
+    found = _with_progress(steps, num_examples(x), console, "annealing")
+    gap = np.asarray(found.gap, np.float64)
 
     def error(values: Any) -> float:
         return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
-    return {
+    result = {
         "ais_log_marginal": float(np.mean(found.value, dtype=np.float64)),
         "ais_monte_carlo_error": float(
             np.sqrt(np.sum(np.square(found.standard_error, dtype=np.float64))) / num_examples(x)
@@ -280,6 +338,12 @@ def annealed(
         "bdmc_gap": float(gap.mean()),
         "bdmc_gap_error": error(gap),
     }
+    if sampled is not None:
+        k = run.config.evaluate.evaluation_samples
+        mean = mean_log_marginal(jax.tree.map(lambda leaf: leaf[:examples], sampled), num_samples=k)
+        result |= {"ais_sampled_log_marginal": mean.value, "ais_sampled_k": k}
+        result["ais_sampled_monte_carlo_error"] = mean.monte_carlo_error
+    return result
 
 
 def progress(run: Run, state: RunState) -> dict[str, int | float]:
@@ -325,11 +389,11 @@ def _stream(seed: int, measurement: str) -> Key:
     return jax.random.fold_in(jax.random.key(seed), np.uint32(zlib.crc32(measurement.encode())))
 
 
-def _with_progress(steps: Iterator[LogMarginal], size: int, console: Console | None) -> LogMarginal:
+def _with_progress(steps: Iterator[Estimates], size: int, console: Console | None, name: str) -> Estimates:
     """The last of the growing estimates, with a bar on a terminal while they grow."""
     estimates = None
     with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("log p(x)", total=size)
+        task = bar.add_task(name, total=size)
         for estimates in steps:
-            bar.update(task, completed=len(estimates.value))
+            bar.update(task, completed=num_examples(estimates))
     return join([] if estimates is None else [estimates])

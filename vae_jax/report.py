@@ -153,7 +153,7 @@ _TABLE: list[Section] = [
             ("± test examples", "{ais_test_examples_error:.3f}", "from the choice of examples"),
             (
                 "by importance",
-                "{ais_sampled_log_marginal:.3f}",
+                "{ais_sampled_log_marginal:.3f} ± {ais_sampled_monte_carlo_error:.3f}",
                 "importance-weighted, k = {ais_sampled_k}, the same examples",
             ),
             ("BDMC gap", "{bdmc_gap:.3f} ± {bdmc_gap_error:.3f}", "upper minus lower bound on the model's own draws"),

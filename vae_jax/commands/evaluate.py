@@ -55,6 +55,8 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         params = state.best_params if epoch is None else load_snapshot(opened, epoch)
+        if ais:
+            measure.check_annealed(opened, params)
         result = measure.protocol(opened, params, seed=seed) | measure_codes.representation(opened, params)
         result |= measure_codes.disentanglement(opened, params) | measure_codes.code_use(opened, params)
         result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
@@ -68,13 +70,11 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         if estimates is not None:
             with console.status("diagnostics"):
                 result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed, gap_examples=gaps)
+            report.write_evaluation(opened, result, epoch)
         if ais:
-            with console.status("annealed importance sampling"):
-                result |= measure.annealed(opened, params, examples=ais, num_temperatures=temperatures, seed=seed)
-            if estimates is not None:
-                result["ais_sampled_log_marginal"] = float(estimates.value[:ais].mean())
-                result["ais_sampled_k"] = result["k"]
-        report.write_evaluation(opened, result, epoch)
+            chains = {"examples": ais, "num_temperatures": temperatures, "seed": seed}
+            result |= measure.annealed(opened, params, estimates, **chains, epoch=epoch, console=console)
+            report.write_evaluation(opened, result, epoch)
         console.print(report.table(result, str(run)))
         console.print(f"written: {path}", soft_wrap=True)
         return 0

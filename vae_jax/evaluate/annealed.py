@@ -19,7 +19,19 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.checks import check_count, check_key
-from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.distributions import (
+    Array,
+    Bernoulli,
+    Concrete,
+    ContinuousBernoulli,
+    Key,
+    OneHotCategorical,
+    PyTree,
+    RelaxedBernoulli,
+    StraightThrough,
+    UniformSphere,
+    VonMisesFisher,
+)
 from vae_jax.evaluate.likelihood import effective_samples
 from vae_jax.model import VAE, Params, posterior_and_prior
 
@@ -27,6 +39,12 @@ from vae_jax.model import VAE, Params, posterior_and_prior
 _ACCEPTANCE = 0.65
 _PILOT_CHAINS = 4
 _STEEPNESS = 4.0
+
+# Families whose values are floating-point numbers, and yet no open set of vectors.
+_ELSEWHERE = (
+    *(Bernoulli, ContinuousBernoulli, OneHotCategorical, Concrete, RelaxedBernoulli, StraightThrough),
+    *(UniformSphere, VonMisesFisher),
+)
 
 
 class Annealed(NamedTuple):
@@ -80,7 +98,8 @@ def ais(
     """log p(x) of one example by annealed importance sampling from the prior: in expectation a lower bound, nats.
 
     The step sizes are found by a pilot run on draws of their own and then fixed, so that the weights stay unbiased.
-    z must be continuous. Memory grows with `num_temperatures` by two numbers each. One example; `vmap` for many.
+    z is a vector or a tuple of them, and any real numbers will do (TypeError for choices and directions). Memory grows
+    with `num_temperatures` by two numbers each. One example; `vmap` for many.
 
     Source: On the Quantitative Analysis of Decoder-Based Generative Models, arXiv 1611.04273.
     """
@@ -88,7 +107,7 @@ def ais(
     check_count("ais", "num_integration_steps", num_integration_steps)
     _, prior = posterior_and_prior("ais", vae, params, key, x)
     pilot_key, start_key, chain_key = jax.random.split(key, 3)
-    path = _path(vae, params, x, num_temperatures)
+    path = _path("ais", vae, params, x, num_temperatures)
     step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
     z = prior.sample(start_key, (num_chains,))
 
@@ -122,7 +141,7 @@ def reverse_ais(
     check_count("reverse_ais", "num_integration_steps", num_integration_steps)
     _, prior = posterior_and_prior("reverse_ais", vae, params, key, x)
     pilot_key, chain_key = jax.random.split(key)
-    path = _path(vae, params, x, num_temperatures)
+    path = _path("reverse_ais", vae, params, x, num_temperatures)
     step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
 
     def one(key: Key) -> tuple[Array, Array]:
@@ -160,8 +179,23 @@ def bdmc(
     return Sandwich(x, lower, reverse_ais(vae, params, down_key, x, z, **options))
 
 
-def _path(vae: VAE, params: Params, x: PyTree, num_temperatures: int) -> _Path:
+def check_annealable(where: str, prior: Any) -> None:
+    """Refuse, with a TypeError, a prior on codes that Hamiltonian dynamics would leave: choices, directions."""
+    z = jax.eval_shape(prior.sample, jax.random.key(0))
+    nodes = jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, _ELSEWHERE))
+    elsewhere = [type(node).__name__ for node in nodes if isinstance(node, _ELSEWHERE)]
+    if not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(z)):
+        elsewhere = [type(prior).__name__]
+    if elsewhere:
+        raise TypeError(
+            f"{where}: annealed importance sampling moves z by Hamiltonian dynamics, which leave the values of a "
+            f"{elsewhere[0]} prior: z must be a vector of any real numbers. log_marginal measures this model."
+        )
+
+
+def _path(where: str, vae: VAE, params: Params, x: PyTree, num_temperatures: int) -> _Path:
     prior = vae.prior(params)
+    check_annealable(where, prior)
     return _Path(prior.log_prob, lambda z: vae.decode(params, z).log_prob(x), temperatures(num_temperatures))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,9 @@ from vae_jax.distributions import Key
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.model import VAE, Params
 
+# A tree of arrays `[n, …]`, a row of every example.
+Estimates = TypeVar("Estimates")
+
 
 class MeanLogMarginal(NamedTuple):
     """The mean over n examples of their estimates of log p(x), in nats.
@@ -20,8 +23,8 @@ class MeanLogMarginal(NamedTuple):
     `monte_carlo_error`: standard error of the mean from the k samples alone, for these very examples.
     `examples_error`: standard error of the mean from the choice of examples, `std / sqrt(n)` (NaN for n = 1).
     `ess`: median effective sample size, of k. `elbo`: mean ELBO of the same draws.
-    `unreliable`: fraction of examples whose Pareto k̂ is above 0.7: where it is not small, k was not enough. NaN
-    for k < 25, which is too few to tell.
+    `unreliable`: fraction of examples whose Pareto k̂ is above 0.7, of those that have one: where it is not small, k
+    was not enough. NaN where none has.
     """
 
     value: float
@@ -40,15 +43,21 @@ def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
         yield slice(start, min(start + batch_size, size))
 
 
-def map_batches(function: Callable[[Any, Any], Any], x: Any, *, batch_size: int = 100) -> Any:
-    """`function(i, x[i])` of every example of `x` `[n, …]`, a compiled batch at a time; `[n, …]` on the host."""
+def mapped(function: Callable[[Any, Any], Any], x: Any, *, first: int = 0, batch_size: int = 100) -> Iterator[Any]:
+    """`function(i, x[i])` of the examples of `x` `[n, …]` from number `first` on: compiled batches, in host memory."""
+    check_count("mapped", "batch_size", batch_size)
     compiled = jax.jit(jax.vmap(function))
-    size = jax.tree.leaves(x)[0].shape[0]
-    parts = []
-    for rows in batches(size, batch_size):
+    for rows in batches(jax.tree.leaves(x)[0].shape[0], batch_size, first):
         part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
-        parts.append(jax.tree.map(np.asarray, compiled(jnp.arange(rows.start, rows.stop), part)))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        yield jax.tree.map(np.asarray, compiled(jnp.arange(rows.start, rows.stop), part))
+
+
+def map_batches(function: Callable[[Any, Any], Any], x: Any, *, batch_size: int = 100) -> Any:
+    """`function(i, x[i])` of every example of `x` `[n, …]`, a compiled batch at a time; `[n, …]` on the host.
+
+    ValueError if there are none.
+    """
+    return join(mapped(function, x, batch_size=batch_size))
 
 
 def log_marginal_batches(
@@ -66,6 +75,8 @@ def log_marginal_batches(
 
     Example i has the key `fold_in(key, i)`, so neither the batches nor where one starts change its estimate.
     """
+    check_count("log_marginal_batches", "num_samples", num_samples)
+    check_count("log_marginal_batches", "chunk_size", chunk_size)
     check_count("log_marginal_batches", "batch_size", batch_size)
 
     @jax.jit
@@ -89,8 +100,8 @@ def example_log_marginals(
     return join(log_marginal_batches(vae, params, key, x, **options))
 
 
-def join(parts: Iterable[LogMarginal]) -> LogMarginal:
-    """Consecutive batches of estimates as one, arrays `[n]`. ValueError if there are none."""
+def join(parts: Iterable[Estimates]) -> Estimates:
+    """Consecutive batches of estimates as one, arrays `[n, …]`. ValueError if there are none."""
     parts = list(parts)
     if not parts:
         raise ValueError("there are no examples to evaluate: the dataset is empty.")
@@ -101,13 +112,15 @@ def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMar
     """The mean over examples, with its two errors kept apart."""
     value = np.asarray(estimates.value, np.float64)
     n = len(value)
+    pareto_k = np.asarray(estimates.pareto_k)
+    pareto_k = pareto_k[~np.isnan(pareto_k)]
     return MeanLogMarginal(
         value=float(value.mean()),
         monte_carlo_error=math.sqrt(float(np.square(np.asarray(estimates.standard_error, np.float64)).sum())) / n,
         examples_error=float(value.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan,
         ess=float(np.median(estimates.ess)),
         elbo=float(np.asarray(estimates.elbo, np.float64).mean()),
-        unreliable=math.nan if np.isnan(estimates.pareto_k).any() else float(np.mean(estimates.pareto_k > 0.7)),
+        unreliable=float(np.mean(pareto_k > 0.7)) if len(pareto_k) else math.nan,
         num_samples=num_samples,
         num_examples=n,
     )

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.checks import check_count
+from vae_jax.checks import check_count, check_examples
 from vae_jax.distributions import Array, Key
 from vae_jax.divergences import has_kl, kl_terms
 from vae_jax.evaluate.batched import map_batches
@@ -50,6 +50,7 @@ def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
 
     None where the KL is no sum over dimensions, or has no closed form.
     """
+    check_examples("kl_per_dimension", x)
     prior = vae.prior(params)
 
     def one(i: Array, x: Any) -> Array:

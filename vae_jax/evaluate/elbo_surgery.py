@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.aggregate import dimension_log_probs
-from vae_jax.checks import check_count, check_key
+from vae_jax.checks import check_count, check_examples, check_key
 from vae_jax.distributions import Array, DiagNormal, Key, PyTree, sample_and_log_prob
 from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
 
@@ -94,7 +94,8 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
     """
     check_key("coding", key)
     check_count("coding", "num_samples", num_samples)
-    size = jax.tree.leaves(x)[0].shape[0]
+    check_count("coding", "batch_size", batch_size)
+    size = check_examples("coding", x)
     posteriors = jax.vmap(vae.encode, in_axes=(None, 0))(params, x)
     prior = vae.prior(params)
 
@@ -128,12 +129,13 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, 
     """
     check_key("marginal_kl", key)
     check_count("marginal_kl", "num_samples", num_samples)
+    check_count("marginal_kl", "batch_size", batch_size)
     for name, one in (("posteriors", posteriors), ("prior", prior)):
         if not isinstance(one, DiagNormal):
             raise TypeError(
                 f"marginal_kl: {name} must be DiagNormal, got {type(one).__name__}, which does not factorise."
             )
-    size = jax.tree.leaves(posteriors)[0].shape[0]
+    size = check_examples("marginal_kl", posteriors)
 
     def one(at: tuple[Array, DiagNormal]) -> tuple[Array, Array]:
         index, posterior = at

@@ -44,6 +44,7 @@ def gradient_moments(
     check_key("gradient_moments", key)
     check_count("gradient_moments", "num_samples", num_samples)
     check_count("gradient_moments", "num_draws", num_draws)
+    check_count("gradient_moments", "batch_size", batch_size)
     if num_draws < 2:
         raise ValueError(f"gradient_moments: a variance needs num_draws of at least 2, got {num_draws}.")
     batch_size = min(batch_size, num_draws)

@@ -17,6 +17,9 @@ LEAST_TAIL = 5
 # Log-weights of the tail that differ by less than this are called equal.
 _EQUAL = 1e-3
 
+# Weights whose log is this far below the largest are as good as zero in float32.
+_VANISHED = -80.0
+
 
 def tail_size(num_samples: int) -> int:
     """How many of the largest of k weights are the tail: `min(k/5, 3 √k)`; 0 where that is too few to fit."""
@@ -30,7 +33,8 @@ def pareto_k(largest: Array) -> Array:
     The shape of the generalised Pareto distribution of what the M largest weights exceed the next one by, by
     the empirical Bayes fit of Zhang and Stephens (2009) with a weak prior at 0.5. −inf where they are equal to
     0.1% (a sampler that good leaves only rounding to fit), +inf where most are nothing beside the largest
-    (float32 cannot hold both).
+    (float32 cannot hold both), NaN where a quarter of them equal the next one (the few weights of a discrete code have
+    no tail).
 
     Source: Pareto Smoothed Importance Sampling, arXiv 1507.02646.
     """
@@ -40,8 +44,10 @@ def pareto_k(largest: Array) -> Array:
     excess = weights[1:] - weights[0]
     top, quartile = excess[-1], excess[int(size / 4 + 0.5) - 1]
     equal = ordered[-1] - ordered[0] < _EQUAL
-    vanished = quartile <= 0.0
-    excess, top, quartile = (jnp.where(equal | vanished, 1.0, part) for part in (excess, top, quartile))
+    unknown = quartile <= 0.0
+    # Then these two weights are both nothing in float32, or the same.
+    vanished = unknown & (ordered[int(size / 4 + 0.5)] - ordered[-1] < _VANISHED)
+    excess, top, quartile = (jnp.where(equal | unknown, 1.0, part) for part in (excess, top, quartile))
 
     candidates = 30 + int(math.sqrt(size))
     grid = 1.0 - jnp.sqrt(candidates / (jnp.arange(1, candidates + 1) - 0.5))
@@ -55,4 +61,4 @@ def pareto_k(largest: Array) -> Array:
     posterior = jax.nn.softmax(profile)
     fitted = shape(jnp.sum(posterior * inverse_scale))
     regularised = (size * fitted + 10 * 0.5) / (size + 10)
-    return jnp.where(equal, -jnp.inf, jnp.where(vanished, jnp.inf, regularised))
+    return jnp.where(equal, -jnp.inf, jnp.where(vanished, jnp.inf, jnp.where(unknown, jnp.nan, regularised)))
