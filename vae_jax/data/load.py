@@ -41,14 +41,14 @@ def load(
     `square`: what images are cut and scaled to (sprites are drawn at that size). `label`: which of several labels a
     TFDS dataset has, as "Smiling" of celeb_a.
 
-    Where the source has no test split, a fifth is cut off; `validation_size` examples (by default a tenth of
-    what remains) are cut off the training split. The counts of your own file are 0..255, or bits where no
-    value is above 1; `levels` says otherwise. `seed` fixes both cuts and the static binarisation. ValueError or
-    FileNotFoundError, with what to do, for anything that cannot be read.
+    Where the source has no test split, a fifth is cut off, two examples at least (one has no spread); `validation_size`
+    examples (by default a tenth of what remains) are cut off the training split. The counts of your own file are
+    0..255, or bits where no value is above 1; `levels` says otherwise. `seed` fixes both cuts and the static
+    binarisation. ValueError or FileNotFoundError, with what to do, for anything that cannot be read.
     """
     train, test, found = _read(name, data_dir, seed, square, label)
     levels = _levels(name, found, levels, train, test)
-    test_size = max(1, len(train.x) // _TEST_FRACTION) if test is None else 0
+    test_size = max(2, len(train.x) // _TEST_FRACTION) if test is None else 0
     if validation_size is None:
         validation_size = (len(train.x) - test_size) // _VALIDATION_FRACTION
     train, validation, cut = split_rows(train, (validation_size, test_size), seed)

@@ -54,7 +54,7 @@ def load_strings(
     numbers, kept = derivations(name, rules, lines, most=most, skip=skip)
     is_test = kept < _TEST_LINES.get(name, 0)
     train = Split(numbers[~is_test], None)
-    test_size = 0 if is_test.any() else max(1, len(train.x) // 5)
+    test_size = 0 if is_test.any() else max(2, len(train.x) // 5)
     if validation_size is None:
         validation_size = (len(train.x) - test_size) // 10
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
