@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import cache
-from vae_jax.data.cache import cache_file, kept_arrays
+from vae_jax.data.cache import cache_file, kept_arrays, kept_lines
 
 
 def test_arrays_are_made_once() -> None:
@@ -36,6 +36,13 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(monkeypatch: pytest.Mon
     with pytest.warns(UserWarning, match=r"nothing was kept .*VAE_JAX_CACHE names another folder"):
         made = kept_arrays(cache_file("some", ["x"]), lambda: {"x": np.arange(3)})
     assert made["x"].tolist() == [0, 1, 2]
+
+
+def test_lines_are_made_once_and_need_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    assert kept_lines(path, lambda: ["a", "b"]) == ["a", "b"] == kept_lines(path, list)
+    with pytest.warns(UserWarning, match=r"nothing was kept .*VAE_JAX_CACHE names another folder"):
+        assert kept_lines(path / "below.txt", lambda: ["c"]) == ["c"]
 
 
 def test_the_file_is_of_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.runs import trained
 from vae_jax.cli import main
-from vae_jax.commands.train import _free_directory
+from vae_jax.commands.train import _check_flags, _free_directory, _TrainOptions
+from vae_jax.config import ConfigError
 from vae_jax.config_files import config_names, load_config
 
 
@@ -57,6 +58,12 @@ def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, caps
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 2
     assert list((out / "checkpoints").iterdir())
     assert (out / "pictures" / "training_curve.png").is_file()
+
+
+def test_a_switch_that_is_on_can_be_put_off(tmp_path) -> None:
+    _check_flags("vae-jax train zinc", ["--no-skip-strings"], _TrainOptions)
+    with pytest.raises(ConfigError, match="no field --no-epochs"):
+        _check_flags("vae-jax train zinc", ["--no-epochs"], _TrainOptions)
 
 
 def test_fields_are_flags(tmp_path, capsys) -> None:

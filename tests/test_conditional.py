@@ -72,6 +72,22 @@ def test_pairs_have_the_exact_density_of_x_given_a_continuous_condition() -> Non
     assert set(np.unique(drawn["condition"])) == {-1.0, -0.5, 0.0, 0.5, 1.0}
 
 
+def test_a_constraint_has_its_multiplier() -> None:
+    objective = Objective(most_distortion=30.0)
+    system = conditional.build(dataclasses.replace(CONFIG, objective=objective), DIGITS)
+    assert not system.comparable
+    params = system.init(jax.random.key(1), BATCH)
+    gradient = jax.grad(lambda p: system.loss(p, jax.random.key(2), BATCH, jnp.int32(0))[0])(params)
+    assert gradient["log_multiplier"] != 0.0
+
+
+def test_every_split_must_have_its_conditions(tmp_path) -> None:
+    x = np.zeros((40, 4), np.float32)
+    np.savez(tmp_path / "some.npz", x=x, condition=np.zeros((40, 2), np.float32), x_test=x)
+    with pytest.raises(ConfigError, match="is told the condition of every example, but these have none"):
+        conditional.build(CONFIG, load(str(tmp_path / "some.npz")))
+
+
 def test_a_condition_of_another_shape_is_refused() -> None:
     system = conditional.build(CONFIG, DIGITS)
     params = system.init(jax.random.key(1), BATCH)

@@ -61,6 +61,26 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", beta=math.nan), "--beta must be at least 0, got nan"),
         (changed("evaluate", evaluation_size=1), "--evaluation-size must be at least 2"),
         (changed("optimizer", schedule="exponential", final_fraction=0.0), "exponential never reaches 0"),
+        (
+            replace(changed("model", posterior="sphere", prior="normal"), system="info"),
+            "a sphere posterior lives on sphere and a normal prior on vectors: use --prior uniform_sphere",
+        ),
+        (
+            replace(changed("model", posterior="categorical"), system="info"),
+            "samples of a categorical posterior carry no gradient, which --system info needs: use --posterior concrete",
+        ),
+        (
+            replace(changed("stages", second_stage_at=0.5), system="vq", train=replace(BASE.train, patience=3)),
+            "--patience 3 might stop before the second stage begins, at 50% of the epochs: use --patience None",
+        ),
+        (
+            replace(
+                changed("model", likelihood="normal", likelihood_scale="optimal"),
+                system="info",
+                data=replace(BASE.data, binarisation="none"),
+            ),
+            "--likelihood-scale optimal is for --system vae or m1m2: with info use --likelihood-scale shared",
+        ),
         (changed("model", likelihood="normal"), "gives bits: use --binarisation none, or --likelihood bernoulli"),
     ],
 )

@@ -16,6 +16,7 @@ from vae_jax.aggregate import stratified_log_weights, weighted_log_weights
 from vae_jax.config import Codes, ConfigError, Data, Experiment, Model, Objective
 from vae_jax.data import load
 from vae_jax.systems import dip, factor, tc, vae
+from vae_jax.systems.codes import coded
 from vae_jax.systems.critic import make_critic
 from vae_jax.validate import validate
 
@@ -127,6 +128,18 @@ def test_covariances_and_their_penalty() -> None:
     # 2 · 0.25 off the diagonal, 1 + 1 on it.
     assert float(dip.identity_penalty(matrix, off_diagonal=10.0, diagonal=3.0)) == pytest.approx(11.0)
     assert float(dip.identity_penalty(jnp.eye(3), off_diagonal=10.0, diagonal=3.0)) == 0.0
+
+
+@pytest.mark.parametrize("kind", ["means", "codes"])
+def test_an_isotropic_posterior_has_a_covariance_too(kind: Any) -> None:
+    config = changed(dataclasses.replace(BASE, system="dip", codes=Codes(covariance_of=kind)), "model")
+    system = dip.build(changed(config, "model", posterior="isotropic"), DIGITS)
+    params = system.init(jax.random.key(0), BATCH)
+    found = coded(system.vae, params, jax.random.key(1), BATCH["x"])
+    loc, scale = np.asarray(found.posterior.loc), np.ravel(found.posterior.scale)
+    expected = np.cov(loc.T, bias=True) + (kind == "codes") * np.mean(scale**2) * np.eye(loc.shape[1])
+    of = {"means": dip.covariance_of_means, "codes": dip.covariance_of_codes}[kind]
+    np.testing.assert_allclose(of(found.posterior), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["means", "codes"])

@@ -1,9 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.runs import changed, experiment, trained
 from vae_jax.config import ConfigError
+from vae_jax.data import whole
+from vae_jax.evaluate.batched import map_batches
 from vae_jax.exports import write_codes, write_samples
+from vae_jax.measure import measured_examples
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +44,31 @@ def test_codes_keep_the_order_of_the_data(digits, tmp_path) -> None:
         write_codes(run, state.best_params, data=str(tmp_path / "mine.npy"), data_dir=None, out=tmp_path / "c.npz")
     )
     np.testing.assert_array_equal(again["mean"], arrays["mean"])
+
+
+def test_counts_are_encoded_as_the_run_sees_them(tmp_path) -> None:
+    config = changed(changed(experiment(), "data", binarisation="none"), "model", likelihood="binomial")
+    run, state = trained(tmp_path / "run", config)
+    codes = np.load(write_codes(run, state.best_params, data="digits", data_dir=None, out=None))["mean"]
+    # In the order of the run's own split, which is shuffled.
+    own = map_batches(lambda i, x: run.system.vae.encode(state.best_params, x).mean, measured_examples(run))
+    rows = [int(np.flatnonzero((whole("digits").train.x == x).all(axis=(1, 2, 3)))[0]) for x in run.dataset.test.x[:5]]
+    assert measured_examples(run).max() == 16
+    np.testing.assert_allclose(codes[rows], own[:5], rtol=1e-4, atol=1e-5)
+
+
+def test_samples_of_a_conditional_model_have_conditions(tmp_path) -> None:
+    run, state = trained(tmp_path / "run", dataclasses.replace(experiment(), system="conditional"))
+    path, picture = write_samples(run, state.best_params, count=12, seed=0, out=None)
+    arrays = np.load(path)
+    assert arrays["x"].shape == arrays["mean"].shape == (12, 8, 8, 1)
+    np.testing.assert_array_equal(np.sort(arrays["condition"], axis=1)[:, -2:], np.tile([0.0, 1.0], (12, 1)))
+    one = run.system.given(arrays["condition"][3]).decode(state.best_params, arrays["z"][3])
+    np.testing.assert_allclose(arrays["mean"][3], one.mean, rtol=1e-4, atol=1e-6)
+    assert picture.is_file()
+    np.save(tmp_path / "mine.npy", np.zeros((5, 8, 8), np.uint8))
+    with pytest.raises(ConfigError, match="is told the label of every example, but these have none: put `label`"):
+        write_codes(run, state.best_params, data=str(tmp_path / "mine.npy"), data_dir=None, out=tmp_path / "c.npz")
 
 
 def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import vae_jax as vj
 from tests.runs import changed, experiment, trained
 from vae_jax.config import ConfigError
-from vae_jax.systems.scale import to_optimum
+from vae_jax.systems.scale import optimal_scale, to_optimum
 from vae_jax.validate import validate
 
 X = jax.random.normal(jax.random.key(0), (64, 5)) * 0.3 + 1.0
@@ -40,6 +40,16 @@ def test_a_trained_model_has_the_scale_of_its_errors(tmp_path) -> None:
     assert np.unique(np.asarray(shown.scale)).size == 1
     assert scale < 0.9
     np.testing.assert_allclose(scale, error, rtol=0.05)
+
+
+def test_scales_of_a_prior_follow_the_models_own_rule() -> None:
+    """Of which those of the likelihood are not told apart by their name."""
+    params = {"decoder": {"log_scale": jnp.zeros(())}, "prior": {"log_scale": jnp.zeros(3)}}
+    gradient = jax.tree.map(jnp.ones_like, params)
+    tx = optimal_scale(64, optax.sgd(0.5))
+    updates, _ = tx.update(gradient, tx.init(params), params)
+    np.testing.assert_allclose(updates["prior"]["log_scale"], -0.5 * jnp.ones(3))
+    np.testing.assert_allclose(updates["decoder"]["log_scale"], 0.05 * np.log(1 - 1 / 64), rtol=1e-5)
 
 
 def test_a_weighed_likelihood_is_refused() -> None:

@@ -177,6 +177,19 @@ def test_a_run_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert (run.directory / "search.png").is_file()
 
 
+def test_a_posterior_without_a_mean_and_few_strings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    few(monkeypatch)
+    config = changed(small(), "model", posterior="planar", flow_layers=1)
+    config = changed(config, "objective", estimator="sampled")
+    file = lines(tmp_path / "few.txt", *("x+1", "sin(x)", "x*x", "x", "1+2", "x/3") * 2, *("exp(x)",) * 4)
+    config = changed(config, "train", batch_size=4)
+    config = changed(config, "data", dataset=file, stand_in=False, validation_size=0)
+    run, state = trained(tmp_path / "run", config)
+    assert len(run.dataset.test.x) == 3
+    assert 0.0 <= strings(run, state.best_params, decodings=2)["likely_reconstructed"] <= 1.0
+    assert {"interpolation", "neighbourhood"} <= {path.stem for path in write_pictures(run, state)}
+
+
 def test_a_search_for_molecules_wants_the_largest_log_p(tmp_path: Path) -> None:
     data = dataclasses.replace(load_config("zinc").data, stand_in=True)
     run = prepare_run(dataclasses.replace(load_config("zinc"), data=data), tmp_path)

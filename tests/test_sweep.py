@@ -16,7 +16,7 @@ from vae_jax.config import Codes, ConfigError, Data, Experiment, Labels, Quantis
 from vae_jax.train import sweep as sweeps
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.loop import metrics_file, read_metrics, train
-from vae_jax.train.run import create, load_state, open_run
+from vae_jax.train.run import create, load_state, open_run, prepare_run
 from vae_jax.train.sweep import (
     create_sweep,
     grid_points,
@@ -158,6 +158,14 @@ READERS: dict[str, tuple[Experiment, list[str]]] = {
         ["label_weight", "classifier_weight"],
     ),
 }
+
+
+def test_averages_are_kept_where_only_the_grid_asks_for_them(tmp_path: Path) -> None:
+    """The config itself has none."""
+    sweep = prepare_sweep(BASE, parse_grid(["average_decay=0.5,0.9"]), 1, tmp_path)
+    assert BASE.train.average_decay is None
+    alone = prepare_run(sweep.members[0][1], tmp_path)
+    assert jax.tree.structure(jax.eval_shape(sweep.initial)) == jax.tree.structure(jax.eval_shape(alone.initial))
 
 
 def test_every_real_number_has_a_system_that_sweeps_it() -> None:

@@ -1,5 +1,6 @@
 """Arrays of a run as files: samples and codes; and the scores of codes in a file."""
 
+import dataclasses
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from vae_jax.train.run import Run, square_of
 def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path | None) -> list[Path]:
     """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image.
 
+    Of a conditional model each x has a `condition` of its own, one of the data's.
+
     Of strings a .txt file beside it, one on each line.
     """
     check_count("sample", "--count", count)
@@ -34,9 +37,17 @@ def write_samples(run: Run, params: Params, *, count: int, seed: int, out: Path 
     vae = density(run)
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
-    decode = jax.jit(jax.vmap(lambda z, key: (lambda p: (p.sample(key), typical(p, key)))(vae.decode(params, z))))
-    x, mean = decode(z, jax.random.split(x_key, count))
-    _save_arrays(path, x=x, mean=mean, **_layers("z", z))
+
+    def decode(z: Any, key: Any) -> dict[str, Any]:
+        decoded = vae.decode(params, z)
+        x = decoded.sample(key)
+        if isinstance(x, dict):
+            return {**x, "mean": typical(decoded.decode(x["condition"]), key)}
+        return {"x": x, "mean": typical(decoded, key)}
+
+    arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
+    x, mean = arrays["x"], arrays["mean"]
+    _save_arrays(path, **arrays, **_layers("z", z))
     if run.dataset.grammar is not None:
         text = path.with_suffix(".txt")
         write_whole(text, "\n".join(texts(run.dataset.grammar, x)) + "\n")
@@ -78,7 +89,8 @@ def write_codes(run: Run, params: Params, *, data: str, data_dir: Path | None, o
             "counts" if levels is not None else "real numbers" for levels in (trained.source_levels, source.levels)
         ]
         raise ConfigError(f"{run.directory} was trained on {kinds[0]}, but {data} holds {kinds[1]}.")
-    return _write_codes(run, params, binarised(source, trained.binarisation), path)
+    shown = dataclasses.replace(binarised(source, trained.binarisation), as_counts=trained.as_counts)
+    return _write_codes(run, params, shown, path)
 
 
 def _write_codes(run: Run, params: Params, shown: Dataset, path: Path) -> Path:

@@ -22,9 +22,8 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
     q, p = POSTERIORS[posterior], PRIORS[prior]
     if q.kind is PointMass:
         return f"a {posterior} has no density, so no bound: use --system autoencoder, info or adversarial"
-    if q.space != p.space:
-        same = ", ".join(name for name, part in PRIORS.items() if part.space == q.space)
-        return f"a {posterior} posterior lives on {q.space} and a {prior} prior on {p.space}: use --prior {same}"
+    if reason := apart(posterior, prior):
+        return reason
     if estimator in ("analytic", "sampled") and bound != "elbo":
         return f"{estimator} is the ELBO in two terms and has no {bound} bound: use --estimator total or dreg"
     if estimator == "analytic" and not has_closed_form(q.kind, p.kind):
@@ -49,6 +48,15 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
     if likelihood not in LIKELIHOODS:
         return f"there is no likelihood {likelihood}"
     return None
+
+
+def apart(posterior: str, prior: str) -> str | None:
+    """Why a posterior and a prior have no codes in common, or None where they have."""
+    q, p = POSTERIORS[posterior], PRIORS[prior]
+    if q.space == p.space:
+        return None
+    same = ", ".join(name for name, part in PRIORS.items() if part.space == q.space)
+    return f"a {posterior} posterior lives on {q.space} and a {prior} prior on {p.space}: use --prior {same}"
 
 
 def is_biased(posterior: str, prior: str, bound: str, estimator: str) -> str | None:

@@ -45,7 +45,7 @@ def representation(run: Run, params: Params) -> dict[str, Any]:
         errors = reconstruction_errors(model, params, x) / run.dataset.most**2
         result["reconstruction_error"] = float(np.mean(errors, dtype=np.float64))
     train = run.dataset.train
-    if not _is_vector(code) or train.label is None or test.label is None or len(np.unique(train.label)) < 2:
+    if not is_vector(code) or train.label is None or test.label is None or len(np.unique(train.label)) < 2:
         return result
     few = run.config.labels.labelled
     rows = slice(_PROBE_EXAMPLES) if few is None else labelled_rows(train.label, few, run.config.labels.label_seed)
@@ -66,7 +66,7 @@ def disentanglement(run: Run, params: Params) -> dict[str, Any]:
     """
     factors = run.dataset.test.factors
     model, x = coder(run), measured_examples(run)
-    if factors is None or not _is_vector(_mean_code(model, params, x)):
+    if factors is None or not is_vector(_mean_code(model, params, x)):
         return {}
     codes = map_batches(lambda i, x: jnp.ravel(model.encode(params, x).mean), x)
     return score_varying(codes, factors[: len(codes)])
@@ -80,7 +80,7 @@ def _mean_code(model: VAE | Autoencoder, params: Params, x: Any) -> Any:
     return jax.eval_shape(lambda x: model.encode(params, x).mean, jax.tree.map(lambda leaf: leaf[0], x))
 
 
-def _is_vector(code: Any) -> bool:
+def is_vector(code: Any) -> bool:
     """Whether a code is one array of real numbers; the numbers of codes in a codebook are names, not sizes."""
     return hasattr(code, "dtype") and jnp.issubdtype(code.dtype, jnp.inexact)
 

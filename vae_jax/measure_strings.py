@@ -10,6 +10,7 @@ import numpy as np
 
 from vae_jax import expressions, molecules
 from vae_jax.evaluate.batched import map_batches
+from vae_jax.evaluate.collapse import latent_means
 from vae_jax.grammar import Grammar
 from vae_jax.measure import density, measured_examples
 from vae_jax.model import Params
@@ -68,7 +69,7 @@ def strings(run: Run, params: Params, *, decodings: int, seed: int = 0) -> dict[
 
     again = drawn(map_batches(encoded, x).reshape(len(x) * ENCODINGS, -1), jax.random.fold_in(draw_key, 0))
     same = np.all(again.reshape(len(x), -1, x.shape[-1]) == np.asarray(x)[:, None], axis=-1).mean(axis=1)
-    means = map_batches(lambda i, x: vae.encode(params, x).mean, x)
+    means = latent_means(vae, params, jax.random.fold_in(draw_key, 2), x)
     likely = np.asarray(texts(grammar, x)) == np.asarray(likely_strings(run, params, means))
 
     z = vae.prior(params).sample(prior_key, (PRIOR_CODES,))

@@ -45,7 +45,7 @@ def _interpolation(run: Run, params: Params, x: Any, means: np.ndarray) -> Figur
     grammar = run.dataset.grammar
     assert grammar is not None
     rows = []
-    for i in range(0, 6, 2):
+    for i in range(0, min(6, len(means) - 1), 2):
         path = interpolate(jnp.asarray(means[i]), jnp.asarray(means[i + 1]), _STEPS)
         ends = texts(grammar, x[i : i + 2])
         rows.append([ends[0], *likely_strings(run, params, path), ends[1]])

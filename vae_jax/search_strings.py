@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax import expressions, molecules
 from vae_jax.atomic import write_whole
 from vae_jax.config import ConfigError
-from vae_jax.evaluate.batched import map_batches
+from vae_jax.evaluate.collapse import latent_means
 from vae_jax.measure import density
 from vae_jax.measure_strings import likely_strings, texts
 from vae_jax.model import Params
@@ -63,7 +64,7 @@ def search_run(
     x = run.dataset.train.x
     rows = random.permutation(len(x))[:start]
     strings = texts(grammar, x[rows])
-    codes = map_batches(lambda i, x: vae.encode(params, x).mean, jnp.asarray(x[rows], jnp.int32))
+    codes = latent_means(vae, params, jax.random.key(seed), jnp.asarray(x[rows], jnp.int32))
 
     def decode(z: np.ndarray) -> list[str]:
         return likely_strings(run, params, np.asarray(z, np.float32))
@@ -74,14 +75,18 @@ def search_run(
     return search(target.score, decode, codes, strings, random, rounds=rounds, batch=batch, on_round=say)
 
 
-def write_search(run: Run, target: Target, found: list[Found], out: Path | None) -> list[Path]:
-    """RUN/search.json, every string with what it was measured by and its round, the best first, and a picture of the
-    best new ones beside it.
-    """
+def search_file(run: Run, out: Path | None) -> Path:
+    """Where the strings are written to. ConfigError where that is no .json, before there is anything to write."""
     path = out or run.directory / "search.json"
     if path.suffix != ".json":
         raise ConfigError(f"--out must end in .json, got {path}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_search(run: Run, target: Target, found: list[Found], path: Path) -> list[Path]:
+    """The .json of every string with what it was measured by and its round, the best first; and a picture of the best
+    new ones beside it.
+    """
     # JSON has no infinity: what cannot be measured is null.
     values = [target.shown(one.score) if np.isfinite(one.score) else None for one in found]
     lines = [

@@ -19,7 +19,7 @@ from vae_jax.distributions import Array, PointMass
 from vae_jax.divergences import has_kl, kl_terms
 from vae_jax.evaluate.collapse import active_units
 from vae_jax.evaluate.elbo_surgery import rate_distortion
-from vae_jax.measure_codes import score_varying
+from vae_jax.measure_codes import is_vector, score_varying
 from vae_jax.model import VAE, Params, discretised
 from vae_jax.pictures import traversals
 from vae_jax.train.loop import RunState, metrics_file, read_metrics
@@ -71,7 +71,8 @@ def measure_members(sweep: Sweep, state: RunState, console: Console) -> list[dic
                 if has_kl(posterior, prior):
                     found["kl"] = kl_terms(posterior, prior)
             if hasattr(type(posterior), "mean") and not isinstance(x, dict):
-                found["code"] = jnp.ravel(posterior.mean)
+                if is_vector(posterior.mean):
+                    found["code"] = jnp.ravel(posterior.mean)
                 decoded = vae.decode(params, posterior.mean)
                 if hasattr(type(decoded), "mean"):
                     found["reconstruction_error"] = jnp.mean(jnp.square((x - decoded.mean) / dataset.most))
@@ -95,6 +96,9 @@ def _member(sweep: Sweep, state: RunState, number: int, found: dict[str, np.ndar
     result: dict[str, Any] = {"member": name, "seed": config.train.seed}
     result |= {field: value for (_, field), value in sweep.points[number // sweep.seeds].items()}
     result |= {"validation_loss": float(state.best_loss[number]), "parameters_of_epoch": int(state.best_epoch[number])}
+    if not result["parameters_of_epoch"]:
+        # It diverged before it had any: the numbers would be those of its initial parameters.
+        return result
     if "rate" in found:
         rate, distortion = found["rate"].mean(), found["distortion"].mean()
         result |= {"elbo": float(-rate - distortion), "rate": float(rate), "distortion": float(distortion)}

@@ -4,7 +4,8 @@ import dataclasses
 
 from vae_jax.config import Codes, ConfigError, Experiment, Labels, Objective, Quantisation, Stages, Strings
 from vae_jax.data.strings import is_strings
-from vae_jax.legality import objection
+from vae_jax.distributions import OneHotCategorical
+from vae_jax.legality import apart, objection
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import POSTERIORS, prior_name
 
@@ -84,6 +85,12 @@ _READ: dict[str, tuple[str, ...]] = {
 # The linear probe of every system has the labels that these allow.
 _READ_BY_ALL = ("labelled", "label_seed")
 
+# Those whose optimiser can set the standard deviation of a normal likelihood.
+_OPTIMAL_SCALE = ("vae", "m1m2")
+
+# What else than the KL and the likelihood these have is a function of the codes drawn.
+_DIFFERENTIATE_CODES = ("autoencoder", "info", "adversarial", "tc", "factor", "dip")
+
 # Fields of the objective that weigh the KL.
 _ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "most_distortion")
 
@@ -121,10 +128,21 @@ def validate(config: Experiment) -> Experiment:
     if config.data.image_crop is not None and config.data.image_size is None:
         raise ConfigError("--image-crop is what is scaled to --image-size: give both.")
     model = config.model
-    if model.likelihood == "normal" and model.likelihood_scale == "optimal" and "most_distortion" in changed:
+    optimal = model.likelihood == "normal" and model.likelihood_scale == "optimal"
+    if optimal and "most_distortion" in changed:
         raise ConfigError(
             "--likelihood-scale optimal finds the best σ for the likelihood itself, which --most-distortion weighs: "
             "use --likelihood-scale fixed."
+        )
+    if optimal and config.system in _READ and config.system not in _OPTIMAL_SCALE:
+        raise ConfigError(
+            f"--likelihood-scale optimal is for --system {' or '.join(_OPTIMAL_SCALE)}: with {config.system} use "
+            "--likelihood-scale shared."
+        )
+    if config.train.patience is not None and config.stages.second_stage_at is not None:
+        raise ConfigError(
+            f"--patience {config.train.patience} might stop before the second stage begins, at "
+            f"{config.stages.second_stage_at:.0%} of the epochs: use --patience None."
         )
     alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
     if len(alone) > 1:
@@ -237,8 +255,15 @@ def _check_combination(config: Experiment) -> None:
     # The others have losses of their own, and say themselves what they cannot do.
     if "bound" in _READ.get(config.system, ("bound",)):
         reason = objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
-        if reason is not None:
-            raise ConfigError(f"{reason}.")
+    else:
+        reason = apart(model.posterior, prior_name(model))
+    if reason is not None:
+        raise ConfigError(f"{reason}.")
+    if config.system in _DIFFERENTIATE_CODES and POSTERIORS[model.posterior].kind is OneHotCategorical:
+        raise ConfigError(
+            f"samples of a {model.posterior} posterior carry no gradient, which --system {config.system} needs: use "
+            "--posterior concrete, or --system vae --estimator score."
+        )
     kind, binarisation = LIKELIHOODS[model.likelihood].of, config.data.binarisation
     if binarisation != "none" and kind != "bits":
         raise ConfigError(

@@ -25,12 +25,13 @@ def search_command(arguments: list[str], console: Console) -> int:
             out: The .json file; by default RUN/search.json.
         """
         from vae_jax.checks import check_count
-        from vae_jax.search_strings import search_run, target_of, write_search
+        from vae_jax.search_strings import search_file, search_run, target_of, write_search
         from vae_jax.train.run import load_state, open_run
 
         for flag, number in (("--rounds", rounds), ("--batch", batch), ("--start", start)):
             check_count("search", flag, number)
         opened = open_run(run)
+        path = search_file(opened, out)
         params = load_state(opened).best_params
         target = target_of(opened)
         found = search_run(
@@ -43,8 +44,8 @@ def search_command(arguments: list[str], console: Console) -> int:
             seed=seed,
             on_round=lambda line: console.print(line, soft_wrap=True),
         )
-        for path in write_search(opened, target, found, out):
-            console.print(f"written: {path}", soft_wrap=True)
+        for written in write_search(opened, target, found, path):
+            console.print(f"written: {written}", soft_wrap=True)
         return 0
 
     return parse("search", search, arguments)

@@ -125,6 +125,7 @@ def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
     """Refuse in one line a flag that is no field of a config and no option of the command."""
     sections = [f.type for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(f.type)]
     known = {f.name for section in [Experiment, options, *sections] for f in dataclasses.fields(section)} | {"help"}
+    known |= {f"no_{f.name}" for section in [options, *sections] for f in dataclasses.fields(section) if f.type is bool}
     for argument in arguments:
         field = argument.removeprefix("--").split("=")[0].replace("-", "_")
         if argument.startswith("--") and field not in known:

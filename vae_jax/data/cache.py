@@ -32,12 +32,23 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
             return dict(held)
     made = make()
     if sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
-        try:
-            with replacing(path) as partial:
-                np.savez(partial, **made)  # pyright: ignore[reportArgumentType]
-        except OSError as error:
-            # What was asked for is there, only the next command must make it again.
-            warnings.warn(
-                f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=2
-            )
+        _keep(path, lambda partial: np.savez(partial, **made))  # pyright: ignore[reportArgumentType]
     return made
+
+
+def kept_lines(path: Path, make: Callable[[], list[str]]) -> list[str]:
+    """The lines of `path`; where it is not there, those that `make` gives, which are written to it."""
+    if path.is_file():
+        return path.read_text().splitlines()
+    made = make()
+    _keep(path, lambda partial: partial.write_text("\n".join(made) + "\n"))
+    return made
+
+
+def _keep(path: Path, write: Callable[[Path], object]) -> None:
+    try:
+        with replacing(path) as partial:
+            write(partial)
+    except OSError as error:
+        # What was asked for is there, only the next command must make it again.
+        warnings.warn(f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=3)

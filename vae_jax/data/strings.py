@@ -9,8 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from vae_jax.atomic import write_whole
-from vae_jax.data.cache import cache_file, kept_arrays
+from vae_jax.data.cache import cache_file, kept_arrays, kept_lines
 from vae_jax.data.dataset import Dataset, Split, split_rows
 from vae_jax.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
 
@@ -144,11 +143,7 @@ def _lines(name: str, data_dir: str | Path | None, grammar: str, seed: int) -> t
     if name == "equations" and data_dir is None:
         equations = load_grammar("equations")
         path = cache_file("equations", [*equations.rules, _MADE, _MADE_RULES, seed], ".txt")
-        if path.is_file():
-            lines = path.read_text().splitlines()
-        else:
-            lines = random_strings(equations, _MADE, _MADE_RULES, seed)
-            write_whole(path, "\n".join(lines) + "\n")
+        lines = kept_lines(path, lambda: random_strings(equations, _MADE, _MADE_RULES, seed))
     else:
         lines = _read_lines(name, _found(name, data_dir))
     return lines, characters(lines) if grammar == "characters" else load_grammar(grammar)

@@ -20,7 +20,7 @@ from vae_jax.pairs import paired
 from vae_jax.systems.networks import ACTIVATIONS, networks
 from vae_jax.systems.parts import POSTERIORS, prior_name
 from vae_jax.systems.system import Batch, Metrics, System
-from vae_jax.systems.vae import staged_objective
+from vae_jax.systems.vae import constrained, staged_objective
 
 # Samples are drawn for the conditions of this many examples.
 _MOST_EXAMPLES = 5000
@@ -54,10 +54,23 @@ class Conditions(NamedTuple):
 
 def conditions(dataset: Dataset) -> Conditions:
     """The real numbers that come with the data or, without them, one-hot labels. ValueError where there are neither."""
-    if dataset.train.condition is not None:
-        return Conditions(lambda batch: batch["condition"], jnp.asarray(dataset.train.condition[:_MOST_EXAMPLES]))
-    classes = num_classes(dataset)
-    return Conditions(lambda batch: jax.nn.one_hot(batch["label"], classes), jnp.eye(classes))
+    real = dataset.train.condition is not None
+    classes = 0 if real else num_classes(dataset)
+    name = "condition" if real else "label"
+
+    def told(batch: Batch) -> Array:
+        if name not in batch:
+            raise ConfigError(
+                f"a conditional model is told the {name} of every example, but these have none: put `{name}` (of a "
+                f"test split `{name}_test`) beside x into the .npz."
+            )
+        return batch[name] if real else jax.nn.one_hot(batch[name], classes)
+
+    for split in (dataset.validation, dataset.test):
+        if len(split.x):
+            jax.eval_shape(told, split.take(slice(1)).batch())
+    shown = dataset.train.condition
+    return Conditions(told, jnp.eye(classes) if shown is None else jnp.asarray(shown[:_MOST_EXAMPLES]))
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -77,4 +90,5 @@ def build(config: Experiment, dataset: Dataset) -> System:
         first = jax.tree.map(lambda leaf: leaf[0], example(batch))
         return nets.init(key, first["x"], first["condition"])
 
-    return System(init=init, loss=loss, vae=vae, given=nets.given, conditions=told.examples, example=example)
+    system = System(init=init, loss=loss, vae=vae, given=nets.given, conditions=told.examples, example=example)
+    return constrained(system, config.objective)

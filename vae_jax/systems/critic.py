@@ -49,14 +49,17 @@ def make_critic(hidden: Sequence[int]) -> Critic:
     return Critic(nn.Sequential([MLP(hidden, nn.relu), nn.Dense(1)]))
 
 
-def with_critic(system: System, critic: Critic, *, code_size: int, rate: float | Array) -> System:
+def with_critic(system: System, critic: Critic, *, rate: float | Array) -> System:
     """The system with parameters for the critic, which follow Adam at `rate`, whatever rule the model has."""
 
     def init(key: Key, batch: Batch) -> Params:
-        code = jnp.zeros(code_size)
-        return system.init(key, batch) | {
-            _NAME: from_linen(critic.network, jax.random.fold_in(key, _STREAM), code).params
-        }
+        params, x = system.init(key, batch), jax.tree.map(lambda leaf: leaf[0], system.example(batch))
+        vae = system.vae
+        assert vae is not None
+        # As `coded` shows them.
+        code = jax.eval_shape(lambda x: jnp.ravel(vae.encode(params, x).sample(key)), x)
+        network = from_linen(critic.network, jax.random.fold_in(key, _STREAM), jnp.zeros(code.shape, code.dtype))
+        return params | {_NAME: network.params}
 
     optimizer = partial(apart, _NAME, optax.adam(rate))
     return system._replace(init=init, optimizer=optimizer, comparable=False)

@@ -9,6 +9,7 @@ covariance over the batch of the means of q(z | x) (I), or of z itself (II).
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from vae_jax.config import ConfigError, Experiment
@@ -26,13 +27,15 @@ Covariance = Callable[[Any], Array]
 
 def covariance_of_means(posteriors: Any) -> Array:
     """`Cov E[z | x]` `[d, d]` over B diagonal normals: DIP-VAE-I."""
-    centred = posteriors.mean - jnp.mean(posteriors.mean, axis=0, keepdims=True)
+    means = jax.vmap(lambda q: q.mean)(posteriors)
+    centred = means - jnp.mean(means, axis=0, keepdims=True)
     return jnp.matmul(centred.T, centred) / len(centred)
 
 
 def covariance_of_codes(posteriors: Any) -> Array:
     """`Cov z = Cov E[z | x] + E Cov[z | x]` `[d, d]` over B diagonal normals: DIP-VAE-II."""
-    return covariance_of_means(posteriors) + jnp.diag(jnp.mean(jnp.square(posteriors.stddev), axis=0))
+    stddevs = jax.vmap(lambda q: q.stddev)(posteriors)
+    return covariance_of_means(posteriors) + jnp.diag(jnp.mean(jnp.square(stddevs), axis=0))
 
 
 def identity_penalty(covariance: Array, *, off_diagonal: float | Array, diagonal: float | Array) -> Array:

@@ -54,4 +54,4 @@ def build(config: Experiment, dataset: Dataset) -> System:
     system = System(
         init=layered_init(layers, prior), loss=factor_loss(vae, critic, weight=codes.critic_weight), vae=vae
     )
-    return with_critic(system, critic, code_size=layers[-1].latent_size, rate=codes.critic_rate)
+    return with_critic(system, critic, rate=codes.critic_rate)

@@ -26,6 +26,7 @@ from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.priors import normal
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
+from vae_jax.systems.parts import POSTERIORS
 from vae_jax.systems.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, System
 from vae_jax.systems.vae import build as build_m1
@@ -57,6 +58,11 @@ def build(config: Experiment, dataset: Dataset) -> System:
     if len(model.upper_latent_sizes) > 1:
         raise ConfigError(
             f"M1 + M2 has one layer above z: --upper-latent-sizes takes one number, got {model.upper_latent_sizes}."
+        )
+    if not hasattr(POSTERIORS[model.posterior].kind, "mean"):
+        raise ConfigError(
+            f"M2 classifies the mean of q(z1 | x), and a {model.posterior} posterior has none: use --posterior "
+            "diagonal."
         )
     shift, corrupt = shifted(codes.corruption_shift), corruption_of(replace(codes, corruption_shift=0))
     m1 = build_m1(replace(config, model=replace(model, upper_latent_sizes=())), dataset)
@@ -120,4 +126,5 @@ def build(config: Experiment, dataset: Dataset) -> System:
         conditions=jnp.eye(classes),
         optimizer=staged_rules(config, dataset, "m2", of_first=m1.optimizer),
         classify=classify,
+        comparable=m1.comparable,
     )

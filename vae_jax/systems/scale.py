@@ -8,8 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-
-from vae_jax.systems.groups import apart
+from jax.tree_util import tree_map_with_path
 
 # A running mean over about ten batches: the value that evaluation uses must not be that of the last batch alone.
 _RATE = 0.1
@@ -35,4 +34,13 @@ def to_optimum(size: int, *, rate: float = _RATE) -> optax.GradientTransformatio
 
 def optimal_scale(size: int, tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """The model's optimiser, with log σ of the likelihood set by `to_optimum`."""
-    return apart("log_scale", to_optimum(size), tx)
+
+    def labels(params: Any) -> Any:
+        def label(path: Any) -> str:
+            names = [getattr(part, "key", None) for part in path]
+            # A prior may have scales of its own.
+            return "apart: log_scale" if "log_scale" in names and "prior" not in names else "model"
+
+        return tree_map_with_path(lambda path, leaf: label(path), params)
+
+    return optax.partition({"model": tx, "apart: log_scale": to_optimum(size)}, labels)

@@ -20,7 +20,7 @@ from vae_jax.nets.recurrent import DerivationDecoder, RuleConvolutions
 from vae_jax.systems.networks import ACTIVATIONS
 from vae_jax.systems.parts import POSTERIORS, PRIORS, prior_name
 from vae_jax.systems.system import Metrics, System
-from vae_jax.systems.vae import mean_loss, staged_objective
+from vae_jax.systems.vae import constrained, mean_loss, staged_objective
 
 # Standard deviation of the noise in the paper's code, where the posterior has 1.
 PUBLISHED_NOISE = 0.01
@@ -67,4 +67,4 @@ def build(config: Experiment, dataset: Dataset) -> System:
     vae, init = layered_vae(layers, prior), layered_init(layers, prior)
     if strings.published_scaling:
         return System(init=init, loss=mean_loss(vae, published_loss), vae=narrowed(vae))
-    return System(init=init, loss=staged_objective(vae, config, dataset), vae=vae)
+    return constrained(System(init=init, loss=staged_objective(vae, config, dataset), vae=vae), config.objective)

@@ -95,14 +95,19 @@ def staged_objective(vae: VAE, config: Experiment, dataset: Dataset) -> Loss:
     return staged(losses, [round(share * num_steps) for share in objective.grow_at])
 
 
+def constrained(system: System, objective: Objective) -> System:
+    """The system with GECO's multiplier, which moves against the model, where the objective has a constraint."""
+    if objective.most_distortion is None:
+        return system
+    return system._replace(init=with_multiplier(system.init), optimizer=multiplier_apart, comparable=False)
+
+
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    objective, model = config.objective, config.model
+    model = config.model
     layers, prior = networks(model, dataset)
     vae, init = layered_vae(layers, prior), layered_init(layers, prior)
-    system = System(init=init, loss=staged_objective(vae, config, dataset), vae=vae)
-    if objective.most_distortion is not None:
-        return system._replace(init=with_multiplier(init), optimizer=multiplier_apart, comparable=False)
+    system = constrained(System(init=init, loss=staged_objective(vae, config, dataset), vae=vae), config.objective)
     if model.likelihood == "normal" and model.likelihood_scale == "optimal":
         return system._replace(optimizer=partial(optimal_scale, math.prod(dataset.shape)))
     return system

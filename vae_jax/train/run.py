@@ -21,9 +21,11 @@ import jax.numpy as jnp
 import optax
 
 from vae_jax.atomic import write_whole
+from vae_jax.checks import is_known
 from vae_jax.config import ConfigError, Data, Experiment
 from vae_jax.config_files import from_json, to_json
 from vae_jax.data import Dataset, Square, is_strings, load, load_strings, stand_in, stand_in_strings
+from vae_jax.data.labels import labelled_rows
 from vae_jax.distributions import Array, Key
 from vae_jax.model import Params
 from vae_jax.nets.likelihoods import LIKELIHOODS
@@ -168,6 +170,10 @@ def build_system(config: Experiment, dataset: Dataset) -> System:
         raise ConfigError(
             f"--patience {config.train.patience} waits for a better validation loss, but --validation-size is 0."
         )
+    labels = config.labels
+    if labels.labelled is not None and is_known(labels.labelled) and is_known(labels.label_seed):
+        # Whether there are as many of each class; every evaluation needs them.
+        labelled_rows(dataset.train.label, labels.labelled, labels.label_seed)
     system = build(config, dataset)
     if config.train.patience is not None and not system.comparable:
         raise ConfigError(

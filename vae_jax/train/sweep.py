@@ -164,10 +164,10 @@ class Sweep:
     def initial(self) -> RunState:
         """The state of all members before the first step."""
         data = self.dataset.train.batch()
-        averaged = self.config.train.average_decay is not None
 
         def start(values: Any, key: Key) -> TrainState:
-            _, system, optimizer = self.build(values)
+            config, system, optimizer = self.build(values)
+            averaged = config.train.average_decay is not None
             return initial_state(system, optimizer, self.dataset.prepare, data, key, averaged=averaged)
 
         state = jax.jit(jax.vmap(start, out_axes=_AXES))(self.values(), self.keys())

@@ -15,6 +15,9 @@ def split_metrics(system: System, params: Params, key: Key, batch: Batch, step: 
     size = num_examples(batch)
     batch_size = min(batch_size, size)
     count, remainder = divmod(size, batch_size)
+    if remainder == 1:
+        # Some losses are of two examples at least: one more batch is a little larger.
+        count, remainder = count - 1, batch_size + 1
 
     def weighted(index: Array, part: Batch, weight: int) -> Metrics:
         loss, metrics = system.loss(params, jax.random.fold_in(key, index), part, step)
