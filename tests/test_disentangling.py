@@ -115,6 +115,16 @@ def test_the_model_does_not_move_the_critic_nor_the_critic_the_model() -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), whole["critic"], critics["critic"])
 
 
+def test_a_critic_sees_choices_as_one_row() -> None:
+    config = changed(dataclasses.replace(BASE, system="factor"), "model", posterior="concrete", classes=4)
+    system = factor.build(config, DIGITS)
+    params = system.init(jax.random.key(0), BATCH)
+    loss, metrics = system.loss(params, jax.random.key(1), BATCH, jnp.int32(0))
+    assert np.isfinite(loss)
+    assert coded(system.vae, params, jax.random.key(1), BATCH["x"]).codes.shape == (16, 3 * 4)
+    assert metrics["critic"] > 0.0
+
+
 def test_covariances_and_their_penalty() -> None:
     random = np.random.default_rng(0)
     means, scales = random.standard_normal((40, 3)), np.exp(0.3 * random.standard_normal((40, 3)))

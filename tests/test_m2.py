@@ -187,6 +187,15 @@ def test_both_together_are_a_model_of_x_given_its_class() -> None:
     assert other[0] != mine[0]
 
 
+def test_what_m1_is_decides_for_both() -> None:
+    config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
+    assert m1m2.build(config, DIGITS).comparable
+    assert not m1m2.build(changed(config, "objective", most_distortion=30.0), DIGITS).comparable
+    without_mean = changed(changed(config, "model", posterior="planar"), "objective", estimator="sampled")
+    with pytest.raises(ConfigError, match="a planar posterior has none: use --posterior diagonal"):
+        m1m2.build(without_mean, DIGITS)
+
+
 def test_the_classifier_is_shown_shifted_images_and_the_bound_is_not() -> None:
     config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
     start = second_stage_start(config, DIGITS)

@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.runs import changed, console, experiment
 from vae_jax import cli
 from vae_jax.config import Codes, ConfigError, Data, Experiment, Labels, Quantisation, Stages
+from vae_jax.sweeps import measure_members, table, write_pictures, write_results
 from vae_jax.train import sweep as sweeps
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.loop import metrics_file, read_metrics, train
@@ -98,6 +99,16 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
     alone = train(create(sweep.members[0][1], tmp_path / "alone"), console()).state
     best = jax.tree.map(lambda leaf: leaf[0], state.best_params)
     assert_close_states(best, alone.best_params, rtol=1e-4)
+    # It has no parameters but those it began with, and these are not what was asked for.
+    results = measure_members(sweep, state, console())
+    assert results[0]["elbo"] < 0.0
+    assert results[1]["parameters_of_epoch"] == 0
+    assert not {"elbo", "rate", "reconstruction_error", "active_units"} & set(results[1])
+    assert {path.stem for path in write_pictures(sweep, state, results)} >= {"curves", "scores-learning_rate"}
+    json.loads(write_results(sweep, results).read_text())
+    shown = console()
+    shown.print(table(sweep, results))
+    assert "-" in shown.file.getvalue()
 
 
 # A config of each system that reads it, with every field that can be swept.

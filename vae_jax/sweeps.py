@@ -184,7 +184,8 @@ def write_pictures(sweep: Sweep, state: RunState, results: list[dict[str, Any]])
             columns = {heading: _series(points, chosen, name) for heading, name, _ in _ROWS}
             values = [point[section, field] for point in chosen]
             panels = {heading: series for heading, series in columns.items() if series is not None}
-            figures[f"scores-{field}"] = plots.error_bars(values, panels, name=field)
+            if panels:
+                figures[f"scores-{field}"] = plots.error_bars(values, panels, name=field)
     for number, point in enumerate(sweep.points):
         middle = number * sweep.seeds + median_member(list(points.values())[number])
         picture = _traversals(sweep, state, middle)
@@ -205,8 +206,9 @@ def median_member(results: list[dict[str, Any]]) -> int:
 
 
 def _series(points: dict[str, list[dict[str, Any]]], chosen: list[Any], field: str) -> list[tuple[float, float]] | None:
+    """The moments at every point, NaN where a member diverged; None where no point has such a number."""
     found = [_moments(points[point_name(point)], field) for point in chosen]
-    return None if any(one is None for one in found) else [one for one in found if one is not None]
+    return None if not any(found) else [(math.nan, math.nan) if one is None else one for one in found]
 
 
 def _curves(sweep: Sweep) -> Any:
