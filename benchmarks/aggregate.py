@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import vae_jax as vj
-from vae_jax.aggregate import dimension_log_probs, split_rate, stratified_log_weights, weighted_log_weights
+from vae_jax.objectives.aggregate import dimension_log_probs, split_rate, stratified_log_weights, weighted_log_weights
 
 SIZE, NOISE, BATCHES = 4, 0.5, 400
 DATASETS, SIZES = (256, 1024, 4096, 16384), (16, 32, 64, 128, 256)

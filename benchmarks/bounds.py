@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import vae_jax as vj
-from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
+from vae_jax.models.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
 
 DRAWS = 4000
 KS = [1, 2, 4, 8, 16, 32, 64, 128]

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.data.strings import random_strings
-from vae_jax.grammar import load_grammar
+from vae_jax.languages.grammar import load_grammar
 from vae_jax.nets.recurrent import DerivationDecoder
 
 BATCH, LENGTH, HIDDEN, EMBEDDING, CODE = 256, 100, 256, 64, 56

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import vae_jax as vj
-from vae_jax import plots
+from vae_jax.pictures import plots
 
 KEYS = 100_000
 TEMPERATURES = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0)

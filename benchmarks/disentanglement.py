@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_jax import plots
 from vae_jax.cli import main as vae_jax
+from vae_jax.pictures import plots
 
 # Name, config, what is swept.
 SWEEPS = (

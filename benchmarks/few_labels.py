@@ -20,13 +20,13 @@ import optax
 from founding_curves import trained
 
 from vae_jax.config import Experiment
-from vae_jax.config_files import load_config
-from vae_jax.corruptions import corruption_of
+from vae_jax.config.files import load_config
 from vae_jax.data import Dataset, load
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.nets.adapters import from_linen, linen_apply
+from vae_jax.optimizers.rules import make_optimizer
 from vae_jax.systems.m2 import classifier, few_labels
-from vae_jax.train.optimizer import make_optimizer
+from vae_jax.systems.parts.families import corruption_of
 from vae_jax.train.run import load_state, open_run
 
 

@@ -21,10 +21,11 @@ from numpyro.distributions.flows import InverseAutoregressiveTransform
 from numpyro.nn import AutoregressiveNN
 
 import vae_jax as vj
-from vae_jax.bijections import Planar
+from vae_jax.bijections.bijection import Stacked
+from vae_jax.bijections.planar import Planar
 from vae_jax.distributions import sample_and_log_prob, sample_and_path_log_prob
-from vae_jax.flows import Stacked, Transformed
-from vae_jax.nets.flow_heads import FLOWS, stacked_layers
+from vae_jax.flows import Transformed
+from vae_jax.nets.flow_layers import FLOWS, stacked_layers
 
 SIZE, LAYERS, HIDDEN, BATCH = 50, 8, 64, 100
 

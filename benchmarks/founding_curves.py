@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from vae_jax import plots
 from vae_jax.cli import main as vae_jax
-from vae_jax.compare import curves, read_run
+from vae_jax.measure.comparison import curves, read_run
+from vae_jax.pictures import plots
 
 MNIST_EPOCHS, FREY_EPOCHS = "12", "300"
 

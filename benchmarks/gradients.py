@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import vae_jax as vj
 from vae_jax.evaluate.gradients import gradient_moments, signal_to_noise
-from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
+from vae_jax.models.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
 
 DRAWN = 25
 STEPS, RATE = 400, 0.005

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.quantize import nearest_index
+from vae_jax.objectives.quantise import nearest_index
 
 VECTORS, CODES = 128 * 49, 512
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from founding_curves import trained
 from rich.console import Console
 
-from vae_jax import plots
-from vae_jax.compare import comparison, curves, read_run
+from vae_jax.measure.comparison import curves, read_run
+from vae_jax.pictures import plots
+from vae_jax.report.compare import comparison
 
 ARMS = {
     "base": ("diagonal posterior, N(0, I)", []),

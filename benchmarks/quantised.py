@@ -18,9 +18,9 @@ import jax
 import numpy as np
 from founding_curves import trained
 
-from vae_jax import plots
-from vae_jax.measure import density, measured_examples
-from vae_jax.model import typical
+from vae_jax.measure.subject import subject_of
+from vae_jax.models.vae import typical
+from vae_jax.pictures import plots
 from vae_jax.train.run import load_state, open_run
 
 COLUMNS = 14
@@ -42,8 +42,8 @@ ROWS = {
 def decoded(directory: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Test images, what the model makes of them, and samples, `[COLUMNS, …]` each, in 0..1."""
     run = open_run(directory)
-    vae, params, most = density(run), load_state(run).best_params, run.dataset.most
-    x = measured_examples(run)[:COLUMNS]
+    subject, most = subject_of(run, load_state(run)), run.dataset.most
+    vae, params, x = subject.density, subject.params, subject.examples[:COLUMNS]
     decode = jax.jit(jax.vmap(lambda z: typical(vae.decode(params, z), jax.random.key(1))))
     again = decode(jax.vmap(lambda x: vae.encode(params, x).mean)(x))
     drawn = decode(vae.prior(params).sample(jax.random.key(0), (COLUMNS,)))

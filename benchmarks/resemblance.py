@@ -16,10 +16,10 @@ import numpy as np
 from founding_curves import trained
 from sklearn.metrics import roc_auc_score
 
-from vae_jax import plots
 from vae_jax.data import load
 from vae_jax.evaluate.representation import reconstruction_errors
-from vae_jax.measure import coder, prepared
+from vae_jax.measure.subject import subject_of
+from vae_jax.pictures import plots
 from vae_jax.train.run import load_state, open_run
 
 DATASETS = ("mnist", "fashion_mnist")
@@ -40,12 +40,13 @@ def main() -> None:
         changed = ["--dataset", own, "--binarisation", "none", "--likelihood", "normal"]
         trained(["autoencoder", *changed, "--data-dir", str(data_dir)], directory)
         run = open_run(directory)
-        model, params = coder(run), load_state(run).best_params
+        subject = subject_of(run, load_state(run))
+        model, params = subject.coder, subject.params
         mean = run.dataset.mean()
         errors = {}
         for seen in DATASETS:
             data = load(seen, data_dir=data_dir, binarisation=run.config.data.binarisation)
-            x = prepared(run, data, data.test)
+            x = subject.prepared(data, data.test)
             squared = reconstruction_errors(model, params, x)
             errors[seen] = squared / np.mean(np.square(x - mean), axis=(1, 2, 3))
             shown = np.asarray(x[:COLUMNS])

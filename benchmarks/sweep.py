@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.config_files import load_config
-from vae_jax.train.loop import read_metrics
+from vae_jax.config.files import load_config
+from vae_jax.train.files import read_metrics
 from vae_jax.train.run import prepare_run
 from vae_jax.train.sweep import prepare_sweep
 
@@ -59,7 +59,7 @@ def steady(name: str, members: int, folder: Path, repeats: int = 5) -> tuple[flo
 
 def best_losses(*runs: Path) -> list[float]:
     """The least validation loss of each run."""
-    return [min(line["validation"]["loss"] for line in read_metrics(run / "metrics.jsonl")) for run in runs]
+    return [min(line["validation"]["loss"] for line in read_metrics(run)) for run in runs]
 
 
 def main(config: str, members: int) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from vae_jax.config import Experiment
-from vae_jax.config_files import load_config
+from vae_jax.config.files import load_config
 
 
 def get_config() -> Experiment:

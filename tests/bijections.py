@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vae_jax.bijections import AffineCoupling, AutoregressiveAffine, Planar, Radial, SplineCoupling
-from vae_jax.flows import Composed, Inverse, Reverse, Stacked, permute
+from vae_jax.bijections.autoregressive import AutoregressiveAffine
+from vae_jax.bijections.bijection import Composed, Inverse, Reverse, Stacked, permute
+from vae_jax.bijections.coupling import AffineCoupling, SplineCoupling
+from vae_jax.bijections.planar import Planar
+from vae_jax.bijections.radial import Radial
 from vae_jax.nets.conditioners import affine, init_layers, masked_affine, spline_pieces
 
 SIZE = 3

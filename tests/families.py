@@ -25,7 +25,7 @@ from tests.references import (
     of_numpyro,
     pushed,
 )
-from vae_jax.grammar import read_grammar
+from vae_jax.languages.grammar import read_grammar
 from vae_jax.nets.recurrent import DerivationDecoder
 
 

@@ -23,9 +23,10 @@ from tests.members import (
     values,
     z_score,
 )
-from vae_jax.bounds import path_weights
-from vae_jax.distributions import freeze, sample_and_log_prob, sample_and_path_log_prob
-from vae_jax.linear_gaussian import Decoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
+from vae_jax.core.trees import freeze
+from vae_jax.distributions import sample_and_log_prob, sample_and_path_log_prob
+from vae_jax.models.linear_gaussian import Decoder, LinearGaussian, exact_encoder, linear_gaussian, marginal
+from vae_jax.objectives.bounds import path_weights
 
 OFF = {"shift": 0.3, "width": 1.3}
 

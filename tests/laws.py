@@ -14,9 +14,9 @@ import vae_jax as vj
 from tests import law_checks as check
 from tests.families import DISTRIBUTIONS
 from tests.members import BOUNDS, ESTIMATORS, X, estimate_of
-from vae_jax.bounds import has_path_weights, path_weights
-from vae_jax.distributions import freeze
-from vae_jax.linear_gaussian import marginal
+from vae_jax.core.trees import freeze
+from vae_jax.models.linear_gaussian import marginal
+from vae_jax.objectives.bounds import has_path_weights, path_weights
 
 
 class Law(NamedTuple):

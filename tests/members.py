@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import vae_jax as vj
-from vae_jax.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian
+from vae_jax.models.linear_gaussian import Decoder, Encoder, LinearGaussian, exact_encoder, linear_gaussian
 
 DRAWS = 40_000
 

@@ -10,7 +10,7 @@ import numpyro.distributions as nd
 import scipy.special
 
 import vae_jax as vj
-from vae_jax.grammar import Grammar
+from vae_jax.languages.grammar import Grammar
 
 
 class Reference(NamedTuple):

@@ -8,6 +8,9 @@ from typing import Any
 from rich.console import Console
 
 from vae_jax.config import Data, Evaluate, Experiment, Model, Train
+from vae_jax.measure.evaluation import evaluate
+from vae_jax.measure.measurement import Measurement, Options
+from vae_jax.measure.subject import subject_of
 from vae_jax.train.loop import RunState, train
 from vae_jax.train.run import Run, create
 
@@ -32,6 +35,11 @@ def trained(directory: Path, config: Experiment | None = None) -> tuple[Run, Run
     state, finished, _ = train(run, console())
     assert finished
     return run, state
+
+
+def measured(run: Run, state: RunState, *measurements: Measurement, **options: Any) -> dict[str, Any]:
+    """The numbers of some measurements of a run, and what they carry with them."""
+    return evaluate(subject_of(run, state), measurements, Options(**options))
 
 
 def changed(config: Experiment, section: str, **fields: Any) -> Experiment:

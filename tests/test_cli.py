@@ -7,8 +7,8 @@ import pytest
 from tests.runs import trained
 from vae_jax.cli import main
 from vae_jax.commands.train import _check_flags, _free_directory, _TrainOptions
-from vae_jax.config import ConfigError
-from vae_jax.config_files import config_names, load_config
+from vae_jax.config.files import config_names, load_config
+from vae_jax.core.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,13 @@ import pytest
 import vae_jax as vj
 from tests.bijections import BIJECTIONS, SIZE, iaf, planar, stacked
 from tests.members import mean_and_error
-from vae_jax.bijections import AffineCoupling, Planar, Radial
-from vae_jax.distributions import freeze, sample_and_path_log_prob
-from vae_jax.flows import Bijection, Composed, Inverse, Transformed, flow, permute
+from vae_jax.bijections.bijection import Bijection, Composed, Inverse, permute
+from vae_jax.bijections.coupling import AffineCoupling
+from vae_jax.bijections.planar import Planar
+from vae_jax.bijections.radial import Radial
+from vae_jax.core.trees import freeze
+from vae_jax.distributions import sample_and_path_log_prob
+from vae_jax.flows import Transformed, flow
 
 rows = pytest.mark.parametrize("bijection", BIJECTIONS.values(), ids=BIJECTIONS)
 POINTS = 1.5 * jax.random.normal(jax.random.key(0), (20, SIZE))

@@ -35,33 +35,3 @@ def test_the_public_names_are_there() -> None:
     import vae_jax
 
     assert all(hasattr(vae_jax, name) for name in vae_jax.__all__)
-
-
-def test_the_mathematics_imports_nothing_built_on_it() -> None:
-    import ast
-    from pathlib import Path
-
-    package = Path(__import__("vae_jax").__file__).parent
-    mathematics = (
-        "checks",
-        "distributions",
-        "divergences",
-        "model",
-        "bounds",
-        "estimators",
-        "terms",
-        "latent",
-        "hierarchy",
-        "flows",
-        "bijections",
-        "grammar",
-    )
-    files = [package / f"{name}.py" for name in (*mathematics, "linear_gaussian") if name != "distributions"]
-    for path in (*files, *(package / "distributions").glob("*.py")):
-        name = path.stem
-        tree = ast.parse(path.read_text())
-        modules = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
-        modules += [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
-        own = {m.removeprefix("vae_jax.").split(".")[0] for m in modules if m.startswith("vae_jax")}
-        assert own <= {*mathematics}, name
-        assert not any(m.split(".")[0] in HEAVY for m in modules), name

@@ -1,7 +1,5 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
-from vae_jax.bounds import ciwae, elbo, iwae, miwae, renyi
-from vae_jax.discrepancy import mmd
 from vae_jax.distributions import (
     Autoregressive,
     Bernoulli,
@@ -32,18 +30,21 @@ from vae_jax.distributions import (
     standard_normal,
     vamp_prior,
 )
-from vae_jax.divergences import kl, register_kl
-from vae_jax.estimators import dreg, piwae, score, stl, total
+from vae_jax.distributions.divergences import kl, register_kl
+from vae_jax.distributions.hierarchy import bottom_up, top_down
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
 from vae_jax.evaluate.impute import impute
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.flows import Transformed, flow
-from vae_jax.hierarchy import bottom_up, top_down
-from vae_jax.latent import interpolate, manifold_grid
-from vae_jax.model import VAE, Autoencoder, discretised, generate, log_weights, reconstruct
+from vae_jax.models.latent import interpolate, manifold_grid
+from vae_jax.models.vae import VAE, Autoencoder, discretised, generate, log_weights, reconstruct
+from vae_jax.objectives.batch import capacity, free_bits, full_data_bound, geco
+from vae_jax.objectives.bounds import ciwae, elbo, iwae, miwae, renyi
+from vae_jax.objectives.discrepancy import mmd
+from vae_jax.objectives.estimators import dreg, piwae, score, stl, total
+from vae_jax.objectives.terms import Terms, elbo_terms, sampled_terms
 from vae_jax.systems.system import System
-from vae_jax.terms import Terms, capacity, elbo_terms, free_bits, full_data_bound, geco, sampled_terms
 
 __version__ = "0.1.0"
 

@@ -7,12 +7,17 @@ from collections.abc import Callable, Sequence
 import absl.logging
 from rich.console import Console
 
-from vae_jax import __version__, config_files
+from vae_jax import __version__
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, score_command
 from vae_jax.commands.search import search_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
-from vae_jax.config import ConfigError
+from vae_jax.config import files
+from vae_jax.core.errors import RequestError
+from vae_jax.core.modules import users_line
+
+# What the package raises with a message that says what to do.
+_MENDABLE = (ValueError, TypeError, OSError, ImportError, RuntimeError, OverflowError)
 
 _USAGE = """usage: vae-jax COMMAND …
 
@@ -67,8 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError, OverflowError) as error:
-        print(f"vae-jax {arguments[0]}: {error}", file=sys.stderr)
+    except Exception as error:
+        # An error inside the user's own file is shown with its line; of another only what a user can mend.
+        own = users_line(error)
+        if own is None and not isinstance(error, _MENDABLE):
+            raise
+        message = error if own is None else f"{own}: {type(error).__name__}: {error}"
+        print(f"vae-jax {arguments[0]}: {message}", file=sys.stderr)
         return 1
 
 
@@ -77,13 +87,13 @@ def _configs(arguments: list[str], console: Console) -> int:
         print("usage: vae-jax configs\n\nThe configs, one a line. The options of one: vae-jax train NAME --help")
         return 0
     if arguments:
-        raise ConfigError(
+        raise RequestError(
             f"configs takes no arguments, got {' '.join(arguments)}. For one of them: vae-jax train NAME --help"
         )
-    names = config_files.config_names()
+    names = files.config_names()
     width = max(map(len, names))
     for name in names:
-        print(f"{name:{width}}  {config_files.load_config(name).description}")
+        print(f"{name:{width}}  {files.load_config(name).description}")
     return 0
 
 

@@ -1,1 +1,1 @@
-"""The commands of `vae-jax`: each takes its arguments and a console, and gives the exit status."""
+"""The commands of `vae-jax`, a file each: arguments and a console in, the exit status out. Imports everything."""

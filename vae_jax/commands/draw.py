@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, parse
+from vae_jax.commands.parse import RunPath, opened, parse
 
 
 def sample_command(arguments: list[str], console: Console) -> int:
@@ -21,14 +21,9 @@ def sample_command(arguments: list[str], console: Console) -> int:
             seed: Seed of the samples.
             out: The .npz file; by default RUN/samples.npz.
         """
-        from vae_jax.exports import write_samples
-        from vae_jax.measure import check_prior
-        from vae_jax.train.run import load_state, open_run
+        from vae_jax.report.arrays import write_samples
 
-        opened = open_run(run)
-        state = load_state(opened)
-        check_prior(opened, state)
-        for path in write_samples(opened, state.best_params, count=count, seed=seed, out=out):
+        for path in write_samples(opened(run), count=count, seed=seed, out=out):
             console.print(f"written: {path}", soft_wrap=True)
         return 0
 
@@ -48,11 +43,9 @@ def encode_command(arguments: list[str], console: Console) -> int:
             data_dir: Folder of prepared TFDS datasets; by default the run's.
             out: The .npz file; by default RUN/codes.npz.
         """
-        from vae_jax.exports import write_codes
-        from vae_jax.train.run import load_state, open_run
+        from vae_jax.report.arrays import write_codes
 
-        opened = open_run(run)
-        path = write_codes(opened, load_state(opened).best_params, data=data, data_dir=data_dir, out=out)
+        path = write_codes(opened(run), data=data, data_dir=data_dir, out=out)
         console.print(f"written: {path}", soft_wrap=True)
         return 0
 

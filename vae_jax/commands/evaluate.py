@@ -1,16 +1,16 @@
 """`vae-jax evaluate`, `compare` and `score`: numbers of runs, and of codes."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from vae_jax.atomic import write_whole
 from vae_jax.commands.parse import RunPath, parse
-from vae_jax.config import ConfigError
+from vae_jax.core.checks import check_count
+from vae_jax.core.errors import RequestError
+from vae_jax.core.files import write_json
 
 
 def evaluate_command(arguments: list[str], console: Console) -> int:
@@ -38,44 +38,36 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
             temperatures: Temperatures of annealed importance sampling.
             decodings: Draws of a string for each code, of a model of strings; published numbers have 100.
         """
-        from vae_jax import measure, measure_codes, measure_strings, report
-        from vae_jax.checks import check_count
-        from vae_jax.train.run import load_snapshot, load_state, open_run
-        from vae_jax.validate import validate
+        from vae_jax.measure.annealed import check_annealed
+        from vae_jax.measure.evaluation import FURTHER, evaluate, first_measurements, measurements_of, write_evaluation
+        from vae_jax.measure.measurement import Options
+        from vae_jax.measure.subject import subject_of, subject_of_snapshot
+        from vae_jax.report.table import evaluation_table
+        from vae_jax.systems.registry import validate
+        from vae_jax.train.run import load_state, open_run
 
         check_count("evaluate", "--temperatures", temperatures)
         check_count("evaluate", "--decodings", decodings)
         for flag, number in (("ais", ais), ("gaps", gaps)):
             if number < 0:
-                raise ConfigError(f"--{flag} must be at least 0, got {number}.")
+                raise RequestError(f"--{flag} must be at least 0, got {number}.")
         opened = open_run(run)
         if k is not None:
             measured = dataclasses.replace(opened.config.evaluate, evaluation_samples=k)
             config = validate(dataclasses.replace(opened.config, evaluate=measured))
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
-        params = state.best_params if epoch is None else load_snapshot(opened, epoch)
+        subject = subject_of(opened, state) if epoch is None else subject_of_snapshot(opened, epoch)
         if ais:
-            measure.check_annealed(opened, params)
-        result = measure.protocol(opened, params, seed=seed) | measure_codes.representation(opened, params)
-        result |= measure_codes.disentanglement(opened, params) | measure_codes.code_use(opened, params)
-        result |= measure.progress(opened, state) if epoch is None else measure.snapshot_progress(opened, epoch)
-        result |= measure_strings.strings(opened, params, decodings=decodings, seed=seed)
-        estimates = None
-        if measure.has_likelihood(opened, params):
-            found, estimates = measure.likelihood(opened, params, epoch=epoch, seed=seed, console=console)
-            result |= found
+            check_annealed(subject)
+        options = Options(seed, decodings, gaps, ais, temperatures, console=console)
+        result = evaluate(subject, first_measurements(opened.config), options)
         # Written now, and again with more: what took long is kept if the rest is interrupted.
-        path = report.write_evaluation(opened, result, epoch)
-        if estimates is not None:
-            with console.status("diagnostics"):
-                result |= measure.diagnostics(opened, params, result["log_marginal"], seed=seed, gap_examples=gaps)
-            report.write_evaluation(opened, result, epoch)
-        if ais:
-            chains = {"examples": ais, "num_temperatures": temperatures, "seed": seed}
-            result |= measure.annealed(opened, params, estimates, **chains, epoch=epoch, console=console)
-            report.write_evaluation(opened, result, epoch)
-        console.print(report.table(result, str(run)))
+        path = write_evaluation(subject, result)
+        for measurement in FURTHER:
+            result = evaluate(subject, [measurement], options, result)
+            write_evaluation(subject, result)
+        console.print(evaluation_table(subject, result, measurements_of(opened.config)))
         console.print(f"written: {path}", soft_wrap=True)
         return 0
 
@@ -93,15 +85,16 @@ def compare_command(arguments: list[str], console: Console) -> int:
             runs: Directories of the runs; the first is what the others are compared with.
             picture: Draw the bound against the examples seen, of every run, into this file.
         """
-        from vae_jax import plots
-        from vae_jax.compare import comparison, curves, grouped, read_run
+        from vae_jax.measure.comparison import curves, grouped, read_run
+        from vae_jax.pictures import plots
+        from vae_jax.report.compare import comparison
 
         if not runs:
-            raise ConfigError("name the runs to compare: vae-jax compare RUN RUN …")
+            raise RequestError("name the runs to compare: vae-jax compare RUN RUN …")
         rows = grouped([read_run(run) for run in runs])
         console.print(comparison(rows))
         if picture is not None:
-            plots.bound_curves({"": curves(rows)}).savefig(picture, dpi=150)
+            plots.save_figure(picture, plots.bound_curves({"": curves(rows)}))
             console.print(f"written: {picture}", soft_wrap=True)
         return 0
 
@@ -121,12 +114,12 @@ def score_command(arguments: list[str], console: Console) -> int:
             factors: A .npy file of integers [n, f].
             out: Write the scores into this .json file.
         """
-        from vae_jax.exports import score_files
+        from vae_jax.report.scores import score_files
 
         table, scores = score_files(codes, factors)
         console.print(table)
         if out is not None:
-            write_whole(out, json.dumps(scores, indent=2) + "\n")
+            write_json(out, scores)
             console.print(f"written: {out}", soft_wrap=True)
         return 0
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+
+if TYPE_CHECKING:
+    from vae_jax.measure.subject import Subject
 
 FLAT = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
 
@@ -15,3 +18,13 @@ RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 def parse(command: str, function: Callable[..., Any], arguments: list[str]) -> Any:
     """Call `function` with the arguments of `vae-jax command`, whose help is its docstring."""
     return tyro.cli(function, prog=f"vae-jax {command}", args=arguments, config=FLAT)
+
+
+def opened(directory: Path) -> "Subject":
+    """The run of a directory with its best parameters. ConfigError where there is none."""
+    # Here, so that --help does not load it.
+    from vae_jax.measure.subject import subject_of
+    from vae_jax.train.run import load_state, open_run
+
+    run = open_run(directory)
+    return subject_of(run, load_state(run))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, parse
+from vae_jax.commands.parse import RunPath, opened, parse
 
 
 def search_command(arguments: list[str], console: Console) -> int:
@@ -24,19 +24,15 @@ def search_command(arguments: list[str], console: Console) -> int:
             seed: Seed of these, and of the candidates.
             out: The .json file; by default RUN/search.json.
         """
-        from vae_jax.checks import check_count
-        from vae_jax.search_strings import search_file, search_run, target_of, write_search
-        from vae_jax.train.run import load_state, open_run
+        from vae_jax.core.checks import check_count
+        from vae_jax.search.strings import search_file, search_run, target_of, write_search
 
         for flag, number in (("--rounds", rounds), ("--batch", batch), ("--start", start)):
             check_count("search", flag, number)
-        opened = open_run(run)
-        path = search_file(opened, out)
-        params = load_state(opened).best_params
-        target = target_of(opened)
-        found = search_run(
-            opened,
-            params,
+        subject = opened(run)
+        path, target = search_file(subject, out), target_of(subject)
+        scored = search_run(
+            subject,
             target,
             rounds=rounds,
             batch=batch,
@@ -44,7 +40,7 @@ def search_command(arguments: list[str], console: Console) -> int:
             seed=seed,
             on_round=lambda line: console.print(line, soft_wrap=True),
         )
-        for written in write_search(opened, target, found, path):
+        for written in write_search(subject, target, scored, path):
             console.print(f"written: {written}", soft_wrap=True)
         return 0
 

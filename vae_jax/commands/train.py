@@ -9,9 +9,10 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from vae_jax import config_files
 from vae_jax.commands.parse import RunPath, parse
-from vae_jax.config import ConfigError, Experiment, quick
+from vae_jax.config import files
+from vae_jax.config.fields import Experiment, quick
+from vae_jax.core.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,8 @@ def sweep_command(arguments: list[str], console: Console) -> int:
     if found is None:
         return 0
     options, name = found
-    from vae_jax.train.sweep import create_sweep, parse_grid
+    from vae_jax.train.grid import parse_grid
+    from vae_jax.train.sweep import create_sweep
 
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
     console.print(f"{options.experiment.description}\nsweep: {sweep.directory}", soft_wrap=True)
@@ -87,14 +89,14 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
     """The options of `train` or `sweep`, and the name of the config; None where only help was asked for, and given."""
     usage = f"vae-jax {command} CONFIG"
     if not arguments or arguments[0].startswith("-"):
-        names = ", ".join(config_files.config_names())
+        names = ", ".join(files.config_names())
         if arguments and arguments[0] in ("-h", "--help"):
             print(f"usage: {usage} [--field value …]\n\nCONFIG is one of {names}, or a path ending in .py.")
             print(f"The fields of a config: {usage} --help")
             return None
         raise ConfigError(f"name a config first: {usage}. There are {names}.")
     name = arguments[0]
-    config = config_files.load_config(name)
+    config = files.load_config(name)
     _check_flags(f"vae-jax {command} {name}", arguments[1:], kind)
     # Before the flags are read, so that a flag still has the last word.
     config = quick(config) if "--quick" in arguments else config
@@ -118,7 +120,8 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
     strings = experiment.strings
     if strings.grammar.endswith(".lark"):
         strings = dataclasses.replace(strings, grammar=str(Path(strings.grammar).expanduser().absolute()))
-    return dataclasses.replace(options, experiment=dataclasses.replace(experiment, data=data, strings=strings)), name
+    experiment = dataclasses.replace(experiment, data=data, strings=strings)
+    return dataclasses.replace(options, experiment=files.with_absolute_paths(experiment, Path())), name
 
 
 def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
@@ -145,29 +148,47 @@ def _free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
-    from vae_jax import measure, measure_codes, measure_strings, report
-    from vae_jax.pictures import write_pictures
+    from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
+    from vae_jax.measure.measurement import Options
+    from vae_jax.measure.subject import subject_of
+    from vae_jax.pictures.run import write_pictures
+    from vae_jax.report.panel import panel
     from vae_jax.train.loop import train
 
-    evaluation = run.directory / "evaluation.json"
     state, finished, trained = train(run, console)
-    if finished and not trained and _is_of(evaluation, int(state.train.step)):
-        console.print(f"{run.directory} is finished and evaluated already: {evaluation}", soft_wrap=True)
-        return 0
     if not finished:
         return _stopped(run, state, console)
-    if run.system.vae is None:
+    if not trained and _is_measured(run.directory, int(state.train.step), console):
         return 0
-    params = state.best_params
-    result = measure.protocol(run, params) | measure.progress(run, state)
-    result |= measure_codes.representation(run, params) | measure_codes.disentanglement(run, params)
-    result |= measure_codes.code_use(run, params) | measure_strings.strings(run, params, decodings=1)
-    if measure.has_likelihood(run, params):
-        result |= measure.likelihood(run, params, console=console)[0]
-    write_pictures(run, state)
+    subject, measurements = subject_of(run, state), first_measurements(run.config)
+    result = evaluate(subject, measurements, Options(console=console))
+    write_pictures(subject)
     # Last: it says that all is done.
-    report.write_evaluation(run, result)
-    console.print(report.panel(run, state, result))
+    write_evaluation(subject, result)
+    console.print(panel(subject, result, measurements))
+    return 0
+
+
+def _train_and_report_sweep(sweep: Any, console: Console) -> int:
+    from vae_jax.measure.members import measure_members, write_results
+    from vae_jax.pictures.sweep import write_sweep_pictures
+    from vae_jax.report.sweep import sweep_table
+    from vae_jax.train.loop import train
+    from vae_jax.train.sweep import write_members
+
+    state, finished, trained = train(sweep, console)
+    if not finished:
+        return _stopped(sweep, state, console)
+    if not trained and _is_measured(sweep.directory, None, console):
+        return 0
+    written = write_members(sweep, state)
+    results = measure_members(sweep, state, console)
+    write_sweep_pictures(sweep, state, results)
+    # Last: it says that all is done.
+    path = write_results(sweep, results)
+    console.print(sweep_table(sweep, results))
+    seconds = f"{float(state.seconds):.1f} s of training for all {len(written)} members"
+    console.print(f"{seconds}; each is a run: {written[0]}\nwritten: {path}", soft_wrap=True)
     return 0
 
 
@@ -182,28 +203,12 @@ def _stopped(run: Any, state: Any, console: Console) -> int:
     return 130
 
 
-def _train_and_report_sweep(sweep: Any, console: Console) -> int:
-    from vae_jax import sweeps
-    from vae_jax.train.loop import train
-    from vae_jax.train.sweep import write_members
+def _is_measured(directory: Path, step: int | None, console: Console) -> bool:
+    """Whether an evaluation is there, and of the parameters after `step` where one is given, not of an earlier time."""
+    from vae_jax.train.files import evaluation_file
 
-    state, finished, trained = train(sweep, console)
-    if finished and not trained and (sweep.directory / "evaluation.json").is_file():
-        console.print(f"{sweep.directory} is finished and evaluated already.", soft_wrap=True)
-        return 0
-    if not finished:
-        return _stopped(sweep, state, console)
-    written = write_members(sweep, state)
-    results = sweeps.measure_members(sweep, state, console)
-    sweeps.write_pictures(sweep, state, results)
-    # Last: it says that all is done.
-    path = sweeps.write_results(sweep, results)
-    console.print(sweeps.table(sweep, results))
-    seconds = f"{float(state.seconds):.1f} s of training for all {len(written)} members"
-    console.print(f"{seconds}; each is a run: {written[0]}\nwritten: {path}", soft_wrap=True)
-    return 0
-
-
-def _is_of(evaluation: Path, step: int) -> bool:
-    """Whether an evaluation is there and of the parameters after `step`, not of an earlier time in the run."""
-    return evaluation.is_file() and json.loads(evaluation.read_text())["step"] == step
+    path = evaluation_file(directory)
+    if not path.is_file() or (step is not None and json.loads(path.read_text())["step"] != step):
+        return False
+    console.print(f"{directory} is finished and evaluated already: {path}", soft_wrap=True)
+    return True

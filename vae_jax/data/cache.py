@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_jax.atomic import replacing
+from vae_jax.core.files import replacing
 
 # Larger ones are read again each time, so as not to fill a disk that was not asked for it.
 _MOST_BYTES = 2**30

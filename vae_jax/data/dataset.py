@@ -1,17 +1,17 @@
 """A dataset: three fixed splits in host memory, and how stored values become what a model sees."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import Key
-from vae_jax.grammar import Grammar
+from vae_jax.config.fields import Binarisation
+from vae_jax.core.types import Key
+from vae_jax.languages.grammar import Grammar
 
-Binarisation = Literal["dynamic", "static", "none"]
-BINARISATIONS: tuple[str, ...] = ("dynamic", "static", "none")
+BINARISATIONS: tuple[str, ...] = get_args(Binarisation)
 
 
 class Split(NamedTuple):

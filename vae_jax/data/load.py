@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_jax.data.dataset import Binarisation, Dataset, Split, binarised, split_rows
 from vae_jax.data.files import read_file
-from vae_jax.data.scaled import Square, scaled
+from vae_jax.data.images import Square, scaled
 from vae_jax.data.sprites import SPRITES, factors, pictures
 from vae_jax.data.tfds import read_tfds, tfds_names
 

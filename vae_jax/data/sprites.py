@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import Array
+from vae_jax.core.types import Array
 
 # How many values each factor has, the last varying fastest.
 SPRITES = {

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from vae_jax.data.cache import cache_file, kept_arrays, kept_lines
 from vae_jax.data.dataset import Dataset, Split, split_rows
-from vae_jax.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
+from vae_jax.languages.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
 
 # Files of these names are read from `data_dir`, as they were published. Of the molecules the first 5,000 are the test
 # split of others.

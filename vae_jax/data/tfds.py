@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.dataset import Split
-from vae_jax.data.scaled import Square, scaled
+from vae_jax.data.images import Square, scaled
 
 # Items decoded at a time.
 _BLOCK = 1024

@@ -1,18 +1,16 @@
-"""Distributions: immutable pytrees that speak of one example (`vae_jax.distributions.distribution`)."""
+"""Distributions: immutable pytrees that speak of one example, a file for each family. Imports core alone."""
 
+from vae_jax.core.trees import freeze
+from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.certain import Certain
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
 from vae_jax.distributions.derivation import Derivation
 from vae_jax.distributions.discrete import Bernoulli, Binomial, Categorical, NegativeBinomial, Poisson
 from vae_jax.distributions.distribution import (
-    Array,
     Distribution,
-    Key,
-    PyTree,
     check_reparameterised,
     draws,
-    freeze,
     sample_and_log_prob,
     sample_and_path_log_prob,
 )

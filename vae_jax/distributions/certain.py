@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key
-from vae_jax.distributions.distribution import Array, Key
+from vae_jax.core.checks import check_key
+from vae_jax.core.types import Array, Key
 
 
 @jax.tree_util.register_dataclass

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from vae_jax.checks import check_key, check_positive, check_value
-from vae_jax.distributions.distribution import Array, Key
+from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.types import Array, Key
 
 # Where |logit| is smaller, the series of the continuous Bernoulli has more digits than its closed form.
 _SMALL = 0.1

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key, check_value
-from vae_jax.distributions.distribution import Array, Key, draws
-from vae_jax.grammar import Grammar
+from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.types import Array, Key
+from vae_jax.distributions.distribution import draws
+from vae_jax.languages.grammar import Grammar
 
 # A logit that has no probability; −inf would make a NaN of a step at which nothing fits.
 _NEVER = -1e30

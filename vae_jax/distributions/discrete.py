@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import betaln, gammaln
 
-from vae_jax.checks import check_key, check_value
-from vae_jax.distributions.distribution import Array, Key
+from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.types import Array, Key
 
 
 def _softplus(logits: Array) -> Array:

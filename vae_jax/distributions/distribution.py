@@ -19,13 +19,9 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
-from jax import lax
 
-Array = jax.Array
-# A typed PRNG key, made by `jax.random.key(seed)`.
-Key = jax.Array
-PyTree = Any
+from vae_jax.core.trees import freeze
+from vae_jax.core.types import Array, Key
 
 
 @runtime_checkable
@@ -39,16 +35,6 @@ class Distribution(Protocol):
     def log_prob(self, value: Any) -> Array:
         """Log-density of one `value`: a scalar, in nats."""
         ...
-
-
-def freeze(tree: PyTree) -> PyTree:
-    """`stop_gradient` on every inexact array of a pytree; other leaves (integers, functions) pass through."""
-
-    def stop(leaf: Any) -> Any:
-        inexact = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
-        return lax.stop_gradient(leaf) if inexact else leaf
-
-    return jax.tree.map(stop, tree)
 
 
 def sample_and_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:

@@ -6,8 +6,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key, check_positive, check_value
-from vae_jax.distributions.distribution import Array, Key
+from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.types import Array, Key
 
 
 @jax.tree_util.register_dataclass

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.distribution import Array, Key, PyTree, log_probs
+from vae_jax.core.types import Array, Key, PyTree
+from vae_jax.distributions.distribution import log_probs
 
 
 class Observed(NamedTuple):

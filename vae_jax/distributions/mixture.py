@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.checks import check_key, check_value
-from vae_jax.distributions.distribution import Array, Key, PyTree, draws
+from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.types import Array, Key, PyTree
+from vae_jax.distributions.distribution import draws
 from vae_jax.distributions.normal import DiagNormal
 
 

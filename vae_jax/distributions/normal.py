@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key, check_positive, check_value
-from vae_jax.distributions.distribution import Array, Key
+from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.types import Array, Key
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_key
-from vae_jax.distributions.distribution import Array, Key, draws, log_probs
+from vae_jax.core.checks import check_key
+from vae_jax.core.types import Array, Key
+from vae_jax.distributions.distribution import draws, log_probs
 
 
 @jax.tree_util.register_dataclass

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from vae_jax.checks import check_key, check_positive, check_value
+from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.trees import freeze
+from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import Bernoulli
-from vae_jax.distributions.distribution import Array, Key, freeze
 
 
 @jax.tree_util.register_dataclass

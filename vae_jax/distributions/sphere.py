@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.checks import check_key, check_positive, check_value
-from vae_jax.distributions.distribution import Array, Key, draws, freeze
+from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.trees import freeze
+from vae_jax.core.types import Array, Key
+from vae_jax.distributions.distribution import draws
 
 
 @functools.cache

@@ -1,8 +1,10 @@
-"""Measurements of a model: how likely it finds data, what its code is made of, how far to trust each number."""
+"""Measures of any model, pure functions: how likely it finds data, what its code is made of, how far to trust each.
+
+Imports core and the mathematics; knows no config and no run.
+"""
 
 from vae_jax.evaluate.annealed import Annealed, Sandwich, ais, bdmc, reverse_ais
 from vae_jax.evaluate.batched import encode_dataset, example_log_marginals, map_batches, mean_log_marginal
-from vae_jax.evaluate.collapse import active_units, kl_per_dimension, latent_means
 from vae_jax.evaluate.disentanglement import (
     DCI,
     beta_vae_score,
@@ -29,6 +31,7 @@ from vae_jax.evaluate.likelihood import LogMarginal, log_marginal, naive_log_mar
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.unsupervised import gaussian_total_correlation, udr
+from vae_jax.evaluate.usage import active_units, kl_per_dimension, latent_means
 
 __all__ = [
     "DCI",

@@ -18,22 +18,20 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.checks import check_count, check_key
+from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import (
-    Array,
     Bernoulli,
     Concrete,
     ContinuousBernoulli,
-    Key,
     OneHotCategorical,
-    PyTree,
     RelaxedBernoulli,
     StraightThrough,
     UniformSphere,
     VonMisesFisher,
 )
 from vae_jax.evaluate.likelihood import effective_samples
-from vae_jax.model import VAE, Params, posterior_and_prior
+from vae_jax.models.vae import VAE, posterior_and_prior
 
 # The pilot run steers each step size towards this share of accepted moves, the usual choice for HMC.
 _ACCEPTANCE = 0.65

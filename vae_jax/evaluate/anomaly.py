@@ -4,9 +4,9 @@ import math
 
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.evaluate.likelihood import log_marginal
-from vae_jax.model import VAE, Params
+from vae_jax.models.vae import VAE
 
 
 def anomaly_score(

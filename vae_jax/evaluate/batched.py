@@ -1,5 +1,6 @@
 """Measurements over a dataset, example by example, in batches of bounded memory."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -8,13 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.checks import check_count
-from vae_jax.distributions import Key
+from vae_jax.core.checks import check_count
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Key, Params
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
-from vae_jax.model import VAE, Params
+from vae_jax.evaluate.statistics import standard_error
+from vae_jax.models.vae import VAE
 
 # A tree of arrays `[n, …]`, a row of every example.
 Estimates = TypeVar("Estimates")
+# Compiled measures that `per_model` keeps of each kind.
+_MODELS_KEPT = 4
 
 
 class MeanLogMarginal(NamedTuple):
@@ -43,13 +48,46 @@ def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
         yield slice(start, min(start + batch_size, size))
 
 
+def vectorised(function: Callable[..., Any], *, shared: int) -> Callable[..., Any]:
+    """`function(*shared, i, x)` of one example, compiled for a batch of i and x; the first `shared` arguments are one
+    for all examples."""
+    return jax.jit(jax.vmap(function, in_axes=(*(None,) * shared, 0, 0)))
+
+
+def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: what `make(model, *options)` gives is kept for the models that were last asked for.
+
+    So a measure is compiled once for a model, however many parameters it is measured with.
+    """
+    kept: dict[Any, Any] = {}
+
+    @functools.wraps(make)
+    def of_model(model: Any, *options: Any) -> Any:
+        # By identity, since functions that hold arrays have no hash; the model is kept, so that no other has its id.
+        name = (*map(id, model), *options)
+        if name not in kept:
+            while len(kept) >= _MODELS_KEPT:
+                kept.pop(next(iter(kept)))
+            kept[name] = model, make(model, *options)
+        return kept[name][1]
+
+    return of_model
+
+
+def in_batches(
+    compiled: Callable[..., Any], x: Any, *shared: Any, first: int = 0, batch_size: int = 100
+) -> Iterator[Any]:
+    """`compiled(*shared, i, x[i])` (`vectorised`) of the examples of `x` `[n, …]` from number `first` on, a batch at a
+    time, in host memory."""
+    check_count("in_batches", "batch_size", batch_size)
+    for rows in batches(num_examples(x), batch_size, first):
+        part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
+        yield jax.tree.map(np.asarray, compiled(*shared, jnp.arange(rows.start, rows.stop), part))
+
+
 def mapped(function: Callable[[Any, Any], Any], x: Any, *, first: int = 0, batch_size: int = 100) -> Iterator[Any]:
     """`function(i, x[i])` of the examples of `x` `[n, …]` from number `first` on: compiled batches, in host memory."""
-    check_count("mapped", "batch_size", batch_size)
-    compiled = jax.jit(jax.vmap(function))
-    for rows in batches(jax.tree.leaves(x)[0].shape[0], batch_size, first):
-        part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
-        yield jax.tree.map(np.asarray, compiled(jnp.arange(rows.start, rows.stop), part))
+    return in_batches(vectorised(function, shared=0), x, first=first, batch_size=batch_size)
 
 
 def map_batches(function: Callable[[Any, Any], Any], x: Any, *, batch_size: int = 100) -> Any:
@@ -78,18 +116,17 @@ def log_marginal_batches(
     check_count("log_marginal_batches", "num_samples", num_samples)
     check_count("log_marginal_batches", "chunk_size", chunk_size)
     check_count("log_marginal_batches", "batch_size", batch_size)
+    compiled = _log_marginals(vae, num_samples, chunk_size)
+    return in_batches(compiled, x, params, key, first=first, batch_size=batch_size)
 
-    @jax.jit
-    def estimate(params: Params, indices: Any, x: Any) -> LogMarginal:
-        def one(index: Any, x: Any) -> LogMarginal:
-            example_key = jax.random.fold_in(key, index)
-            return log_marginal(vae, params, example_key, x, num_samples=num_samples, chunk_size=chunk_size)
 
-        return jax.vmap(one)(indices, x)
+@per_model
+def _log_marginals(vae: VAE, num_samples: int, chunk_size: int) -> Callable[..., LogMarginal]:
+    def one(params: Params, key: Key, i: Any, x: Any) -> LogMarginal:
+        options = {"num_samples": num_samples, "chunk_size": chunk_size}
+        return log_marginal(vae, params, jax.random.fold_in(key, i), x, **options)
 
-    for rows in batches(jax.tree.leaves(x)[0].shape[0], batch_size, first):
-        part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
-        yield jax.tree.map(np.asarray, estimate(params, jnp.arange(rows.start, rows.stop), part))
+    return vectorised(one, shared=2)
 
 
 def example_log_marginals(
@@ -117,7 +154,7 @@ def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMar
     return MeanLogMarginal(
         value=float(value.mean()),
         monte_carlo_error=math.sqrt(float(np.square(np.asarray(estimates.standard_error, np.float64)).sum())) / n,
-        examples_error=float(value.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan,
+        examples_error=float(standard_error(value)),
         ess=float(np.median(estimates.ess)),
         elbo=float(np.asarray(estimates.elbo, np.float64).mean()),
         unreliable=float(np.mean(pareto_k > 0.7)) if len(pareto_k) else math.nan,

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vae_jax.checks import check_key
-from vae_jax.distributions import Key
+from vae_jax.core.checks import check_key
+from vae_jax.core.types import Key
 
 # Mutual information is that of codes cut into so many pieces of equal width, as the published numbers have it.
 _BINS = 20

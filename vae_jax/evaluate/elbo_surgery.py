@@ -17,16 +17,21 @@ Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942; InfoVAE, arXiv 1
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from vae_jax.aggregate import dimension_log_probs
-from vae_jax.checks import check_count, check_examples, check_key
-from vae_jax.distributions import Array, DiagNormal, Key, PyTree, sample_and_log_prob
-from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
+from vae_jax.core.checks import check_count, check_examples, check_key
+from vae_jax.core.types import Array, Key, Params, PyTree
+from vae_jax.distributions import DiagNormal, sample_and_log_prob
+from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
+from vae_jax.evaluate.statistics import standard_error
+from vae_jax.models.vae import VAE, over_samples, posterior_and_prior
+from vae_jax.objectives.aggregate import dimension_log_probs
 
 
 class Coding(NamedTuple):
@@ -83,6 +88,21 @@ def rate_distortion(vae: VAE, params: Params, key: Key, x: PyTree, *, num_sample
     return jnp.mean(rate), jnp.mean(distortion)
 
 
+def rates_distortions(
+    vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 100
+) -> tuple[np.ndarray, np.ndarray]:
+    """`rate_distortion` of every example of `x` `[n, …]`, two arrays `[n]`; example i has the key `fold_in(key, i)`."""
+    return join(in_batches(_rates_distortions(vae, num_samples), x, params, key))
+
+
+@per_model
+def _rates_distortions(vae: VAE, num_samples: int) -> Callable[..., tuple[Array, Array]]:
+    def one(params: Params, key: Key, i: Array, x: Any) -> tuple[Array, Array]:
+        return rate_distortion(vae, params, jax.random.fold_in(key, i), x, num_samples=num_samples)
+
+    return vectorised(one, shared=2)
+
+
 def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, batch_size: int = 100) -> Coding:
     """Rate, distortion and the split of the rate, over the N examples of `x` `[N, …]`, with `num_samples` draws each.
 
@@ -115,8 +135,7 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
 
     found = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
     means = jnp.mean(found, axis=0)
-    errors = jnp.std(found, axis=0, ddof=1) / math.sqrt(size) if size > 1 else jnp.full(4, jnp.nan)
-    return Coding(*means, standard_errors=errors)
+    return Coding(*means, standard_errors=standard_error(found))
 
 
 def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, batch_size: int = 10) -> MarginalKL:

@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.bounds import elbo
-from vae_jax.checks import check_count
-from vae_jax.distributions import Array, DiagNormal, FullNormal, Key, PyTree
-from vae_jax.estimators import stl
+from vae_jax.core.checks import check_count
+from vae_jax.core.types import Array, Key, Params, PyTree
+from vae_jax.distributions import DiagNormal, FullNormal
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
-from vae_jax.model import VAE, Params, posterior_and_prior
+from vae_jax.models.vae import VAE, posterior_and_prior
+from vae_jax.objectives.bounds import elbo
+from vae_jax.objectives.estimators import stl
 
 
 class Gaps(NamedTuple):

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.checks import check_count, check_key
-from vae_jax.distributions import Array, Key, PyTree
-from vae_jax.estimators import Estimate
-from vae_jax.model import VAE, Params
+from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.types import Array, Key, Params, PyTree
+from vae_jax.models.vae import VAE
+from vae_jax.objectives.estimators import Estimate
 
 
 class GradientMoments(NamedTuple):

@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from vae_jax.checks import check_count
-from vae_jax.distributions import Key, Masked, Observed, PyTree, sample_and_log_prob
-from vae_jax.model import VAE, Params, over_samples, posterior_and_prior
+from vae_jax.core.checks import check_count
+from vae_jax.core.types import Key, Params, PyTree
+from vae_jax.distributions import Masked, Observed, sample_and_log_prob
+from vae_jax.models.vae import VAE, over_samples, posterior_and_prior
 
 
 def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int = 1000, num_draws: int = 100) -> PyTree:

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.checks import check_count
-from vae_jax.distributions import Array, Key, PyTree
+from vae_jax.core.checks import check_count
+from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.evaluate.pareto import pareto_k, tail_size
-from vae_jax.model import VAE, Params, one_log_weight
+from vae_jax.models.vae import VAE, one_log_weight
 
 
 class LogMarginal(NamedTuple):

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax.checks import check_count
-from vae_jax.distributions import Array, PyTree
-from vae_jax.model import VAE, Params
+from vae_jax.core.checks import check_count
+from vae_jax.core.types import Array, Params, PyTree
+from vae_jax.models.vae import VAE
 
 
 class MapLatent(NamedTuple):

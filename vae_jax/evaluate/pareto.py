@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array
+from vae_jax.core.types import Array
 
 # Fewer tail weights than this say nothing of a tail.
 LEAST_TAIL = 5

@@ -1,13 +1,14 @@
 """What codes are good for: reconstructing x, and telling classes by a linear map."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import Array
-from vae_jax.evaluate.batched import map_batches
-from vae_jax.model import VAE, Autoencoder, Params
+from vae_jax.core.types import Array, Params
+from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
+from vae_jax.models.vae import VAE, Autoencoder
 
 
 def reconstruction_errors(coder: VAE | Autoencoder, params: Params, x: Any) -> np.ndarray:
@@ -16,11 +17,16 @@ def reconstruction_errors(coder: VAE | Autoencoder, params: Params, x: Any) -> n
     Needs a posterior and a likelihood with a mean.
     """
 
-    def one(i: Array, x: Any) -> Array:
+    return join(in_batches(_squared_errors(coder), x, params))
+
+
+@per_model
+def _squared_errors(coder: VAE | Autoencoder) -> Callable[..., Array]:
+    def one(params: Params, i: Array, x: Any) -> Array:
         del i
         return jnp.mean(jnp.square(x - coder.decode(params, coder.encode(params, x).mean).mean))
 
-    return map_batches(one, x)
+    return vectorised(one, shared=1)
 
 
 def linear_probe(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vae_jax.distributions import Key, PyTree
+from vae_jax.core.types import Key, PyTree
 
 _STATEFUL = (
     "a network must be a pure function of its parameters and of one example at a time (BatchNorm of one example "

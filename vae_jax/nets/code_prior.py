@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vae_jax.distributions import Array, Autoregressive, Categorical, Key
-from vae_jax.model import Params
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.distributions import Autoregressive, Categorical
 from vae_jax.nets.conv import Double
 from vae_jax.nets.pixelcnn import CausalLayers
 

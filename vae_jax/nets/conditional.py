@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Params
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.models.vae import VAE
 from vae_jax.nets.adapters import from_linen
 from vae_jax.nets.priors import Prior
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import Array, Key
+from vae_jax.core.types import Array, Key
 
 Layers = dict[str, Array]
 

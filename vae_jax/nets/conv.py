@@ -11,7 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array
+from vae_jax.core.types import Array
 from vae_jax.nets.mlp import OneExample
 
 

@@ -1,33 +1,21 @@
-"""Posterior heads that are flows, or that live on another space than the real line.
+"""Posterior heads that are flows on a diagonal normal.
 
 Every flow starts as the identity on a diagonal normal, and its layers know x: planar and radial layers are outputs
 of the encoder, and the networks inside the others get what the encoder says as a bias of their first layer.
 """
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
-from vae_jax.bijections import AffineCoupling, AutoregressiveAffine, Planar, Radial, SplineCoupling
-from vae_jax.distributions import (
-    Array,
-    Concrete,
-    Key,
-    OneHotCategorical,
-    StraightThrough,
-    VonMisesFisher,
-)
-from vae_jax.flows import Bijection, Composed, Reverse, Stacked, Transformed
-from vae_jax.nets.conditioners import Layers, affine, init_layers, masked_affine, spline_pieces
-from vae_jax.nets.heads import DiagNormalHead
-
-# Pieces of the splines.
-_PIECES = 8
+from vae_jax.bijections.bijection import Stacked
+from vae_jax.bijections.planar import Planar
+from vae_jax.bijections.radial import Radial
+from vae_jax.core.types import Array
+from vae_jax.flows import Transformed
+from vae_jax.nets.flow_layers import FLOWS, stacked_layers
+from vae_jax.nets.posteriors import DiagNormalHead
 
 
 def _small(out: Array) -> Array:
@@ -70,49 +58,6 @@ class RadialHead(nn.Module):
         return Transformed(DiagNormalHead(self.size)(features), Stacked(layer))
 
 
-# Parameters of `layers` conditioners, stacked; and one layer of parameters to a bijection.
-_Make = Callable[[Layers], Bijection]
-
-
-def stacked_layers(key: Key, layers: int, sizes: Sequence[int]) -> Layers:
-    """Parameters of `layers` networks of `sizes`, stacked `[layers, …]`."""
-    return jax.vmap(lambda key: init_layers(key, sizes))(jax.random.split(key, layers))
-
-
-def autoregressive_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """Sizes of the conditioner of one autoregressive layer, and that layer; the order is turned around after each."""
-    sizes = [size, *hidden, 2 * size]
-    return sizes, lambda p: Composed((AutoregressiveAffine(Partial(masked_affine, p)), Reverse()))
-
-
-def coupling_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same of an affine coupling."""
-    fixed = size // 2
-    sizes = [fixed, *hidden, 2 * (size - fixed)]
-    return sizes, lambda p: Composed((AffineCoupling(Partial(affine, p)), Reverse()))
-
-
-def spline_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same of a spline coupling."""
-    free = size - size // 2
-    pieces = _spline_pieces(free)
-    sizes = [size - free, *hidden, free * (3 * _PIECES - 1)]
-    return sizes, lambda p: Composed((SplineCoupling(Partial(pieces, p)), Reverse()))
-
-
-@functools.cache
-def _spline_pieces(free: int) -> Callable[..., Array]:
-    # One object for each size: two equal partials would be two different kinds of pytree.
-    return functools.partial(spline_pieces, size=free)
-
-
-FLOWS: dict[str, Callable[[int, Sequence[int]], tuple[list[int], _Make]]] = {
-    "iaf": autoregressive_flow,
-    "coupling": coupling_flow,
-    "spline": spline_flow,
-}
-
-
 class FlowHead(nn.Module):
     """A diagonal normal through `layers` layers with networks inside: `[h] -> Transformed` of `[size]`.
 
@@ -131,32 +76,3 @@ class FlowHead(nn.Module):
         context = nn.Dense(self.layers * sizes[1], use_bias=False)(features).reshape(self.layers, sizes[1])
         layers = make({**params, "bias0": params["bias0"] + context})
         return Transformed(DiagNormalHead(self.size)(features), Stacked(layers))
-
-
-class VonMisesFisherHead(nn.Module):
-    """q(z | x) on the unit sphere: `[h] -> VonMisesFisher` of `[size]`."""
-
-    size: int
-
-    @nn.compact
-    def __call__(self, features: Array) -> VonMisesFisher:
-        out = nn.Dense(self.size + 1)(features)
-        # Concentrations from 1 upwards: an encoder that says nothing starts broad.
-        return VonMisesFisher(out[:-1], 1.0 + nn.softplus(out[-1] + self.size))
-
-
-class ChoicesHead(nn.Module):
-    """q(z | x) of `size` choices among `classes`: `[h] -> relaxed, straight-through or discrete`, `[size, classes]`."""
-
-    size: int
-    classes: int
-    temperature: float
-    kind: str
-
-    @nn.compact
-    def __call__(self, features: Array) -> Any:
-        logits = nn.Dense(self.size * self.classes)(features).reshape(self.size, self.classes)
-        if self.kind == "categorical":
-            return OneHotCategorical(logits)
-        relaxed = Concrete(logits, jnp.asarray(self.temperature))
-        return StraightThrough(relaxed) if self.kind == "straight_through" else relaxed

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vae_jax.distributions import Array, Key
-from vae_jax.hierarchy import bottom_up, top_down
-from vae_jax.model import VAE, Params
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.distributions.hierarchy import bottom_up, top_down
+from vae_jax.models.vae import VAE
 from vae_jax.nets.adapters import from_linen, linen_apply
-from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
+from vae_jax.nets.posteriors import DiagNormalHead
 from vae_jax.nets.priors import Prior, normal
 
 

@@ -5,24 +5,77 @@ spent on learning the mean example.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.core.types import Array
 from vae_jax.distributions import (
-    Array,
+    Bernoulli,
     Binomial,
     Categorical,
     ContinuousBernoulli,
+    DiagNormal,
     DiscretisedLogistic,
     ElementMixture,
     NegativeBinomial,
     Poisson,
     StudentT,
 )
-from vae_jax.nets.heads import BernoulliHead, NormalHead, start_logits
+
+# The scale of a logistic bin model starts at a tenth of the range, and is never below a fiftieth of a bin.
+_START_SCALE, _LEAST_SCALE = 0.1, 0.02
+
+# One pixel that is never set, or always, must not start at a logit of ±inf.
+_LEAST_PROBABILITY = 0.01
+
+
+def start_logits(mean: np.ndarray) -> Array:
+    """Logits of the data mean, kept away from ±inf: float32 of its shape."""
+    mean = np.clip(mean, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
+    return jnp.asarray(np.log(mean) - np.log1p(-mean), jnp.float32)
+
+
+class BernoulliHead(nn.Module):
+    """p(x | z), independent bits: `[*shape, 1] -> Bernoulli` of `shape`. `mean`: the data mean, `shape`."""
+
+    mean: np.ndarray
+    outputs: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> Bernoulli:
+        bias = self.param("bias", lambda key: start_logits(self.mean))
+        return Bernoulli((jnp.ravel(out) + jnp.ravel(bias)).reshape(self.mean.shape))
+
+
+class NormalHead(nn.Module):
+    """p(x | z) = N(μ(z), σ²) with σ fixed, shared or predicted: `[*shape, outputs] -> DiagNormal` of `shape`.
+
+    `mean`: the data mean, `shape`. `scale`: the value of σ where it is "fixed", and its start where it is one
+    number for all elements, learned ("shared") or set to its optimum by the optimiser ("optimal"), or an output of
+    the network ("predicted").
+    """
+
+    mean: np.ndarray
+    scale: float
+    learned: Literal["fixed", "shared", "optimal", "predicted"]
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network must give per element of x."""
+        return 2 if self.learned == "predicted" else 1
+
+    @nn.compact
+    def __call__(self, out: Array) -> DiagNormal:
+        loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        log_scale = jnp.log(jnp.asarray(self.scale, jnp.float32))
+        if self.learned in ("shared", "optimal"):
+            log_scale = self.param("log_scale", lambda key: log_scale)
+        if self.learned == "predicted":
+            log_scale = log_scale + out[..., 1]
+        return DiagNormal(loc, jnp.exp(log_scale))
 
 
 class ContinuousBernoulliHead(nn.Module):
@@ -110,10 +163,6 @@ class LogisticMixtureHead(nn.Module):
         spread = np.linspace(-0.25, 0.25, self.components, dtype=np.float32)
         start = jnp.asarray(self.mean[..., None] + spread.reshape((1,) * self.mean.ndim + (-1,)), jnp.float32)
         return ElementMixture(logits, _logistic(loc, log_scale, self.param("bias", lambda key: start), self.levels))
-
-
-# The scale of a logistic bin model starts at a tenth of the range, and is never below a fiftieth of a bin.
-_START_SCALE, _LEAST_SCALE = 0.1, 0.02
 
 
 def _logistic(loc: Array, log_scale: Array, bias: Array, levels: int) -> DiscretisedLogistic:

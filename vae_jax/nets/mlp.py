@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array
+from vae_jax.core.types import Array
 
 
 class OneExample(nn.Module):

@@ -11,7 +11,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vae_jax.distributions import Array, Autoregressive
+from vae_jax.core.types import Array
+from vae_jax.distributions import Autoregressive
 
 
 class CausalConv3x3(nn.Module):

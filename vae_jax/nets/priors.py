@@ -10,18 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import (
-    Concrete,
-    DiagNormal,
-    Key,
-    Mixture,
-    OneHotCategorical,
-    PyTree,
-    UniformSphere,
-    standard_normal,
-)
-from vae_jax.flows import Inverse, Stacked, Transformed
-from vae_jax.nets.flow_heads import FLOWS, stacked_layers
+from vae_jax.bijections.bijection import Inverse, Stacked
+from vae_jax.core.types import Key, PyTree
+from vae_jax.distributions import Concrete, DiagNormal, Mixture, OneHotCategorical, UniformSphere, standard_normal
+from vae_jax.flows import Transformed
+from vae_jax.nets.flow_layers import FLOWS, stacked_layers
 
 Encode = Callable[[Any], Any]
 

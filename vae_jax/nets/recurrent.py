@@ -8,8 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions import Array, Derivation
-from vae_jax.grammar import Grammar
+from vae_jax.core.types import Array
+from vae_jax.distributions import Derivation
+from vae_jax.languages.grammar import Grammar
 
 
 class RuleConvolutions(nn.Module):

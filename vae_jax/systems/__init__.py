@@ -1,1 +1,1 @@
-"""Published models as systems: one file per family, each assembled from the axes of the mathematics."""
+"""Published models, one file each, assembled from `parts`. Imports everything but train and what is built on it."""

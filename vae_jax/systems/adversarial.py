@@ -7,15 +7,16 @@ Encoder, decoder and critic train in the same step: a stop-gradient on each side
 import flax.linen as nn
 import jax.numpy as jnp
 
-from vae_jax.config import Experiment
+from vae_jax.config.fields import Experiment
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Params
+from vae_jax.models.vae import VAE
 from vae_jax.nets.layers import layered_init, layered_vae
-from vae_jax.systems.codes import Coded, coded_loss, prior_codes
-from vae_jax.systems.critic import Critic, make_critic, with_critic
-from vae_jax.systems.networks import networks
-from vae_jax.systems.system import Loss, Metrics, System
+from vae_jax.systems.parts.coded import Coded, coded_loss, prior_codes
+from vae_jax.systems.parts.critic import Critic, make_critic, with_critic
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
+from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 
 def adversarial_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
@@ -43,3 +44,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
         init=layered_init(layers, prior), loss=adversarial_loss(vae, critic, weight=codes.critic_weight), vae=vae
     )
     return with_critic(system, critic, rate=codes.critic_rate)
+
+
+SPEC = Spec(
+    build,
+    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
+    requires=(one_layer, differentiable_codes, gradient_scale),
+)

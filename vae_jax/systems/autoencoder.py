@@ -11,17 +11,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax import penalties
-from vae_jax.checks import is_known
-from vae_jax.config import Codes, ConfigError, Experiment
-from vae_jax.corruptions import Corruption, corruption_of, uncorrupted
+from vae_jax.config.fields import Codes, Experiment
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Autoencoder, Params
+from vae_jax.models.vae import VAE, Autoencoder
 from vae_jax.nets.layers import layered_init, layered_vae
-from vae_jax.penalties import Penalty
-from vae_jax.systems.networks import networks
-from vae_jax.systems.system import Batch, Loss, Metrics, System
+from vae_jax.objectives import penalties
+from vae_jax.objectives.corruptions import Corruption, uncorrupted
+from vae_jax.objectives.penalties import Penalty
+from vae_jax.systems.parts.families import corruption_of
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
+from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # Of one example x and what its code decodes to, a distribution.
 Distance = Callable[[Any, Any], Array]
@@ -54,7 +56,7 @@ def autoencoder_loss(
             return code, distance(x, coder.decode(params, code))
 
         x = batch["x"]
-        size = jax.tree.leaves(x)[0].shape[0]
+        size = num_examples(x)
         codes, distances = jax.vmap(one)(jax.random.split(key, size), x)
         extra = penalty(lambda x: coder.encode(params, x).mean, codes, x)
         return jnp.mean(distances) + extra, {"distance": jnp.mean(distances), "penalty": extra}
@@ -77,17 +79,31 @@ def penalty_of(codes: Codes) -> Penalty:
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     codes = config.codes
-    if codes.penalty == "kl_sparsity" and config.model.posterior != "unit_point":
-        raise ConfigError("--penalty kl_sparsity is for activations between 0 and 1: use --posterior unit_point.")
-    if codes.penalty == "kl_sparsity" and config.train.batch_size < 2:
-        raise ConfigError("--penalty kl_sparsity takes a mean over the batch: use --batch-size 2 or more.")
-    none = is_known(codes.penalty_weight) and not codes.penalty_weight
-    if codes.penalty != "none" and none:
-        raise ConfigError(f"--penalty {codes.penalty} has no effect with --penalty-weight 0.")
-    if codes.penalty == "none" and not none:
-        raise ConfigError(f"--penalty-weight {codes.penalty_weight} needs a --penalty: l1, kl_sparsity or contractive.")
     layers, _ = networks(config.model, dataset)
     vae = layered_vae(layers)
     coder = Autoencoder(vae.encode, vae.decode)
     loss = autoencoder_loss(coder, penalty=penalty_of(codes), corrupt=corruption_of(codes))
     return System(init=layered_init(layers), loss=loss, vae=coder)
+
+
+def _weighed_penalty(config: Experiment) -> str | None:
+    codes = config.codes
+    if codes.penalty == "kl_sparsity" and config.model.posterior != "unit_point":
+        return "--penalty kl_sparsity is for activations between 0 and 1: use --posterior unit_point"
+    if codes.penalty == "kl_sparsity" and config.train.batch_size < 2:
+        return "--penalty kl_sparsity takes a mean over the batch: use --batch-size 2 or more"
+    if codes.penalty != "none" and not codes.penalty_weight:
+        return f"--penalty {codes.penalty} has no effect with --penalty-weight 0"
+    if codes.penalty == "none" and codes.penalty_weight:
+        return f"--penalty-weight {codes.penalty_weight} needs a --penalty: l1, kl_sparsity or contractive"
+    return None
+
+
+SPEC = Spec(
+    build,
+    reads=(
+        *("codes.penalty", "codes.penalty_weight", "codes.sparsity"),
+        *("codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
+    ),
+    requires=(one_layer, differentiable_codes, gradient_scale, _weighed_penalty),
+)

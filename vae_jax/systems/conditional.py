@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vae_jax.config import ConfigError, Experiment, Model
+from vae_jax.config.fields import Experiment, Model
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import num_classes
-from vae_jax.distributions import Array, Key
-from vae_jax.model import Params
+from vae_jax.models.conditional import paired
 from vae_jax.nets.conditional import Conditional, conditional
-from vae_jax.pairs import paired
-from vae_jax.systems.networks import ACTIVATIONS, networks
-from vae_jax.systems.parts import POSTERIORS, prior_name
-from vae_jax.systems.system import Batch, Metrics, System
-from vae_jax.systems.vae import constrained, staged_objective
+from vae_jax.systems.parts.families import POSTERIORS, prior_name
+from vae_jax.systems.parts.networks import ACTIVATIONS, networks
+from vae_jax.systems.parts.objective import constrained, staged_objective
+from vae_jax.systems.parts.requirements import gradient_scale, one_layer, trainable_bound
+from vae_jax.systems.system import Batch, Metrics, Spec, System
 
 # Samples are drawn for the conditions of this many examples.
 _MOST_EXAMPLES = 5000
@@ -92,3 +93,6 @@ def build(config: Experiment, dataset: Dataset) -> System:
 
     system = System(init=init, loss=loss, vae=vae, given=nets.given, conditions=told.examples, example=example)
     return constrained(system, config.objective)
+
+
+SPEC = Spec(build, reads=("objective",), requires=(trainable_bound, one_layer, gradient_scale))

@@ -12,14 +12,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config.fields import Experiment
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Params
+from vae_jax.models.vae import VAE
 from vae_jax.nets.layers import layered_init, layered_vae
-from vae_jax.systems.codes import Coded, coded_loss
-from vae_jax.systems.networks import networks
-from vae_jax.systems.system import Loss, Metrics, System
+from vae_jax.systems.parts.coded import Coded, coded_loss
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import (
+    differentiable_codes,
+    factorised_normal,
+    gradient_scale,
+    one_layer,
+    two_in_a_batch,
+)
+from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 # Of B posteriors, stacked: `[d, d]`.
 Covariance = Callable[[Any], Array]
@@ -58,13 +65,6 @@ def dip_loss(vae: VAE, *, covariance: Covariance, off_diagonal: float | Array, d
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    if config.model.posterior not in ("diagonal", "isotropic"):
-        raise ConfigError(
-            f"the covariance of codes is that of diagonal normals: use --posterior diagonal, not "
-            f"{config.model.posterior}."
-        )
-    if config.train.batch_size < 2:
-        raise ConfigError("a covariance of codes is of a batch: use --batch-size 2 or more.")
     layers, prior = networks(config.model, dataset)
     vae, codes = layered_vae(layers, prior), config.codes
     loss = dip_loss(
@@ -74,3 +74,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
         diagonal=codes.diagonal_weight,
     )
     return System(init=layered_init(layers, prior), loss=loss, vae=vae)
+
+
+SPEC = Spec(
+    build,
+    reads=("codes.covariance_of", "codes.off_diagonal_weight", "codes.diagonal_weight"),
+    requires=(one_layer, differentiable_codes, gradient_scale, factorised_normal, two_in_a_batch),
+)

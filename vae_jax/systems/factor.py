@@ -7,15 +7,16 @@ product of its marginals, are their log-ratio once it has learned.
 import jax
 import jax.numpy as jnp
 
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config.fields import Experiment
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Params
+from vae_jax.models.vae import VAE
 from vae_jax.nets.layers import layered_init, layered_vae
-from vae_jax.systems.codes import Coded, coded_loss
-from vae_jax.systems.critic import Critic, make_critic, with_critic
-from vae_jax.systems.networks import networks
-from vae_jax.systems.system import Loss, Metrics, System
+from vae_jax.systems.parts.coded import Coded, coded_loss
+from vae_jax.systems.parts.critic import Critic, make_critic, with_critic
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
+from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 # Folded into the key of a step, apart from the keys of its examples.
 _SHUFFLE_STREAM = 0x73687566
@@ -46,8 +47,6 @@ def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    if config.train.batch_size < 2:
-        raise ConfigError("codes are shuffled within a batch: use --batch-size 2 or more.")
     layers, prior = networks(config.model, dataset)
     vae, codes = layered_vae(layers, prior), config.codes
     critic = make_critic(codes.critic_hidden)
@@ -55,3 +54,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
         init=layered_init(layers, prior), loss=factor_loss(vae, critic, weight=codes.critic_weight), vae=vae
     )
     return with_critic(system, critic, rate=codes.critic_rate)
+
+
+SPEC = Spec(
+    build,
+    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
+    requires=(one_layer, differentiable_codes, gradient_scale, two_in_a_batch),
+)

@@ -11,17 +11,19 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from vae_jax.checks import is_known
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config.fields import Experiment
+from vae_jax.core.checks import is_known
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.discrepancy import imq, mmd, rbf
-from vae_jax.distributions import Array, Key, PointMass
-from vae_jax.model import VAE, Params
+from vae_jax.distributions import PointMass
+from vae_jax.models.vae import VAE
 from vae_jax.nets.layers import layered_init, layered_vae
-from vae_jax.systems.codes import Coded, coded_loss, prior_codes
-from vae_jax.systems.networks import networks
-from vae_jax.systems.parts import POSTERIORS
-from vae_jax.systems.system import Loss, Metrics, System
+from vae_jax.objectives.discrepancy import imq, mmd, rbf
+from vae_jax.systems.parts.coded import Coded, coded_loss, prior_codes
+from vae_jax.systems.parts.families import POSTERIORS
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
+from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 # Of two samples of codes, `[n, d]` and `[m, d]`.
 Divergence = Callable[[Array, Array], Array]
@@ -56,14 +58,21 @@ def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergenc
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     model, codes = config.model, config.codes
-    if config.train.batch_size < 2:
-        raise ConfigError("a divergence of codes needs a batch: use --batch-size 2 or more.")
-    if POSTERIORS[model.posterior].kind is PointMass and codes.info_alpha != 1.0:
-        raise ConfigError(
-            f"a {model.posterior} posterior has no KL to be weighed with 1 - α: use --info-alpha 1 (WAE-MMD)."
-        )
     layers, prior = networks(model, dataset)
     vae = layered_vae(layers, prior)
     divergence = partial(mmd, kernel={"mmd_rbf": rbf, "mmd_imq": imq}[codes.divergence])
     loss = info_loss(vae, alpha=codes.info_alpha, scale=codes.info_lambda, divergence=divergence)
     return System(init=layered_init(layers, prior), loss=loss, vae=vae)
+
+
+def _kl_has_no_weight(config: Experiment) -> str | None:
+    if POSTERIORS[config.model.posterior].kind is not PointMass or config.codes.info_alpha == 1.0:
+        return None
+    return f"a {config.model.posterior} posterior has no KL to be weighed with 1 - α: use --info-alpha 1 (WAE-MMD)"
+
+
+SPEC = Spec(
+    build,
+    reads=("codes.divergence", "codes.info_alpha", "codes.info_lambda"),
+    requires=(one_layer, differentiable_codes, gradient_scale, two_in_a_batch, _kl_has_no_weight),
+)

@@ -13,22 +13,25 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vae_jax.config import ConfigError, Experiment
-from vae_jax.corruptions import corruption_of, shifted
+from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.trees import freeze
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import num_classes
-from vae_jax.distributions import Array, Key, freeze
-from vae_jax.hierarchy import bottom_up, top_down
-from vae_jax.model import VAE, Params
+from vae_jax.distributions.hierarchy import bottom_up, top_down
+from vae_jax.models.vae import VAE
 from vae_jax.nets.adapters import from_linen, linen_apply
 from vae_jax.nets.conditional import Given, conditional
-from vae_jax.nets.heads import DiagNormalHead
 from vae_jax.nets.mlp import MLP
+from vae_jax.nets.posteriors import DiagNormalHead
 from vae_jax.nets.priors import normal
+from vae_jax.objectives.corruptions import shifted
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
-from vae_jax.systems.parts import POSTERIORS
-from vae_jax.systems.stages import second_stage_start, staged, staged_rules
-from vae_jax.systems.system import Batch, Metrics, System
+from vae_jax.systems.parts.families import POSTERIORS, corruption_of
+from vae_jax.systems.parts.requirements import optimal_scale_alone, trainable_bound
+from vae_jax.systems.parts.stages import second_stage_start, staged, staged_rules
+from vae_jax.systems.system import Batch, Metrics, Spec, System
 from vae_jax.systems.vae import build as build_m1
 
 
@@ -55,10 +58,6 @@ def stacked(lower: VAE, given: Given) -> Given:
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     labels, model, codes = config.labels, config.model, config.codes
-    if len(model.upper_latent_sizes) > 1:
-        raise ConfigError(
-            f"M1 + M2 has one layer above z: --upper-latent-sizes takes one number, got {model.upper_latent_sizes}."
-        )
     if not hasattr(POSTERIORS[model.posterior].kind, "mean"):
         raise ConfigError(
             f"M2 classifies the mean of q(z1 | x), and a {model.posterior} posterior has none: use --posterior "
@@ -128,3 +127,20 @@ def build(config: Experiment, dataset: Dataset) -> System:
         classify=classify,
         comparable=m1.comparable,
     )
+
+
+def _one_upper_layer(config: Experiment) -> str | None:
+    sizes = config.model.upper_latent_sizes
+    if len(sizes) < 2:
+        return None
+    return f"M1 + M2 has one layer above z: --upper-latent-sizes takes one number, got {sizes}"
+
+
+SPEC = Spec(
+    build,
+    reads=(
+        *("objective", "stages", "codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
+        *("labels.label_batch", "labels.label_weight", "labels.classifier_weight", "labels.label_gradient"),
+    ),
+    requires=(trainable_bound, optimal_scale_alone, _one_upper_layer),
+)

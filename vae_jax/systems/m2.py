@@ -15,19 +15,23 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vae_jax.config import ConfigError, Experiment
-from vae_jax.corruptions import Corruption, corruption_of
+from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import labelled_rows, num_classes
-from vae_jax.distributions import Array, Concrete, Key, OneHotCategorical
-from vae_jax.hierarchy import bottom_up
-from vae_jax.model import VAE, Params
+from vae_jax.distributions import Concrete, OneHotCategorical
+from vae_jax.distributions.hierarchy import bottom_up
+from vae_jax.models.vae import VAE
 from vae_jax.nets.adapters import from_linen, linen_apply
 from vae_jax.nets.conditional import Given
+from vae_jax.objectives.corruptions import Corruption
+from vae_jax.objectives.terms import elbo_terms
 from vae_jax.systems.conditional import conditional_networks
-from vae_jax.systems.networks import networks
-from vae_jax.systems.system import Batch, Loss, Metrics, System
-from vae_jax.terms import elbo_terms
+from vae_jax.systems.parts.families import corruption_of
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import gradient_scale, one_layer
+from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(params, x) -> logits [C]` of q(y | x).
 Classify = Callable[[Params, Any], Array]
@@ -216,3 +220,13 @@ def build(config: Experiment, dataset: Dataset) -> System:
         conditions=jnp.eye(classes),
         classify=classify,
     )
+
+
+SPEC = Spec(
+    build,
+    reads=(
+        *("labels.label_batch", "labels.label_weight", "labels.classifier_weight", "labels.label_gradient"),
+        *("labels.classifier_channels", "codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
+    ),
+    requires=(one_layer, gradient_scale),
+)

@@ -8,19 +8,22 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import molecules
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config.fields import Experiment, Objective
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, DiagNormal, Key
-from vae_jax.divergences import kl_terms
-from vae_jax.model import VAE, Params
+from vae_jax.distributions import DiagNormal
+from vae_jax.distributions.divergences import kl_terms
+from vae_jax.languages import molecules
+from vae_jax.models.vae import VAE
 from vae_jax.nets.layers import StochasticLayer, layered_init, layered_vae
 from vae_jax.nets.mlp import OneExample
 from vae_jax.nets.recurrent import DerivationDecoder, RuleConvolutions
-from vae_jax.systems.networks import ACTIVATIONS
-from vae_jax.systems.parts import POSTERIORS, PRIORS, prior_name
-from vae_jax.systems.system import Metrics, System
-from vae_jax.systems.vae import constrained, mean_loss, staged_objective
+from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
+from vae_jax.systems.parts.networks import ACTIVATIONS
+from vae_jax.systems.parts.objective import constrained, mean_loss, staged_objective
+from vae_jax.systems.parts.requirements import gradient_scale, one_layer, trainable_bound
+from vae_jax.systems.system import Metrics, Spec, System
 
 # Standard deviation of the noise in the paper's code, where the posterior has 1.
 PUBLISHED_NOISE = 0.01
@@ -68,3 +71,31 @@ def build(config: Experiment, dataset: Dataset) -> System:
     if strings.published_scaling:
         return System(init=init, loss=mean_loss(vae, published_loss), vae=narrowed(vae))
     return constrained(System(init=init, loss=staged_objective(vae, config, dataset), vae=vae), config.objective)
+
+
+def _writes_rules(config: Experiment) -> str | None:
+    model = config.model
+    if model.likelihood != "categorical":
+        return f"--system strings chooses rules: use --likelihood categorical, not {model.likelihood}"
+    if model.network != "mlp" or model.autoregressive_layers or model.upper_latent_sizes or model.prior == "vamp":
+        return (
+            "--system strings has networks of its own and one layer of codes: leave out --network, "
+            "--autoregressive-layers and --upper-latent-sizes, and use another prior than vamp"
+        )
+    if POSTERIORS[model.posterior].space != "vectors":
+        return f"--system strings decodes a vector: --posterior {model.posterior} is none; use diagonal"
+    return None
+
+
+def _published_alone(config: Experiment) -> str | None:
+    plain = config.model.posterior == "diagonal" and config.objective == Objective()
+    if plain or not config.strings.published_scaling:
+        return None
+    return "--published-scaling is a loss of its own, for --posterior diagonal: leave out the fields of the objective"
+
+
+SPEC = Spec(
+    build,
+    reads=("objective", "strings"),
+    requires=(_writes_rules, trainable_bound, one_layer, gradient_scale, _published_alone),
+)

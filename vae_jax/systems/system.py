@@ -1,15 +1,24 @@
-"""What the trainer takes: a record of pure functions over batches."""
+"""What the trainer takes, a record of pure functions over batches, and what a published model declares of itself."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Autoencoder, Params
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.models.vae import VAE, Autoencoder
+
+if TYPE_CHECKING:
+    # `import vae_jax` hands `System` on, and must not pay for the data.
+    from vae_jax.config.fields import Experiment
+    from vae_jax.data.dataset import Dataset
 
 Batch = Any
 Metrics = dict[str, Array]
 # `(params, key, batch, step) -> (loss, metrics)`.
 Loss = Callable[[Params, Key, Batch, Array], tuple[Array, Metrics]]
+# Why a config cannot be run, or None where it can.
+Requirement = Callable[["Experiment"], "str | None"]
 
 
 def _unchanged(tx: Any) -> Any:
@@ -51,3 +60,18 @@ class System(NamedTuple):
     example: Callable[[Batch], Any] = _x_of
     prior_from: int = 0
     comparable: bool = True
+
+
+class Spec(NamedTuple):
+    """What the file of a system declares, as `SPEC`: how it is built, what it reads, what it requires.
+
+    `build(config, dataset) -> System`: ConfigError or ValueError where the data do not fit the model.
+    `reads`: the fields that it looks at, of the sections objective, codes, labels, quantisation, stages and strings: a
+    section ("objective"), or one field of it ("codes.penalty"). Another field that is set is refused, since it would
+    have no effect.
+    `requires`: each gives a reason where a config cannot be run, and None where it can.
+    """
+
+    build: Callable[[Experiment, Dataset], System]
+    reads: tuple[str, ...] = ()
+    requires: tuple[Requirement, ...] = ()

@@ -11,15 +11,22 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from vae_jax.aggregate import split_rate, stratified_log_weights, weighted_log_weights
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config.fields import Experiment
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Key
-from vae_jax.model import VAE, Params
+from vae_jax.models.vae import VAE
 from vae_jax.nets.layers import layered_init, layered_vae
-from vae_jax.systems.codes import Coded, coded_loss
-from vae_jax.systems.networks import networks
-from vae_jax.systems.system import Loss, Metrics, System
+from vae_jax.objectives.aggregate import split_rate, stratified_log_weights, weighted_log_weights
+from vae_jax.systems.parts.coded import Coded, coded_loss
+from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.requirements import (
+    differentiable_codes,
+    factorised_normal,
+    gradient_scale,
+    one_layer,
+    two_in_a_batch,
+)
+from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 # `(batch size, dataset size) -> log-weights [B, B]` of `vae_jax.aggregate`.
 LogWeights = Callable[[int, int], Array]
@@ -55,13 +62,6 @@ def tc_loss(
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    if config.model.posterior not in ("diagonal", "isotropic"):
-        raise ConfigError(
-            f"total correlation is estimated for normals that factorise: use --posterior diagonal, not "
-            f"{config.model.posterior}."
-        )
-    if config.train.batch_size < 2:
-        raise ConfigError("total correlation is of a batch: use --batch-size 2 or more.")
     layers, prior = networks(config.model, dataset)
     vae, codes = layered_vae(layers, prior), config.codes
     loss = tc_loss(
@@ -73,3 +73,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
         log_weights={"weighted": weighted_log_weights, "stratified": stratified_log_weights}[codes.minibatch],
     )
     return System(init=layered_init(layers, prior), loss=loss, vae=vae)
+
+
+SPEC = Spec(
+    build,
+    reads=("objective.beta", "codes.index_weight", "codes.dimension_weight", "codes.minibatch"),
+    requires=(one_layer, differentiable_codes, gradient_scale, factorised_normal, two_in_a_batch),
+)

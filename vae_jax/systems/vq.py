@@ -15,20 +15,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae_jax.config import ConfigError, Experiment
+from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.trees import freeze
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.distributions import Array, Certain, Key, freeze
-from vae_jax.hierarchy import top_down
-from vae_jax.model import VAE, Params
+from vae_jax.distributions import Certain
+from vae_jax.distributions.hierarchy import top_down
+from vae_jax.models.vae import VAE
 from vae_jax.nets.code_prior import CodePrior
 from vae_jax.nets.conv import Double
 from vae_jax.nets.grid import GridDecoder, GridOutput, GridTrunk, grid_sides
 from vae_jax.nets.mlp import OneExample
-from vae_jax.quantize import Quantised, cluster_sums, perplexity
-from vae_jax.systems.networks import ACTIVATIONS, check_data, likelihood_head
-from vae_jax.systems.quantisers import SET, Quantiser, quantiser_of, set_exactly
-from vae_jax.systems.stages import second_stage_start, staged, staged_rules
-from vae_jax.systems.system import Batch, Loss, Metrics, System
+from vae_jax.objectives.quantise import Quantised, cluster_sums, perplexity
+from vae_jax.systems.parts.networks import ACTIVATIONS, check_data, likelihood_head
+from vae_jax.systems.parts.quantisers import SET, Quantiser, quantiser_of, set_exactly
+from vae_jax.systems.parts.requirements import gradient_scale, one_layer
+from vae_jax.systems.parts.stages import second_stage_start, staged, staged_rules
+from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # Codes of every grid, the lowest first: an array `[h, w]`, or a tuple of them where there are several.
 Codes = Any
@@ -239,8 +243,6 @@ def first_params(model: Quantising, key: Key, x: Any, code_size: int) -> Params:
 
 def _check_images(config: Experiment, dataset: Dataset) -> None:
     model, quantisation = config.model, config.quantisation
-    if model.network != "grid":
-        raise ConfigError("--system vq has a code at each place of a grid: use --network grid.")
     factor = 2 ** (len(model.hidden) + quantisation.grids - 1)
     if not dataset.is_image or dataset.shape[0] % factor or dataset.shape[1] % factor:
         raise ConfigError(
@@ -248,3 +250,12 @@ def _check_images(config: Experiment, dataset: Dataset) -> None:
             f"{len(model.hidden) + quantisation.grids - 1} times, so its sides must be multiples of {factor}; "
             f"{dataset.name} has examples of shape {dataset.shape}. Use fewer grids or layers, or --image-size."
         )
+
+
+def _grid_network(config: Experiment) -> str | None:
+    if config.model.network == "grid":
+        return None
+    return "--system vq has a code at each place of a grid: use --network grid"
+
+
+SPEC = Spec(build, reads=("quantisation", "stages"), requires=(one_layer, gradient_scale, _grid_network))

@@ -1,6 +1,7 @@
-"""Training: one compiled program, and the run around it that saves, validates and reports."""
+"""Training: one compiled program, and the run around it that saves and validates. Imports systems and what is below."""
 
-from vae_jax.train.optimizer import assign, make_optimizer, make_schedule
+from vae_jax.objectives.assign import assign
+from vae_jax.optimizers.rules import make_optimizer, make_schedule
 from vae_jax.train.program import Prepare, TrainState, fit, initial_state, mean_metrics, train_step, train_until
 
 __all__ = [

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from vae_jax.config import ConfigError
-from vae_jax.distributions import PyTree
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import PyTree
 
 
 class Checkpoints:

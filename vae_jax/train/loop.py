@@ -4,7 +4,6 @@ What is trained may have one member or many: then parameters, losses and metrics
 have the numbers in metrics.jsonl. The step number is one for all.
 """
 
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -16,13 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from vae_jax.atomic import write_whole
-from vae_jax.config import Experiment
-from vae_jax.distributions import Array
-from vae_jax.model import Params
+from vae_jax.config.fields import Experiment
+from vae_jax.core.types import Array, Params
+from vae_jax.optimizers.rules import staged_schedule
 from vae_jax.systems.system import Metrics
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.optimizer import staged_schedule
+from vae_jax.train.files import CHECKPOINTS, SNAPSHOTS, add_metrics, read_metrics, write_metrics
 from vae_jax.train.program import TrainState, mean_metrics, measured_params
 from vae_jax.train.progress import Display
 
@@ -95,11 +93,6 @@ def num_steps(run: Trainable) -> int:
     return run.steps_per_epoch * run.config.train.epochs
 
 
-def metrics_file(run: Trainable) -> Path:
-    """One JSON object per epoch."""
-    return run.directory / "metrics.jsonl"
-
-
 def place(tree: Any) -> Any:
     """The tree, committed to the device."""
     # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
@@ -112,14 +105,15 @@ def train(run: Trainable, console: Console) -> Trained:
     SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `finished` is False.
     TrainingError if the loss (of every member) is no longer finite (the last checkpoint stays).
     """
-    checkpoints = Checkpoints(run.directory / "checkpoints", keep=2)
-    snapshots = Checkpoints(run.directory / "snapshots") if run.config.train.snapshots else None
+    checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
+    snapshots = Checkpoints(run.directory / SNAPSHOTS) if run.config.train.snapshots else None
     state = run.initial()
     restored = checkpoints.restore(state)
     if restored is not None:
         state = place(restored)
     start = int(state.train.step)
-    _keep_metrics(metrics_file(run), up_to=start)
+    # Epochs after the checkpoint will be written again.
+    write_metrics(run.directory, [line for line in read_metrics(run.directory) if line["step"] <= start])
     try:
         with _Interruption() as interruption:
             state = _train_chunks(run, state, checkpoints, snapshots, console, interruption)
@@ -173,8 +167,7 @@ def _train_chunks(
                     snapshots.save(epoch, params)
                 line = {"epoch": epoch, "step": step, "train": _plain(means), "validation": _plain(held_out)}
                 line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
-                with metrics_file(run).open("a") as file:
-                    file.write(json.dumps(line) + "\n")
+                add_metrics(run.directory, line)
             display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
             state = place(state)
             if time.monotonic() - saved >= train_config.save_seconds:
@@ -215,19 +208,6 @@ def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
     patience = run.config.train.patience
     waited = step // run.steps_per_epoch - int(np.max(state.best_epoch))
     return patience is not None and step % run.steps_per_epoch == 0 and waited >= patience
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; a last line that was cut off is left out."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-
-def _keep_metrics(path: Path, *, up_to: int) -> None:
-    """Drop the lines of epochs after the checkpoint: they will be written again."""
-    kept = [line for line in read_metrics(path) if line["step"] <= up_to]
-    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 class _Interruption:

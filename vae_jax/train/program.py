@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from vae_jax.checks import check_count, check_key
-from vae_jax.distributions import Array, Key
-from vae_jax.model import Params
+from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.systems.system import Batch, Metrics, System
 
 # Turns stored examples into what the model sees: scaling, and dynamic binarisation from the key.
@@ -37,14 +37,6 @@ class TrainState(NamedTuple):
     step: Array
     key: Key
     metrics: Metrics
-
-
-def num_examples(data: Batch) -> int:
-    """The common length of a pytree of arrays `[n, …]`."""
-    sizes = {leaf.shape[0] for leaf in jax.tree.leaves(data)}
-    if len(sizes) != 1:
-        raise ValueError(f"all arrays of the data must have the same length, got lengths {sorted(sizes)}.")
-    return sizes.pop()
 
 
 def steps_per_epoch(data: Batch, batch_size: int) -> int:

@@ -1,6 +1,8 @@
-"""What a person sees while a run trains: a live line on a terminal, plain lines elsewhere."""
+"""What a person sees while something runs: a live line on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 
 from rich.console import Console
@@ -60,3 +62,16 @@ class Display:
             left = (self._steps - step) * elapsed / max(step - self._start, 1)
             self._console.print(f"epoch {epoch}  {status}  {left:.0f} s left", highlight=False, soft_wrap=True)
         return rate
+
+
+def waiting(console: Console | None, name: str) -> AbstractContextManager[object]:
+    """A sign on a terminal that something goes on whose parts cannot be counted."""
+    return nullcontext() if console is None else console.status(name)
+
+
+@contextmanager
+def bar(console: Console | None, name: str, size: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal while something of `size` parts is done; what it gives is told how many are."""
+    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(name, total=size)
+        yield lambda completed: progress.update(task, completed=completed)

@@ -10,8 +10,6 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
-import importlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,22 +18,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vae_jax.atomic import write_whole
-from vae_jax.checks import is_known
-from vae_jax.config import ConfigError, Data, Experiment
-from vae_jax.config_files import from_json, to_json
+from vae_jax.config.fields import Data, Experiment
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, Square, is_strings, load, load_strings, stand_in, stand_in_strings
-from vae_jax.data.labels import labelled_rows
-from vae_jax.distributions import Array, Key
-from vae_jax.model import Params
 from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.optimizers.rules import make_optimizer
+from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.files import CHECKPOINTS, CONFIG, SNAPSHOTS, read_config, write_config
 from vae_jax.train.loop import RunState, num_steps, place
-from vae_jax.train.optimizer import make_optimizer
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
-from vae_jax.validate import validate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,43 +153,18 @@ def load_data(config: Experiment) -> Dataset:
     return dataclasses.replace(dataset, as_counts=True) if counts else dataset
 
 
-def build_system(config: Experiment, dataset: Dataset) -> System:
-    """The system that a config names. ConfigError or ValueError where the data do not fit the model."""
-    try:
-        build = importlib.import_module(f"vae_jax.systems.{config.system}").build
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ConfigError(
-            f"no system {config.system!r}: vae_jax/systems/{config.system}.py with a function build is not there."
-        ) from error
-    if config.train.patience is not None and len(dataset.validation.x) == 0:
-        raise ConfigError(
-            f"--patience {config.train.patience} waits for a better validation loss, but --validation-size is 0."
-        )
-    labels = config.labels
-    if labels.labelled is not None and is_known(labels.labelled) and is_known(labels.label_seed):
-        # Whether there are as many of each class; every evaluation needs them.
-        labelled_rows(dataset.train.label, labels.labelled, labels.label_seed)
-    system = build(config, dataset)
-    if config.train.patience is not None and not system.comparable:
-        raise ConfigError(
-            f"--patience {config.train.patience} waits for a better validation loss, but here two epochs cannot be "
-            "compared by it, since a critic or a multiplier moves against the model. Use --patience None."
-        )
-    return system
-
-
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
     run = prepare_run(config, directory)
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / "config.json", to_json(config))
+    write_config(directory, config)
     return run
 
 
 def check_directory(directory: Path) -> None:
     """Refuse a directory that a new run cannot have."""
-    if (directory / "config.json").exists():
+    if (directory / CONFIG).exists():
         raise ConfigError(
             f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
             "--out."
@@ -208,21 +178,12 @@ def check_directory(directory: Path) -> None:
 
 def open_run(directory: Path) -> Run:
     """The run of a directory. ConfigError if there is none."""
-    file = directory / "config.json"
-    if not file.is_file():
-        raise ConfigError(
-            f"{directory} holds no run (no config.json). Start one with: vae-jax train CONFIG --out {directory}"
-        )
-    try:
-        config = from_json(file.read_text())
-    except (json.JSONDecodeError, TypeError) as error:
-        raise ConfigError(f"{file} is not the config of a run ({error}). Restore it, or start a new run.") from error
-    return prepare_run(config, directory)
+    return prepare_run(read_config(directory), directory)
 
 
 def load_state(run: Run) -> RunState:
     """The newest checkpoint of a run. ConfigError if there is none yet."""
-    folder = run.directory / "checkpoints"
+    folder = run.directory / CHECKPOINTS
     if not folder.is_dir():
         raise ConfigError(f"{run.directory} holds no checkpoint yet. Train it with: vae-jax resume {run.directory}")
     checkpoints = Checkpoints(folder, read_only=True)
@@ -236,7 +197,7 @@ def load_state(run: Run) -> RunState:
 
 def load_snapshot(run: Run, epoch: int) -> Params:
     """The parameters that a run measured after `epoch`. ConfigError if it kept none (`--snapshots`)."""
-    folder = run.directory / "snapshots"
+    folder = run.directory / SNAPSHOTS
     snapshots = Checkpoints(folder, read_only=True) if folder.is_dir() else None
     params = snapshots.restore(run.initial().best_params, epoch) if snapshots else None
     if snapshots is None or params is None:

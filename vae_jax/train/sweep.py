@@ -12,13 +12,12 @@ System and optimiser are built inside the trace from the traced numbers, so what
 swept, and a member does what a run of its config and seed does.
 """
 
-import dataclasses
-import itertools
+import functools
 import json
 import math
 import os
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,86 +25,36 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.atomic import write_whole
-from vae_jax.checks import check_count
-from vae_jax.config import ConfigError, Experiment
-from vae_jax.config_files import from_json, to_json
+from vae_jax.config.fields import Experiment
+from vae_jax.core.checks import check_count
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.files import write_json
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
-from vae_jax.distributions import Array, Key
-from vae_jax.model import Params
+from vae_jax.optimizers.rules import make_optimizer, staged_schedule
+from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.loop import RunState, metrics_file, num_steps, place, read_metrics
-from vae_jax.train.optimizer import make_optimizer, staged_schedule
+from vae_jax.train.files import (
+    CHECKPOINTS,
+    CONFIG,
+    MEMBERS,
+    SWEEP,
+    read_config,
+    read_metrics,
+    write_config,
+    write_metrics,
+)
+from vae_jax.train.grid import Grid, grid_points, point_name, with_values
+from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
-from vae_jax.train.run import build_system, check_directory, held_out_batch, load_data
+from vae_jax.train.run import Run, check_directory, held_out_batch, load_data
 from vae_jax.train.validation import split_metrics
-from vae_jax.validate import validate
 
-# Fields of a config by section and name, `("objective", "beta")`, and the numbers that each takes.
-Grid = dict[tuple[str, str], tuple[float, ...]]
-# Sections whose numbers go into the training program.
-_SECTIONS = ("model", "objective", "codes", "labels", "quantisation", "stages", "optimizer", "train")
-# Real numbers that decide shapes or stages, or how often the program comes up for air.
-_STATIC = ("save_seconds", "chunk_seconds", "grow_at", "second_stage_at")
 # No signal waits longer than this.
 _MOST_CHUNK_SECONDS = 20.0
 # Axes of members in a `TrainState`: the step is one for all, so that the loop's end is too.
 _AXES = TrainState(params=0, average=0, opt_state=0, step=None, key=0, metrics=0)  # pyright: ignore[reportArgumentType]
-
-
-def sweepable() -> dict[str, str]:
-    """The fields that can be swept: `{name: section}`, every real number of a config that training reads."""
-    found = {}
-    for section in _SECTIONS:
-        kind = type(getattr(Experiment("", typing.cast(Any, None)), section))
-        for name, hint in typing.get_type_hints(kind).items():
-            if float in (hint, *typing.get_args(hint)) and name not in _STATIC:
-                found[name] = section
-    return found
-
-
-def parse_grid(over: Sequence[str]) -> Grid:
-    """`["objective.beta=1,2,4", "learning_rate=1e-3,1e-4"]` as a grid. ConfigError, with the fields that there are."""
-    grid: Grid = {}
-    fields = sweepable()
-    for one in over:
-        field, separator, numbers = one.partition("=")
-        section, _, name = field.replace("-", "_").rpartition(".")
-        if fields.get(name) is None or section not in ("", fields[name]):
-            known = ", ".join(f"{section}.{name}" for name, section in fields.items())
-            raise ConfigError(
-                f"--over {field}: not a field that can be swept. What changes shapes, integers and words stay the same "
-                f"for all members; the real numbers are {known}."
-            )
-        try:
-            values = tuple(float(number) for number in numbers.split(",")) if separator else ()
-        except ValueError:
-            values = ()
-        if not values or len(set(values)) < len(values):
-            raise ConfigError(f"--over {one}: give different numbers with commas between: {field}=1,2,4.")
-        if (fields[name], name) in grid:
-            raise ConfigError(f"--over {field} is given twice: name all its numbers at once, {field}=1,2,4.")
-        grid[fields[name], name] = values
-    return grid
-
-
-def grid_points(grid: Grid) -> list[dict[tuple[str, str], float]]:
-    """Every combination of the numbers of a grid, the last field varying fastest."""
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-
-
-def with_values(config: Experiment, values: Mapping[tuple[str, str], Any]) -> Experiment:
-    """The config with some fields changed; inside a trace the values may be tracers."""
-    for (section, name), value in values.items():
-        part = dataclasses.replace(getattr(config, section), **{name: value})
-        config = dataclasses.replace(config, **{section: part})
-    return config
-
-
-def point_name(values: Mapping[tuple[str, str], float]) -> str:
-    """`beta=4,learning_rate=0.001`, or `all` where nothing is swept but the seed."""
-    return ",".join(f"{name}={value:g}" for (_, name), value in values.items()) or "all"
 
 
 @dataclass(frozen=True)
@@ -160,6 +109,30 @@ class Sweep:
         """Config, system and optimiser of one member, of numbers that may be traced."""
         config = with_values(self.config, values)
         return config, build_system(config, self.dataset), make_optimizer(config.optimizer, num_steps(self))
+
+    def shared_system(self) -> System:
+        """The system of any member: its parameters are the pair `(numbers, params)` of one.
+
+        So what is compiled for one member serves them all.
+        """
+        known = build_system(self.members[0][1], self.dataset)
+
+        def shared(*names: str) -> Callable[..., Any]:
+            def function(pair: Any, *rest: Any) -> Any:
+                numbers, params = pair
+                return functools.reduce(getattr, names, self.build(numbers)[1])(params, *rest)  # pyright: ignore
+
+            return function
+
+        vae = known.vae and type(known.vae)(*(shared("vae", name) for name in known.vae._fields))
+        return known._replace(vae=vae, classify=known.classify and shared("classify"))
+
+    def member_run(self, number: int, system: System) -> Run:
+        """A member as a run of its own, with the system given."""
+        name, config = self.members[number]
+        optimizer = make_optimizer(config.optimizer, num_steps(self))
+        directory = self.directory / MEMBERS / name
+        return Run(directory, config, self.dataset, system, optimizer, self.steps_per_epoch)
 
     def initial(self) -> RunState:
         """The state of all members before the first step."""
@@ -264,22 +237,21 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     sweep = prepare_sweep(config, grid, seeds, directory)
     directory.mkdir(parents=True, exist_ok=True)
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
-    write_whole(directory / "sweep.json", json.dumps({"over": over, "seeds": seeds}, indent=2) + "\n")
-    write_whole(directory / "config.json", to_json(config))
+    write_json(directory / SWEEP, {"over": over, "seeds": seeds})
+    write_config(directory, config)
     return sweep
 
 
 def is_sweep(directory: Path) -> bool:
     """Whether a directory holds a sweep."""
-    return (directory / "sweep.json").is_file()
+    return (directory / SWEEP).is_file()
 
 
 def open_sweep(directory: Path) -> Sweep:
     """The sweep of a directory that holds one."""
-    found = json.loads((directory / "sweep.json").read_text())
-    grid = {tuple(field.split(".")): tuple(values) for field, values in found["over"].items()}
-    config = from_json((directory / "config.json").read_text())
-    return prepare_sweep(config, typing.cast(Grid, grid), found["seeds"], directory)
+    saved = json.loads((directory / SWEEP).read_text())
+    grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
+    return prepare_sweep(read_config(directory), typing.cast(Grid, grid), saved["seeds"], directory)
 
 
 def member_state(state: RunState, number: int) -> RunState:
@@ -296,13 +268,13 @@ def member_state(state: RunState, number: int) -> RunState:
 
 def write_members(sweep: Sweep, state: RunState) -> list[Path]:
     """Every member as a finished run in SWEEP/members, which all other commands take; those that are there stay."""
-    lines = read_metrics(metrics_file(sweep))
+    lines = read_metrics(sweep.directory)
     written = []
     for number, (name, config) in enumerate(sweep.members):
-        directory = sweep.directory / "members" / name
+        directory = sweep.directory / MEMBERS / name
         written.append(directory)
         # The config is written last: it says that the rest is there.
-        if (directory / "config.json").is_file():
+        if (directory / CONFIG).is_file():
             continue
         directory.mkdir(parents=True, exist_ok=True)
         rate = staged_schedule(config, num_steps(sweep))
@@ -312,11 +284,11 @@ def write_members(sweep: Sweep, state: RunState) -> list[Path]:
             | {"learning_rate": float(rate(line["step"]))}
             for line in lines
         ]
-        write_whole(directory / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in own))
-        checkpoints = Checkpoints(directory / "checkpoints", keep=2)
+        write_metrics(directory, own)
+        checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
         checkpoints.save(int(state.train.step), member_state(state, number))
         checkpoints.close()
-        write_whole(directory / "config.json", to_json(config))
+        write_config(directory, config)
     return written
 
 

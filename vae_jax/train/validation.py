@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.distributions import Array, Key
-from vae_jax.model import Params
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Array, Key, Params
 from vae_jax.systems.system import Batch, Metrics, System
-from vae_jax.train.program import num_examples
 
 
 def split_metrics(system: System, params: Params, key: Key, batch: Batch, step: Array, *, batch_size: int) -> Metrics:

@@ -1,0 +1,125 @@
+import dataclasses
+import math
+
+import pytest
+
+from vae_jax.config import Data, Experiment, quick
+from vae_jax.config.files import config_names, from_json, load_config, to_json
+from vae_jax.core.errors import ConfigError
+from vae_jax.systems.registry import validate
+
+replace = dataclasses.replace
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_shipped_config_is_valid_and_survives_json(name: str) -> None:
+    config = validate(load_config(name))
+    assert from_json(to_json(config)) == config
+    assert config.description
+    assert "\n" not in config.description
+    assert validate(quick(config)).data.stand_in
+
+
+BASE = Experiment("a test", Data("digits"))
+
+
+def changed(section: str, **fields) -> Experiment:
+    return replace(BASE, **{section: replace(getattr(BASE, section), **fields)})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed("model", latent_size=0), "--latent-size must be greater than 0, got 0"),
+        (changed("model", hidden=(100, -1)), "--hidden must be greater than 0, got -1"),
+        (changed("objective", num_samples=0), "--num-samples must be greater than 0, got 0"),
+        (changed("objective", beta=-1.0), "--beta must be at least 0, got -1.0"),
+        (changed("objective", beta=float("nan")), "--beta must be at least 0, got nan"),
+        (changed("optimizer", learning_rate=0.0), "--learning-rate must be greater than 0"),
+        (changed("train", epochs=0), "--epochs must be greater than 0"),
+        (changed("objective", bound="iwae"), "has no iwae bound: use --estimator total or dreg"),
+        (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
+        (changed("objective", estimator="dreg", free_bits=0.1), "--free-bits 0.1 needs the KL by itself"),
+        (changed("objective", free_bits=0.1, capacity=3.0), "--free-bits and --capacity exclude each other"),
+        (changed("objective", beta_warmup=1.5), "--beta-warmup must be between 0 and 1, got 1.5"),
+        (changed("objective", beta_cycles=3), "--beta-cycles 3 needs a rise in each"),
+        (
+            changed("model", posterior="iaf"),
+            "iaf posterior and a normal prior has no closed form: use --estimator samp",
+        ),
+        (changed("model", upper_latent_sizes=(2,)), "closed form, which several stochastic layers lack"),
+        (changed("model", posterior="sphere", latent_size=1), "a direction needs at least 2 dimensions"),
+        (changed("model", network="conv", posterior="concrete"), "--network conv decodes a vector"),
+        (changed("objective", estimator="score"), "use --num-samples 2 or more"),
+        (changed("objective", estimator="score", bound="iwae"), "use --num-samples 2 or more"),
+        (changed("model", hidden=(), network="conv"), "--hidden needs at least one layer"),
+        (changed("model", posterior="point"), "a point has no density, so no bound: use --system autoencoder"),
+        (changed("codes", penalty="l1"), "--penalty l1 has no effect with --system vae: it is for --system autoenc"),
+        (changed("labels", label_batch=5), "--label-batch 5 has no effect with --system vae"),
+        (
+            replace(changed("codes", sparsity=1.5), system="autoencoder"),
+            "--sparsity must be above 0 and below 1, got 1.5",
+        ),
+        (changed("codes", critic_weight=-1.0), "--critic-weight must be at least 0, got -1.0"),
+        (changed("objective", beta=math.nan), "--beta must be at least 0, got nan"),
+        (changed("evaluate", evaluation_size=1), "--evaluation-size must be at least 2"),
+        (changed("optimizer", schedule="exponential", final_fraction=0.0), "exponential never reaches 0"),
+        (
+            replace(changed("model", posterior="sphere", prior="normal"), system="info"),
+            "a sphere posterior lives on sphere and a normal prior on vectors: use --prior uniform_sphere",
+        ),
+        (
+            replace(changed("model", posterior="categorical"), system="info"),
+            "samples of a categorical posterior carry no gradient, which --system info needs: use --posterior concrete",
+        ),
+        (
+            replace(changed("stages", second_stage_at=0.5), system="vq", train=replace(BASE.train, patience=3)),
+            "--patience 3 might stop before the second stage begins, at 50% of the epochs: use --patience None",
+        ),
+        (
+            replace(
+                changed("model", likelihood="normal", likelihood_scale="optimal"),
+                system="info",
+                data=replace(BASE.data, binarisation="none"),
+            ),
+            "--likelihood-scale optimal is for --system vae or m1m2: with info use --likelihood-scale shared",
+        ),
+        (changed("model", likelihood="normal"), "gives bits: use --binarisation none, or --likelihood bernoulli"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate(config)
+
+
+def test_an_unknown_config_gets_a_suggestion(tmp_path) -> None:
+    with pytest.raises(
+        ConfigError, match="no config 'digit'. Did you mean digits.*There are adversarial_autoencoder, aevb"
+    ):
+        load_config("digit")
+    with pytest.raises(ConfigError, match="no config .*nowhere.py"):
+        load_config(str(tmp_path / "nowhere.py"))
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(ConfigError, match=r"defines no get_config\(\)"):
+        load_config(str(tmp_path / "empty.py"))
+    (tmp_path / "syntax.py").write_text("x = 1\ndef get_config(:\n")
+    with pytest.raises(ConfigError, match="syntax.py, line 2: SyntaxError"):
+        load_config(str(tmp_path / "syntax.py"))
+    (tmp_path / "name.py").write_text("x = 1\n\nunknown\n")
+    with pytest.raises(ConfigError, match="name.py, line 3: NameError"):
+        load_config(str(tmp_path / "name.py"))
+    (tmp_path / "wrong.py").write_text("def get_config():\n    return 3\n")
+    with pytest.raises(ConfigError, match="get_config.. of .* must be of the type Experiment, got int"):
+        load_config(str(tmp_path / "wrong.py"))
+
+
+def test_a_config_by_path(tmp_path) -> None:
+    text = 'from vae_jax.config import *\ndef get_config():\n    return Experiment("mine", Data("curve"))\n'
+    (tmp_path / "mine.py").write_text(text)
+    assert load_config(str(tmp_path / "mine.py")).description == "mine"
+
+
+def test_a_field_of_another_version_is_named() -> None:
+    text = to_json(BASE).replace('"epochs"', '"epoch_count"')
+    with pytest.raises(ConfigError, match=r"\['epoch_count'\], which this version's Train lacks"):
+        from_json(text)

@@ -1,0 +1,26 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from vae_jax.core.files import replacing, write_whole
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "some.txt"
+
+    def broken_off() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        broken_off()
+    assert list(path.parent.iterdir()) == []
+    with replacing(path) as partial:
+        assert str(os.getpid()) in partial.name
+        partial.write_text("whole")
+    assert path.read_text() == "whole"
+    write_whole(path, "another")
+    assert path.read_text() == "another"
+    assert list(path.parent.iterdir()) == [path]

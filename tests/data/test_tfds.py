@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from vae_jax.config.files import load_config
+from vae_jax.data import Square, load
+from vae_jax.train.loop import train
+from vae_jax.train.run import create
+
+
+def test_mnist_is_read_without_tensorflow(shared_data) -> None:
+    data = load("mnist", data_dir=shared_data / "tfds", validation_size=10_000)
+    assert data.shape == (28, 28, 1)
+    assert (len(data.train.x), len(data.validation.x), len(data.test.x)) == (50_000, 10_000, 10_000)
+    assert data.train.x.dtype == np.uint8
+    # Published: the mean of the MNIST training images is 0.1307 of white.
+    everything = np.concatenate([data.train.x, data.validation.x])
+    assert everything.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
+    assert np.bincount(data.test.label).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_a_missing_or_empty_folder_is_named_with_the_command(tmp_path, make: bool) -> None:
+    folder = tmp_path / "data"
+    if make:
+        folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no data for mnist: the folder .*mnist .*--data-dir.*tfds build"):
+        load("mnist", data_dir=folder)
+
+
+class MockSource(list):
+    """What TFDS's mock data lack: several items at once."""
+
+    def __getitems__(self, rows):
+        return [self[row] for row in rows]
+
+
+@pytest.fixture
+def celeb_a(tmp_path, monkeypatch):
+    """A folder that seems to hold celeb_a, read as TFDS's mock data of it: faces of noise, forty attributes."""
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=6):
+        splits = {name: tfds.data_source("celeb_a", split=name) for name in ("train", "test")}
+        rows = {name: MockSource(split[i] for i in range(6)) for name, split in splits.items()}
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: rows)
+    (tmp_path / "celeb_a" / "2.1.0").mkdir(parents=True)
+    (tmp_path / "celeb_a" / "2.1.0" / "celeb_a-train.array_record-00000-of-00001").touch()
+    return tmp_path, rows
+
+
+def test_images_are_decoded_once(celeb_a, monkeypatch) -> None:
+    import tensorflow_datasets as tfds
+
+    folder, _ = celeb_a
+    first = load("celeb_a", data_dir=folder, square=Square(64), label="Smiling", validation_size=2)
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: pytest.fail("read again"))
+    again = load("celeb_a", data_dir=folder, square=Square(64), label="Smiling", validation_size=2)
+    for split in ("train", "validation", "test"):
+        for array, same in zip(getattr(first, split), getattr(again, split), strict=True):
+            np.testing.assert_array_equal(array, same)
+    # Other files, another label or another size are other images.
+    for other in ({"square": Square(32), "label": "Smiling"}, {"square": Square(64), "label": "Young"}):
+        with pytest.raises(pytest.fail.Exception, match="read again"):
+            load("celeb_a", data_dir=folder, **other)
+    (file,) = (folder / "celeb_a" / "2.1.0").iterdir()
+    file.write_bytes(b"changed")
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        load("celeb_a", data_dir=folder, square=Square(64), label="Smiling")
+
+
+def test_faces_are_cut_and_scaled_and_labelled_by_an_attribute(celeb_a) -> None:
+    folder, rows = celeb_a
+    data = load("celeb_a", data_dir=folder, square=Square(64, crop=148), label="Smiling", validation_size=2)
+    assert data.shape == (64, 64, 3)
+    assert (len(data.train.x), len(data.validation.x), len(data.test.x)) == (4, 2, 6)
+    assert data.test.label.tolist() == [int(row["attributes"]["Smiling"]) for row in rows["test"]]
+    assert load("celeb_a", data_dir=folder).shape == (218, 178, 3)
+    assert load("celeb_a", data_dir=folder).train.label is None
+
+
+def test_an_attribute_that_is_not_there_is_named(celeb_a) -> None:
+    # Landmarks are many numbers, no label.
+    for wrong in ("Grinning", "landmarks", "image"):
+        with pytest.raises(ValueError, match=rf"celeb_a has no label '{wrong}'; it has .*Smiling"):
+            load("celeb_a", data_dir=celeb_a[0], label=wrong)
+    with pytest.raises(ValueError, match=r"--label Smiling chooses among several .* but digits has one at most"):
+        load("digits", label="Smiling")
+
+
+def test_a_vae_of_faces_trains(celeb_a, tmp_path) -> None:
+    config = load_config("celeb_a")
+    config = replace(
+        config,
+        data=replace(config.data, data_dir=str(celeb_a[0]), validation_size=2),
+        model=replace(config.model, hidden=(4, 8, 8, 8), latent_size=4),
+        train=replace(config.train, epochs=2, batch_size=2),
+    )
+    run = create(config, tmp_path / "run")
+    assert train(run, Console(quiet=True)).state.train.step == 4
+    assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 2

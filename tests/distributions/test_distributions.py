@@ -1,0 +1,139 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as nd
+import pytest
+
+import vae_jax as vj
+from tests.families import DISTRIBUTIONS, Family
+from vae_jax.core.trees import freeze
+from vae_jax.distributions import Distribution, sample_and_log_prob, sample_and_path_log_prob
+
+rows = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+
+
+@rows
+def test_shapes(family: Family) -> None:
+    d = family.value
+    assert isinstance(d, Distribution)
+    one, many = d.sample(jax.random.key(0)), d.sample(jax.random.key(0), (4, 5))
+    assert jax.tree.map(jnp.shape, one) == d.event_shape
+    assert jax.tree.map(jnp.shape, many) == jax.tree.map(lambda leaf: (4, 5, *leaf.shape), one)
+    assert d.log_prob(d.sample(jax.random.key(0))).shape == ()
+
+
+@rows
+def test_a_batch_is_a_stacked_pytree(family: Family) -> None:
+    batch = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf + 0.1]), family.value)
+    keys = jax.random.split(jax.random.key(0), 2)
+    drawn = jax.vmap(lambda d, key: d.sample(key))(batch, keys)
+    found = jax.vmap(lambda d, v: d.log_prob(v))(batch, drawn)
+    for i in range(2):
+        one = jax.tree.map(lambda leaf, i=i: leaf[i], batch)
+        value = jax.tree.map(lambda leaf, i=i: leaf[i], drawn)
+        chex.assert_trees_all_close(one.sample(keys[i]), value, rtol=1e-6)
+        np.testing.assert_allclose(one.log_prob(value), found[i], rtol=1e-5)
+
+
+@rows
+def test_a_batch_of_values_is_refused(family: Family) -> None:
+    values = family.value.sample(jax.random.key(0), (7,))
+    with pytest.raises(ValueError, match=r"value must be one event of shape .*got \(7, .*jax.vmap\(d.log_prob\)"):
+        family.value.log_prob(values)
+
+
+@rows
+def test_the_key_must_be_typed(family: Family) -> None:
+    with pytest.raises(TypeError, match=r"key must be a typed PRNG key, got 0. Make one with jax.random.key\(0\)"):
+        family.value.sample(0)
+    with pytest.raises(TypeError, match="got an array of uint32.*wrap_key_data"):
+        family.value.sample(jax.random.PRNGKey(0))
+    with pytest.raises(ValueError, match=r"single key, got keys of shape \(3,\).*vmap"):
+        family.value.sample(jax.random.split(jax.random.key(0), 3))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (vj.DiagNormal(jnp.zeros(2), jnp.array([1.0, -0.5])), "scale must be greater than 0, got -0.5"),
+        (vj.StudentT(jnp.array(0.0), jnp.zeros(2), jnp.array(1.0)), "df must be greater than 0, got 0.0"),
+        (vj.DiscretisedLogistic(jnp.zeros(2), jnp.array(-1.0), 4), "scale must be greater than 0"),
+        (vj.Concrete(jnp.zeros(2), jnp.array(0.0)), "temperature must be greater than 0"),
+        (vj.RelaxedBernoulli(jnp.zeros(2), jnp.array(-1.0)), "temperature must be greater than 0"),
+        (vj.VonMisesFisher(jnp.ones(2), jnp.array(float("nan"))), "concentration must be greater than 0, got nan"),
+    ],
+    ids=lambda case: type(case).__name__ if not isinstance(case, str) else "",
+)
+def test_parameters_that_are_not_positive_are_refused_where_they_are_known(wrong, name: str) -> None:
+    for call in (lambda: wrong.sample(jax.random.key(0)), lambda: wrong.log_prob(jnp.zeros(2))):
+        with pytest.raises(ValueError, match=name):
+            call()
+    # Under jit nothing is known of the values: no error while tracing.
+    jax.jit(lambda d, key: d.sample(key)).lower(wrong, jax.random.key(0))
+
+
+def test_the_upper_triangle_is_ignored_everywhere() -> None:
+    clean, dirty = jnp.array([[0.8, 0.0], [-0.6, 1.1]]), jnp.array([[0.8, 5.0], [-0.6, 1.1]])
+    a, b = vj.FullNormal(jnp.zeros(2), clean), vj.FullNormal(jnp.zeros(2), dirty)
+    v = a.sample(jax.random.key(0))
+    np.testing.assert_array_equal(v, b.sample(jax.random.key(0)))
+    np.testing.assert_array_equal(a.log_prob(v), b.log_prob(v))
+    np.testing.assert_array_equal(a.covariance, b.covariance)
+    np.testing.assert_array_equal(vj.kl(a, vj.standard_normal(2)), vj.kl(b, vj.standard_normal(2)))
+
+
+def test_moments_of_a_full_normal() -> None:
+    d = DISTRIBUTIONS["FullNormal"].value
+    draws = d.sample(jax.random.key(0), (100_000,))
+    np.testing.assert_allclose(jnp.cov(draws.T), d.covariance, atol=0.02)
+    np.testing.assert_allclose(d.stddev, jnp.sqrt(jnp.diagonal(d.covariance)), rtol=1e-6)
+
+
+def test_categorical_refuses_one_hot_values() -> None:
+    with pytest.raises(TypeError, match=r"integers 0..2, got float32.*jnp.argmax"):
+        vj.Categorical(jnp.zeros((2, 3))).log_prob(jnp.zeros(2))
+
+
+def test_a_distribution_of_numpyro_works_as_a_posterior() -> None:
+    vae = vj.VAE(
+        encode=lambda params, x: nd.Normal(params * x, jnp.full(2, 0.5)).to_event(1),
+        decode=lambda params, z: vj.DiagNormal(z, jnp.array(1.0)),
+        prior=lambda params: vj.standard_normal(2),
+    )
+    ours = vae._replace(encode=lambda params, x: vj.DiagNormal(params * x, jnp.full(2, 0.5)))
+    key, x = jax.random.key(0), jnp.array([0.3, -0.2])
+    for estimator in (vj.total, vj.stl, vj.dreg, vj.score):
+        estimate = estimator(vj.iwae)
+        found, expected = (
+            jax.value_and_grad(lambda p, m=m, e=estimate: e(m, p, key, x, num_samples=4))(0.7) for m in (vae, ours)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_freeze_leaves_integers_and_functions_alone() -> None:
+    tree = {"a": jnp.ones(2), "n": jnp.arange(2), "f": len}
+    frozen = freeze(tree)
+    assert frozen["f"] is len
+    np.testing.assert_array_equal(frozen["n"], tree["n"])
+
+
+def test_the_two_optional_methods_are_used_where_they_exist() -> None:
+    class Flow:
+        def sample_and_log_prob(self, key):
+            return "z", "full"
+
+        def sample_and_path_log_prob(self, key):
+            return "z", "path"
+
+    assert sample_and_log_prob(Flow(), jax.random.key(0)) == ("z", "full")
+    assert sample_and_path_log_prob(Flow(), jax.random.key(0)) == ("z", "path")
+
+
+def test_reparameterize_broadcasts_and_differentiates() -> None:
+    key = jax.random.key(0)
+    z = vj.reparameterize(key, jnp.zeros(3), 2.0)
+    eps = vj.reparameterize(key, jnp.zeros(3), jnp.ones(3))
+    np.testing.assert_allclose(z, 2.0 * eps)
+    slope = jax.grad(lambda s: vj.reparameterize(key, jnp.zeros(3), s).sum())(jnp.array(2.0))
+    np.testing.assert_allclose(slope, eps.sum(), rtol=1e-6)

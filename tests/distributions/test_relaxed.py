@@ -1,0 +1,109 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax as vj
+from tests.members import z_score
+from vae_jax.distributions.divergences import kl_terms
+
+LOGITS = jnp.array([[0.3, -0.6, 0.9], [0.0, 0.4, -0.2]])
+
+
+def test_a_cold_sample_is_one_hot_and_a_straight_through_one_exactly() -> None:
+    key = jax.random.key(0)
+    cold = vj.Concrete(LOGITS, jnp.array(1e-3)).sample(key, (50,))
+    hard = vj.StraightThrough(vj.Concrete(LOGITS, jnp.array(0.7))).sample(key, (50,))
+    np.testing.assert_allclose(cold, hard, atol=1e-3)
+    assert set(np.unique(hard)) == {0.0, 1.0}
+    np.testing.assert_array_equal(hard.sum(-1), 1.0)
+
+
+def test_a_straight_through_sample_has_the_gradient_of_the_relaxed_one() -> None:
+    key, weight = jax.random.key(1), jnp.arange(6.0).reshape(2, 3)
+    slopes = [
+        jax.grad(lambda logits, wrap=wrap: jnp.sum(weight * wrap(vj.Concrete(logits, jnp.array(0.7))).sample(key)))(
+            LOGITS
+        )
+        for wrap in (vj.StraightThrough, lambda q: q)
+    ]
+    np.testing.assert_allclose(*slopes, rtol=1e-6)
+    assert jnp.abs(slopes[0]).max() > 0.1
+
+
+def test_the_kl_is_that_of_the_choices() -> None:
+    prior = vj.OneHotCategorical(jnp.zeros((2, 3)))
+    for q in (vj.Concrete(LOGITS, jnp.array(0.5)), vj.StraightThrough(vj.Concrete(LOGITS, jnp.array(0.5)))):
+        terms = kl_terms(q, prior)
+        assert terms.shape == (2,)
+        np.testing.assert_allclose(terms, kl_terms(vj.Categorical(LOGITS), vj.Categorical(prior.logits)), rtol=1e-6)
+
+
+def test_a_relaxed_sample_has_no_probability_as_a_choice() -> None:
+    soft = vj.Concrete(LOGITS, jnp.array(0.7)).sample(jax.random.key(0))
+    assert vj.OneHotCategorical(LOGITS).log_prob(soft) == -jnp.inf
+    with pytest.raises(ValueError, match="must be one event of shape"):
+        vj.Categorical(LOGITS).log_prob(soft)
+    with pytest.raises(TypeError, match="must hold integers"):
+        vj.Categorical(LOGITS).log_prob(soft[:, 0])
+
+
+def test_a_model_of_relaxed_choices_is_measured_with_discrete_ones() -> None:
+    """By enumeration: nine codes of two choices among three."""
+    table = jax.random.normal(jax.random.key(2), (2, 3, 4))
+    relaxed = vj.VAE(
+        encode=lambda p, x: vj.Concrete(LOGITS + x[0], jnp.array(0.6)),
+        decode=lambda p, z: vj.DiagNormal(jnp.einsum("ik,ikd->d", z, table), jnp.array(0.5)),
+        prior=lambda p: vj.OneHotCategorical(jnp.zeros((2, 3))),
+    )
+    x = jnp.array([0.4, -0.2, 0.9, 0.1])
+    codes = jnp.stack([jax.nn.one_hot(jnp.array([i, j]), 3) for i in range(3) for j in range(3)])
+    joint = jax.vmap(lambda z: relaxed.decode(None, z).log_prob(x) - 2 * jnp.log(3.0))(codes)
+    exact = jax.nn.logsumexp(joint)
+    found = vj.log_marginal(vj.discretised(relaxed), None, jax.random.key(0), x, num_samples=20_000)
+    assert abs(found.value - exact) < 4 * found.standard_error
+
+
+def test_the_concrete_bound_is_a_bound() -> None:
+    """With a relaxed prior the log-weights are of one model of relaxed codes, and IWAE rises in k."""
+    model = vj.VAE(
+        encode=lambda p, x: vj.Concrete(LOGITS, jnp.array(0.6)),
+        decode=lambda p, z: vj.DiagNormal(jnp.sum(z, axis=0), jnp.array(0.7)),
+        prior=lambda p: vj.Concrete(jnp.zeros((2, 3)), jnp.array(0.5)),
+    )
+    keys, x = jax.random.split(jax.random.key(0), 4000), jnp.array([1.0, 0.2, 0.5])
+    bound = lambda k: jax.jit(jax.vmap(lambda key: vj.iwae(vj.log_weights(model, None, key, x, num_samples=k))))(keys)
+    one, twenty = bound(1), bound(20)
+    assert twenty.mean() > one.mean() + 0.1
+    exact = vj.log_marginal(model, None, jax.random.key(1), x, num_samples=100_000, chunk_size=1000)
+    assert twenty.mean() < exact.value + 4 * exact.standard_error
+    assert z_score(jnp.exp(one - exact.value)[:, None], 1.0) < 4
+
+
+def test_the_relaxed_bound_tends_to_the_discrete_one_as_the_temperature_falls() -> None:
+    """By enumeration of nine codes; the relaxed ELBO has the KL of the choices and a likelihood of relaxed samples."""
+    table = jax.random.normal(jax.random.key(2), (2, 3, 4))
+    x = jnp.array([0.4, -0.2, 0.9, 0.1])
+
+    def model(temperature: float) -> vj.VAE:
+        return vj.VAE(
+            encode=lambda p, x: vj.Concrete(LOGITS, jnp.array(temperature)),
+            decode=lambda p, z: vj.DiagNormal(jnp.einsum("ik,ikd->d", z, table), jnp.array(0.5)),
+            prior=lambda p: vj.OneHotCategorical(jnp.zeros((2, 3))),
+        )
+
+    q = vj.OneHotCategorical(LOGITS)
+    codes = jnp.stack([jax.nn.one_hot(jnp.array([i, j]), 3) for i in range(3) for j in range(3)])
+    log_q = jax.vmap(q.log_prob)(codes)
+    log_p = jax.vmap(lambda z: model(1.0).decode(None, z).log_prob(x))(codes) - 2 * jnp.log(3.0)
+    exact = jnp.sum(jnp.exp(log_q) * (log_p - log_q))
+    gaps = []
+    for temperature in (1.0, 0.3, 0.1, 0.01):
+        keys = jax.random.split(jax.random.key(3), 20_000)
+        terms = jax.vmap(lambda key, t=temperature: vj.elbo_terms(model(t), None, key, x))(keys)
+        bounds = terms.log_likelihood - terms.kl.sum(axis=1)
+        gaps.append((float(bounds.mean() - exact), float(bounds.std() / np.sqrt(20_000))))
+    assert abs(gaps[0][0]) > 20 * gaps[0][1]
+    sizes = [abs(gap) for gap, _ in gaps]
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert sizes[3] < 4 * gaps[3][1]

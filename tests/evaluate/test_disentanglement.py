@@ -1,0 +1,182 @@
+"""Scores of codes against known factors: values found by hand, and what they must not depend on."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from sklearn.metrics import mutual_info_score
+
+from vae_jax.evaluate import beta_vae_score, dci, factor_vae_score, mig, modularity, sap
+from vae_jax.evaluate.disentanglement import mutual_information
+
+METRICS: dict[str, Callable[..., float]] = {
+    "mig": mig,
+    "modularity": modularity,
+    "sap": sap,
+    "disentanglement": lambda codes, factors: dci(codes, factors).disentanglement,
+    "completeness": lambda codes, factors: dci(codes, factors).completeness,
+    "informativeness": lambda codes, factors: dci(codes, factors).informativeness,
+    "factor_vae_score": factor_vae_score,
+    "beta_vae_score": beta_vae_score,
+}
+# Two factors of 4 values, every combination equally often.
+FACTORS = np.tile(np.indices((4, 4)).reshape(2, -1).T, (100, 1))
+RANDOM = np.random.default_rng(0)
+# An ideal code moves with its factor alone; a little noise, since real codes are no integers.
+IDEAL = FACTORS + 0.01 * RANDOM.standard_normal(FACTORS.shape)
+TURNED = (FACTORS - 1.5) @ np.array([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2.0)
+NOISE = RANDOM.standard_normal((1600, 5))
+
+# For each score the least and the most that it may be.
+EXPECTED: dict[str, tuple[Any, dict[str, tuple[float, float]]]] = {
+    "ideal": (
+        IDEAL,
+        {
+            "mig": (1.0, 1.0),
+            "modularity": (0.999, 1.0),
+            "sap": (0.2, 0.8),
+            "disentanglement": (0.999, 1.0),
+            "completeness": (0.999, 1.0),
+            "informativeness": (1.0, 1.0),
+            "factor_vae_score": (1.0, 1.0),
+            "beta_vae_score": (1.0, 1.0),
+        },
+    ),
+    # Each code says as much of either factor.
+    "turned by 45 degrees": (
+        TURNED,
+        {
+            "mig": (0.0, 1e-9),
+            "modularity": (0.0, 1e-9),
+            "sap": (0.0, 0.1),
+            "disentanglement": (0.0, 0.1),
+            "completeness": (0.0, 0.1),
+            "informativeness": (1.0, 1.0),
+        },
+    ),
+    # Two codes for each factor: nothing is mixed, but no code has its factor to itself.
+    "every code twice": (
+        np.concatenate([FACTORS, FACTORS], axis=1).astype(float),
+        {
+            "mig": (0.0, 1e-12),
+            "modularity": (1.0, 1.0),
+            "sap": (0.0, 1e-12),
+            "disentanglement": (0.999, 1.0),
+            # ½ where both share evenly, 1 where the forest took one of them.
+            "completeness": (0.45, 0.75),
+            "informativeness": (1.0, 1.0),
+            "factor_vae_score": (1.0, 1.0),
+            "beta_vae_score": (1.0, 1.0),
+        },
+    ),
+    "one code for both": (
+        (4 * FACTORS[:, :1] + FACTORS[:, 1:]).astype(float),
+        {"mig": (1.0, 1.0), "modularity": (0.0, 1e-9), "completeness": (1.0, 1.0), "disentanglement": (0.0, 0.1)},
+    ),
+    "noise": (
+        NOISE,
+        {
+            "mig": (0.0, 0.02),
+            "sap": (0.0, 0.06),
+            "disentanglement": (0.0, 0.1),
+            "completeness": (0.0, 0.1),
+            "informativeness": (0.0, 0.1),
+            "factor_vae_score": (0.45, 0.65),
+            "beta_vae_score": (0.45, 0.65),
+        },
+    ),
+    # A code that never moves neither helps nor harms.
+    "ideal and a constant": (
+        np.concatenate([IDEAL, np.zeros((1600, 1))], axis=1),
+        {"mig": (1.0, 1.0), "disentanglement": (0.999, 1.0), "factor_vae_score": (1.0, 1.0)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_values_found_by_hand(case: str) -> None:
+    codes, expected = EXPECTED[case]
+    for name, (least, most) in expected.items():
+        found = METRICS[name](codes, FACTORS)
+        assert least - 1e-9 <= found <= most + 1e-9, (name, found)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_order_sign_and_names_do_not_matter(name: str) -> None:
+    codes = IDEAL + 0.4 * NOISE[:, :2]
+    plain = METRICS[name](codes, FACTORS)
+    assert METRICS[name](-codes[:, ::-1], FACTORS) == pytest.approx(plain, abs=0.02)
+    renamed = np.array([7, -2, 30, 5])[FACTORS]
+    assert METRICS[name](codes, renamed) == pytest.approx(plain, abs=0.02)
+    assert METRICS[name](codes.astype(np.float32), FACTORS) == pytest.approx(plain, abs=0.02)
+    # A linear machine is penalised, the others do not know the unit of a code.
+    if name != "sap":
+        assert METRICS[name](codes * np.array([3.0, 0.2]) + 5.0, FACTORS) == pytest.approx(plain, abs=0.02)
+    assert METRICS[name](codes, FACTORS) == plain
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_less_noise_scores_higher(name: str) -> None:
+    scores = [METRICS[name](IDEAL + noise * NOISE[:, :2], FACTORS) for noise in (3.0, 0.7, 0.1)]
+    assert scores[0] <= scores[1] <= scores[2]
+    if name != "modularity":
+        assert scores[2] > scores[0]
+
+
+def test_mutual_information_is_scikit_learns() -> None:
+    codes = IDEAL + NOISE[:, :2]
+    found, entropies = mutual_information(codes, FACTORS)
+    np.testing.assert_allclose(entropies, math.log(4.0))
+    for i in range(2):
+        edges = np.linspace(codes[:, i].min(), codes[:, i].max(), 21)
+        pieces = np.clip(np.searchsorted(edges, codes[:, i], side="right") - 1, 0, 19)
+        for j in range(2):
+            np.testing.assert_allclose(found[i, j], mutual_info_score(pieces, FACTORS[:, j]), atol=1e-12)
+
+
+def test_the_gap_of_a_channel() -> None:
+    # A bit that is flipped one time in ten: the information is log 2 − H(0.1); the other code says nothing.
+    bits = np.tile([[0, 0], [0, 1], [1, 0], [1, 1]], (1000, 1))
+    flipped = bits.copy()
+    flipped[:400, 0] ^= 1
+    flipped[:400, 1] ^= 1
+    said = 1.0 + (0.1 * math.log(0.1) + 0.9 * math.log(0.9)) / math.log(2.0)
+    assert mig(flipped, bits) == pytest.approx(said, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["sap", "dci", "beta_vae_score", "factor_vae_score"])
+def test_the_key_decides_what_is_drawn(name: str) -> None:
+    function = {"sap": sap, "dci": dci, "beta_vae_score": beta_vae_score, "factor_vae_score": factor_vae_score}[name]
+    codes = IDEAL + NOISE[:, :2]
+    first, again, other = (function(codes, FACTORS, key=jax.random.key(seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    np.testing.assert_allclose(first, other, atol=0.06)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_bad_input(name: str) -> None:
+    metric = METRICS[name]
+    with pytest.raises(ValueError, match="one row of factors for each row of codes is needed, got 1600 codes and 1599"):
+        metric(IDEAL, FACTORS[1:])
+    with pytest.raises(ValueError, match="at least two examples are needed, got 1"):
+        metric(IDEAL[:1], FACTORS[:1])
+    with pytest.raises(ValueError, match=r"codes must have shape \(n, c\), got \(1600,\)"):
+        metric(IDEAL[:, 0], FACTORS)
+    with pytest.raises(ValueError, match="1 of 1600 codes are not finite, the first in row 3"):
+        metric(np.where(np.arange(1600)[:, None] == 3, np.nan, IDEAL), FACTORS)
+    with pytest.raises(ValueError, match="factor 1 has one value only"):
+        metric(IDEAL, FACTORS * [1, 0])
+    with pytest.raises(ValueError, match="factors integers, got float64 and float64"):
+        metric(IDEAL, FACTORS + 0.5)
+
+
+def test_too_few_examples_are_refused() -> None:
+    with pytest.raises(ValueError, match="factor 0 has one value among the 2 that train"):
+        sap(IDEAL[:4], np.array([[0], [0], [0], [1]]))
+    with pytest.raises(ValueError, match="at least two are needed"):
+        modularity(IDEAL, FACTORS[:, :1])
+    with pytest.raises(ValueError, match="all codes are constant"):
+        factor_vae_score(np.ones((1600, 2)), FACTORS)

@@ -1,0 +1,48 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+import vae_jax as vj
+from vae_jax.evaluate.usage import active_units, kl_per_dimension, latent_means
+
+MODEL = vj.VAE(
+    encode=lambda p, x: vj.standard_normal(2),
+    decode=lambda p, z: vj.DiagNormal(z, jnp.ones(2)),
+    prior=lambda p: vj.standard_normal(2),
+)
+
+
+def test_active_units_are_those_that_move() -> None:
+    means = jnp.array([[0.0, 1.0, 0.05], [0.0, -1.0, -0.05], [0.0, 0.5, 0.0]])
+    assert active_units(means).tolist() == [False, True, False]
+    assert active_units(means, threshold=1e-4).tolist() == [False, True, True]
+    with pytest.raises(ValueError, match=r"shape \(n, d\) with n >= 2, got \(1, 3\)"):
+        active_units(means[:1])
+
+
+def test_no_examples_are_refused() -> None:
+    with pytest.raises(ValueError, match="kl_per_dimension: .*the dataset is empty"):
+        kl_per_dimension(MODEL, None, jnp.zeros((0, 2)))
+    with pytest.raises(ValueError, match="the dataset is empty"):
+        latent_means(MODEL, None, jax.random.key(0), jnp.zeros((0, 2)))
+
+
+def test_means_are_the_posteriors_or_those_of_draws() -> None:
+    x = jnp.linspace(-1.0, 1.0, 6).reshape(3, 2)
+    lower = vj.DiagNormal(jnp.zeros(2), jnp.ones(2))
+    own = MODEL._replace(encode=lambda p, x: vj.DiagNormal(x, 0.3 * jnp.ones(2)))
+    np.testing.assert_allclose(latent_means(own, None, jax.random.key(0), x), x)
+    two = MODEL._replace(
+        encode=lambda p, x: vj.bottom_up(lower, Partial(lambda x, z: vj.DiagNormal(x, jnp.ones(2)), x))
+    )
+    first, second = latent_means(two, None, jax.random.key(0), x)
+    np.testing.assert_allclose(first, jnp.zeros((3, 2)), atol=0.15)
+    np.testing.assert_allclose(second, x, atol=0.15)
+    assert kl_per_dimension(two, None, x) is None
+    np.testing.assert_allclose(
+        kl_per_dimension(own, None, x).sum(),
+        jnp.mean(jnp.stack([vj.kl(own.encode(None, one), MODEL.prior(None)) for one in x])),
+        rtol=1e-5,
+    )

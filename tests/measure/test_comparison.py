@@ -1,0 +1,122 @@
+import dataclasses
+import io
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.runs import changed, experiment, measured, trained
+from vae_jax.config import Objective
+from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.measure.codes import RECONSTRUCTION
+from vae_jax.measure.comparison import curves, difference, grouped, read_run
+from vae_jax.measure.evaluation import write_evaluation
+from vae_jax.measure.likelihood import LIKELIHOOD
+from vae_jax.measure.subject import subject_of
+from vae_jax.report.compare import comparison
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    directories = []
+    for beta in (1.0, 3.0):
+        for seed in (0, 1):
+            config = dataclasses.replace(experiment(), objective=Objective(beta=beta))
+            directory = folder / f"beta{beta:g}-{seed}"
+            run, state = trained(directory, changed(config, "train", seed=seed))
+            write_evaluation(subject_of(run, state), measured(run, state, LIKELIHOOD))
+            directories.append(directory)
+    return [read_run(directory) for directory in directories]
+
+
+def test_runs_that_differ_in_their_seed_are_one_row(runs) -> None:
+    rows = grouped(runs)
+    assert {label: [run.seed for run in members] for label, members in rows.items()} == {
+        "beta=1.0": [0, 1],
+        "beta=3.0": [0, 1],
+    }
+    with pytest.raises(RequestError, match="have the same config and seed"):
+        grouped([runs[0], runs[0]])
+
+
+def test_every_part_of_a_config_makes_a_row(runs) -> None:
+    """Also what only some systems look at."""
+    one, two = grouped(runs)["beta=1.0"]
+    for section, fields in (
+        ("quantisation", {"codebook_size": 64}),
+        ("stages", {"second_stage_rate": 1.0}),
+        ("strings", {"grammar": "characters"}),
+    ):
+        other = two._replace(config=changed(two.config, section, **fields))
+        assert [len(row) for row in grouped([one, other]).values()] == [1, 1]
+    assert len(grouped([one, two._replace(config=dataclasses.replace(two.config, description="another"))])) == 1
+    systems = [one, two._replace(config=dataclasses.replace(two.config, system="info"))]
+    assert list(grouped(systems)) == ["system=vae", "system=info"]
+
+
+def test_the_difference_is_paired_by_seed_and_image(runs) -> None:
+    low, high = grouped(runs).values()
+    found = difference(high, low)
+    each = np.stack([b.log_marginal - a.log_marginal for a, b in zip(low, high, strict=True)])
+    np.testing.assert_allclose(found.value, each.mean())
+    np.testing.assert_allclose(found.seeds_error, abs(np.subtract(*each.mean(axis=1))) / 2)
+    np.testing.assert_allclose(found.examples_error, each.mean(axis=0).std(ddof=1) / np.sqrt(each.shape[1]))
+    # Far quieter than the two means taken apart.
+    assert found.examples_error < 0.5 * low[0].result["test_examples_error"]
+    alone = difference(high[:1], low)
+    assert alone.num_seeds == 1
+    assert math.isnan(alone.seeds_error)
+    # Of another k, other sizes of an image or another grammar it is another quantity.
+    for changes in ({"k": 7}, {"shape": [16, 16, 1]}, {"grammar": "characters"}):
+        other = [run._replace(result=run.result | changes) for run in high]
+        assert difference(other, low) is None
+
+
+def test_the_table_and_the_curves(runs) -> None:
+    rows = grouped(runs)
+    console = Console(file=io.StringIO(), width=200, record=True)
+    console.print(comparison(rows))
+    text = console.export_text()
+    for part in ("beta=1.0", "beta=3.0", "±", "over 2 seeds", "over images", "B: beta=3.0", "B - A: "):
+        assert part in text
+    found = curves(rows)
+    assert [len(curve) for runs in found.values() for curve in runs] == [3, 3, 3, 3]
+    seen = [point[0] for point in found["beta=1.0"][0]]
+    assert seen == [32 * run_step for run_step in (12, 24, 36)]
+
+
+def test_what_does_not_belong_together_is_refused(runs, tmp_path) -> None:
+    one, two = grouped(runs)["beta=1.0"]
+    with pytest.raises(RequestError, match="differ in their seed alone .*evaluate them again in the same way"):
+        grouped([one, two._replace(result=two.result | {"k": 7})])
+    copy = tmp_path / "run"
+    shutil.copytree(one.directory, copy)
+    arrays = dict(np.load(copy / "evaluation.npz"))
+    np.savez(copy / "evaluation.npz", **arrays | {"value": arrays["value"] - 1.0})
+    with pytest.raises(RequestError, match="are of two evaluations, the later of them unfinished"):
+        read_run(copy)
+    (copy / "evaluation.json").write_text(json.dumps({"log_marginal": -1.0}))
+    with pytest.raises(RequestError, match="lacks test_examples_error, elbo, .*: it is of another version"):
+        read_run(copy)
+
+
+def test_a_run_without_an_evaluation_says_what_to_do(tmp_path) -> None:
+    run, _ = trained(tmp_path / "run")
+    with pytest.raises(RequestError, match="was not evaluated yet. Do it with: vae-jax evaluate .*run"):
+        read_run(run.directory)
+    with pytest.raises(ConfigError, match="holds no run"):
+        read_run(tmp_path)
+
+
+def test_a_run_without_a_density_says_so(tmp_path) -> None:
+    config = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="autoencoder")
+    run, state = trained(tmp_path / "run", config)
+    write_evaluation(subject_of(run, state), measured(run, state, RECONSTRUCTION))
+    with pytest.raises(
+        RequestError, match=r"run has no log p\(x\) to compare: its system, autoencoder,.*evaluation.json"
+    ):
+        read_run(tmp_path / "run")

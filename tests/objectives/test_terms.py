@@ -1,0 +1,40 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax as vj
+from tests.members import X, linear_gaussian_params, z_score
+from vae_jax.models.linear_gaussian import linear_gaussian, marginal
+
+MODEL, PARAMS = linear_gaussian(), linear_gaussian_params(shift=0.2)
+
+
+def test_terms_add_up_to_the_elbo_at_the_posterior() -> None:
+    exact = linear_gaussian_params()
+    keys = jax.random.split(jax.random.key(0), 20_000)
+    terms = jax.vmap(lambda key: vj.elbo_terms(MODEL, exact, key, X))(keys)
+    assert z_score(terms.log_likelihood - terms.kl, marginal(exact.decoder).log_prob(X)) < 4
+
+
+def test_more_samples_quieten_the_likelihood_alone() -> None:
+    keys = jax.random.split(jax.random.key(0), 2000)
+    one, ten = (jax.vmap(lambda key, k=k: vj.elbo_terms(MODEL, PARAMS, key, X, num_samples=k))(keys) for k in (1, 10))
+    assert ten.log_likelihood.std() == pytest.approx(float(one.log_likelihood.std()) / 10**0.5, rel=0.1)
+    np.testing.assert_array_equal(one.kl, ten.kl)
+
+
+def test_kl_has_one_term_per_dimension_where_it_factorises() -> None:
+    diagonal = MODEL._replace(encode=lambda params, x: vj.DiagNormal(jnp.array([0.5, 0.0]), jnp.ones(2)))
+    found = vj.elbo_terms(diagonal, PARAMS, jax.random.key(0), X).kl
+    np.testing.assert_allclose(found, [0.125, 0.0], atol=1e-6)
+    assert vj.elbo_terms(MODEL, PARAMS, jax.random.key(0), X).kl.shape == ()
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
+        vj.elbo_terms(MODEL, PARAMS, jax.random.key(0), X, num_samples=0)
+    with pytest.raises(ValueError, match=r"bounds must have shape \(M,\), got \(\)"):
+        vj.full_data_bound(jnp.array(1.0), dataset_size=5)
+    with pytest.raises(ValueError, match="dataset_size must be at least 1"):
+        vj.full_data_bound(jnp.ones(2), dataset_size=0)

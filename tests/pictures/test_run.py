@@ -1,0 +1,61 @@
+import dataclasses
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tests.runs import changed, experiment, trained
+from vae_jax.measure.subject import subject_of
+from vae_jax.pictures.run import write_pictures
+
+CASES = {
+    "two dimensions": (experiment(), {"training_curve", "latent", "reconstructions", "samples", "manifold"}),
+    "more dimensions": (
+        changed(experiment(), "model", latent_size=5),
+        {"training_curve", "latent", "reconstructions", "samples", "traversals"},
+    ),
+    "full covariance": (
+        changed(experiment(), "model", latent_size=3, posterior="full"),
+        {"training_curve", "latent", "reconstructions", "samples", "traversals"},
+    ),
+    "points in the plane": (
+        changed(experiment("curve"), "model", latent_size=1),
+        {"training_curve", "latent", "samples"},
+    ),
+    "grey images": (
+        changed(changed(experiment(), "data", binarisation="none"), "model", likelihood="normal"),
+        {"training_curve", "latent", "reconstructions", "samples", "manifold"},
+    ),
+    "conditions": (
+        dataclasses.replace(experiment(), system="conditional"),
+        {"training_curve", "latent", "conditions"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_picture_that_fits_is_drawn(tmp_path, name: str) -> None:
+    config, expected = CASES[name]
+    run, state = trained(tmp_path / "run", config)
+    paths = write_pictures(subject_of(run, state))
+    assert {path.stem for path in paths} == expected
+    for path in paths:
+        image = matplotlib.image.imread(path)
+        assert min(image.shape[:2]) > 200
+        assert image.std() > 0.01
+
+
+def test_real_conditions_are_shown_in_order(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    ink = random.uniform(0.1, 0.9, (300, 1)).astype(np.float32)
+    x = np.broadcast_to(random.random((300, 8, 8)) < ink[..., None], (300, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "ink.npz", x=x, condition=ink)
+    conditional = changed(experiment(epochs=60), "optimizer", learning_rate=1e-2)
+    conditional = dataclasses.replace(conditional, system="conditional")
+    config = changed(conditional, "data", dataset=str(tmp_path / "ink.npz"), binarisation="none")
+    run, state = trained(tmp_path / "run", config)
+    drawn = {path.stem: path for path in write_pictures(subject_of(run, state))}
+    image = matplotlib.image.imread(drawn["conditions"])
+    left, right = image[:, : image.shape[1] // 3], image[:, -image.shape[1] // 3 :]
+    # Ink is dark.
+    assert right.mean() < left.mean() - 0.1

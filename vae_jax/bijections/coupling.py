@@ -1,0 +1,131 @@
+"""Couplings: one half of a vector passes, and says how the other half is moved."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.core.types import Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class AffineCoupling:
+    """The first ⌊d/2⌋ coordinates pass; the others become `shift + exp(log_scale) z`, of a network of the first.
+
+    `conditioner`: `[d // 2] -> (shift, log_scale)`, both `[d − d // 2]`. Both directions are one evaluation.
+
+    Source: Density Estimation Using Real NVP, arXiv 1605.08803.
+    """
+
+    conditioner: Callable[[Array], tuple[Array, Array]]
+
+    def forward(self, z: Array) -> tuple[Array, Array]:
+        """`(y [d], log|det ∂y/∂z| [])`."""
+        fixed, free = _halves(z)
+        shift, log_scale = self.conditioner(fixed)
+        return jnp.concatenate([fixed, shift + jnp.exp(log_scale) * free]), jnp.sum(log_scale)
+
+    def inverse(self, y: Array) -> tuple[Array, Array]:
+        """`(z [d], log|det ∂z/∂y| [])`."""
+        fixed, free = _halves(y)
+        shift, log_scale = self.conditioner(fixed)
+        return jnp.concatenate([fixed, (free - shift) * jnp.exp(-log_scale)]), -jnp.sum(log_scale)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class SplineCoupling:
+    """The first ⌊d/2⌋ coordinates pass; each other one goes through a rational-quadratic spline of K pieces.
+
+    `conditioner`: `[d // 2] -> [d − d // 2, 3K − 1]`: widths and heights of the pieces before a softmax, and the
+    slopes between them. The spline acts on ±`bound`; beyond it is the identity. Both directions are one evaluation.
+
+    Source: Neural Spline Flows, arXiv 1906.04032.
+    """
+
+    conditioner: Callable[[Array], Any]
+    bound: float = field(default=4.0, metadata={"static": True})
+
+    def forward(self, z: Array) -> tuple[Array, Array]:
+        """`(y [d], log|det ∂y/∂z| [])`."""
+        return self._apply(z, _spline)
+
+    def inverse(self, y: Array) -> tuple[Array, Array]:
+        """`(z [d], log|det ∂z/∂y| [])`."""
+        return self._apply(y, _spline_inverse)
+
+    def _apply(self, v: Array, curve: Callable[..., tuple[Array, Array]]) -> tuple[Array, Array]:
+        fixed, free = _halves(v)
+        inside = jnp.abs(free) < self.bound
+        # Outside the pieces their formula has no root, and its gradient would be NaN even where it is not used.
+        within = jnp.where(inside, free, 0.0)
+        found, log_slopes = jax.vmap(lambda v, raw: curve(v, *_knots(raw, self.bound)))(within, self.conditioner(fixed))
+        moved = jnp.where(inside, found, free)
+        return jnp.concatenate([fixed, moved]), jnp.sum(jnp.where(inside, log_slopes, 0.0))
+
+
+def _halves(z: Array) -> tuple[Array, Array]:
+    if jnp.ndim(z) != 1 or z.size < 2:
+        raise ValueError(f"a coupling needs one vector of at least 2 dimensions, got shape {jnp.shape(z)}.")
+    return z[: z.size // 2], z[z.size // 2 :]
+
+
+# No piece of a spline is narrower than this share of an even one, nor flatter than this slope.
+_LEAST = 1e-2
+
+
+def _knots(raw: Array, bound: float) -> tuple[Array, Array, Array]:
+    """Knots x and y `[K + 1]` from −bound to bound and slopes `[K + 1]` at them, 1 at both ends, of `[3K − 1]`."""
+    pieces = (raw.size + 1) // 3
+    widths, heights, slopes = jnp.split(raw, [pieces, 2 * pieces])
+
+    def places(shares: Array) -> Array:
+        shares = _LEAST / pieces + (1.0 - _LEAST) * jax.nn.softmax(shares)
+        inner = bound * (2.0 * jnp.cumsum(shares)[:-1] - 1.0)
+        return jnp.concatenate([jnp.array([-bound]), inner, jnp.array([bound])])
+
+    # A raw slope of zero is a slope of 1: then the spline of equal pieces is the identity.
+    inner = _LEAST + (1.0 - _LEAST) * jax.nn.softplus(slopes) / jnp.log(2.0)
+    one = jnp.ones(1)
+    return places(widths), places(heights), jnp.concatenate([one, inner, one])
+
+
+def _piece(v: Array, knots: Array) -> Array:
+    return jnp.clip(jnp.searchsorted(knots, v, side="right") - 1, 0, knots.size - 2)
+
+
+def _spline(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array, Array]:
+    """`(value, log of the slope)` at `v` of the spline through the knots."""
+    i = _piece(v, x)
+    width, height = x[i + 1] - x[i], y[i + 1] - y[i]
+    share = jnp.clip((v - x[i]) / width, 0.0, 1.0)
+    steep = height / width
+    below = steep + (slopes[i + 1] + slopes[i] - 2.0 * steep) * share * (1.0 - share)
+    value = y[i] + height * (steep * jnp.square(share) + slopes[i] * share * (1.0 - share)) / below
+    return value, _log_slope(share, steep, slopes[i], slopes[i + 1], below)
+
+
+def _spline_inverse(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array, Array]:
+    """`(value, log of the slope)` at `v` of the inverse of the spline: the root of a quadratic."""
+    i = _piece(v, y)
+    width, height = x[i + 1] - x[i], y[i + 1] - y[i]
+    steep = height / width
+    bend = slopes[i + 1] + slopes[i] - 2.0 * steep
+    rise = v - y[i]
+    a = height * (steep - slopes[i]) + rise * bend
+    b = height * slopes[i] - rise * bend
+    c = -steep * rise
+    # The form of the root that does not cancel; b > 0 or the discriminant carries it.
+    root = 2.0 * c / (-b - jnp.sqrt(jnp.maximum(jnp.square(b) - 4.0 * a * c, 0.0)))
+    share = jnp.clip(root, 0.0, 1.0)
+    below = steep + bend * share * (1.0 - share)
+    return x[i] + share * width, -_log_slope(share, steep, slopes[i], slopes[i + 1], below)
+
+
+def _log_slope(share: Array, steep: Array, left: Array, right: Array, below: Array) -> Array:
+    other = 1.0 - share
+    above = right * jnp.square(share) + 2.0 * steep * share * other + left * jnp.square(other)
+    return 2.0 * jnp.log(steep) + jnp.log(above) - 2.0 * jnp.log(below)

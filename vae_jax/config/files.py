@@ -1,0 +1,76 @@
+"""Where experiments come from and are kept: files of `configs/`, your own Python files, and JSON in a run."""
+
+import dataclasses
+import difflib
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.modules import load_from
+
+
+def config_folder() -> Path:
+    """Where the shipped configs lie: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def config_names() -> list[str]:
+    """Names of the shipped configs, sorted."""
+    return sorted(path.stem for path in config_folder().glob("*.py"))
+
+
+def load_config(name: str) -> Experiment:
+    """The experiment of a name in `configs/`, or of the path of a Python file with `get_config()`."""
+    path = Path(name) if name.endswith(".py") else config_folder() / f"{name}.py"
+    if not path.is_file():
+        close = difflib.get_close_matches(name, config_names(), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ConfigError(
+            f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py."
+        )
+    return with_absolute_paths(load_from(path, "get_config()", Experiment), path.parent)
+
+
+def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
+    """The same with the Python files that it names as absolute paths, sought in `folder` and then here.
+
+    A run may be looked at from another folder than the one that it was started in.
+    """
+
+    def found(name: str) -> str:
+        if not name.endswith(".py"):
+            return name
+        beside = folder / Path(name).expanduser()
+        return str((beside if beside.is_file() else Path(name).expanduser()).absolute())
+
+    measurements = tuple(map(found, config.evaluate.measurements))
+    evaluate = dataclasses.replace(config.evaluate, measurements=measurements)
+    return dataclasses.replace(config, system=found(config.system), evaluate=evaluate)
+
+
+def to_json(config: Experiment) -> str:
+    """The resolved config, every field written out."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> Experiment:
+    """The inverse of `to_json`. ConfigError if a field is unknown to this version."""
+    return _build(Experiment, json.loads(text))
+
+
+def _build(cls: Any, values: dict[str, Any]) -> Any:
+    types = typing.get_type_hints(cls)
+    if unknown := sorted(set(values) - set(types)):
+        raise ConfigError(f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks.")
+
+    def convert(kind: Any, value: Any) -> Any:
+        if dataclasses.is_dataclass(kind):
+            return _build(kind, value)
+        return tuple(value) if isinstance(value, list) else value
+
+    return cls(**{name: convert(types[name], value) for name, value in values.items()})

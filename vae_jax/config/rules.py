@@ -1,0 +1,84 @@
+"""Rules that every config keeps, whatever its system: numbers in their ranges, and fields that go together.
+
+What a system asks beyond these is in its `Spec`.
+"""
+
+import typing
+
+from vae_jax.config.fields import Experiment, Objective, sections
+from vae_jax.core.errors import ConfigError
+
+# Fields of the objective that weigh the KL.
+ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "most_distortion")
+
+
+def flag(name: str) -> str:
+    """A field as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check_ranges(config: Experiment) -> None:
+    """ConfigError where a number is out of the range that stands beside its field."""
+    for part in sections(config).values():
+        for name, hint in typing.get_type_hints(type(part), include_extras=True).items():
+            value = getattr(part, name)
+            for allowed in getattr(hint, "__metadata__", ()):
+                for number in value if isinstance(value, tuple) else (value,):
+                    if number is not None and not allowed.holds(number):
+                        raise ConfigError(f"{flag(name)} must be {allowed.says}, got {number}.")
+
+
+def check_rules(config: Experiment) -> None:
+    """ConfigError where fields do not go together."""
+    _check_rate(config.objective)
+    _check_growth(config.objective)
+    objective, optimizer = config.objective, config.optimizer
+    if objective.estimator == "score" and objective.num_samples < 2:
+        raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
+    if config.data.image_crop is not None and config.data.image_size is None:
+        raise ConfigError("--image-crop is cut out before images are scaled to --image-size: give both.")
+    if not config.model.hidden and config.model.network != "mlp":
+        raise ConfigError(f"--hidden needs at least one layer for --network {config.model.network}, got none.")
+    if config.train.patience is not None and config.stages.second_stage_at is not None:
+        raise ConfigError(
+            f"--patience {config.train.patience} might stop before the second stage begins, at "
+            f"{config.stages.second_stage_at:.0%} of the epochs: use --patience None."
+        )
+    corruption, level = config.codes.corruption, config.codes.corruption_level
+    if (corruption in ("masking", "salt_pepper") and level > 1.0) or (corruption == "dropout" and level >= 1.0):
+        bound = "below 1" if corruption == "dropout" else "at most 1"
+        raise ConfigError(f"--corruption-level is a share of the elements for {corruption}, {bound}; got {level}.")
+    if optimizer.weight_decay and optimizer.optimizer not in ("adamw", "muon"):
+        raise ConfigError(f"--weight-decay has no effect with {optimizer.optimizer}: use --optimizer adamw or muon.")
+    if optimizer.schedule == "exponential" and optimizer.final_fraction == 0:
+        raise ConfigError("--schedule exponential never reaches 0: use --final-fraction 0.01, or --schedule cosine.")
+
+
+def _check_rate(objective: Objective) -> None:
+    changed = [name for name in ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
+    if changed and objective.estimator not in ("analytic", "sampled"):
+        raise ConfigError(
+            f"{flag(changed[0])} {getattr(objective, changed[0])} needs the KL by itself: use --estimator analytic or "
+            "sampled."
+        )
+    alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
+    if len(alone) > 1:
+        raise ConfigError(f"{' and '.join(map(flag, alone))} exclude each other.")
+    if objective.beta_cycles > 1 and not objective.beta_warmup:
+        raise ConfigError(f"--beta-cycles {objective.beta_cycles} needs a rise in each: --beta-warmup 0.5.")
+
+
+def _check_growth(objective: Objective) -> None:
+    ks, grow_at = [objective.num_samples, *objective.grow_to], objective.grow_at
+    if ks != sorted(set(ks)):
+        raise ConfigError(
+            f"--grow-to must rise from --num-samples {objective.num_samples}, got {' '.join(map(str, ks[1:]))}. For a "
+            "k that does not grow: --grow-to --grow-at, both without a value."
+        )
+    if len(grow_at) != len(objective.grow_to):
+        raise ConfigError(
+            f"--grow-to and --grow-at go together, one fraction for each number: got {len(objective.grow_to)} numbers "
+            f"and {len(grow_at)} fractions."
+        )
+    if list(grow_at) != sorted(set(grow_at)):
+        raise ConfigError(f"--grow-at must be rising fractions of the run, got {' '.join(map(str, grow_at))}.")

@@ -1,0 +1,77 @@
+"""The checks that every public function shares: shapes, keys and counts, refused at trace time."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from vae_jax.core.trees import num_examples
+
+
+def check_key(where: str, key: Any) -> None:
+    """Refuse what is not one typed PRNG key."""
+    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        got = f"an array of {key.dtype}" if hasattr(key, "dtype") else repr(key)
+        raise TypeError(
+            f"{where}: key must be a typed PRNG key, got {got}. Make one with jax.random.key(0), or wrap an "
+            "old uint32 key with jax.random.wrap_key_data(key)."
+        )
+    if key.shape != ():
+        raise ValueError(
+            f"{where}: key must be a single key, got keys of shape {key.shape}. For a batch: "
+            f"jax.vmap over one key per example, from jax.random.split(key, {key.shape[0]})."
+        )
+
+
+def is_known(value: Any) -> bool:
+    """Whether a number can be looked at: not where it is swept, for then it was looked at before it was traced."""
+    return not isinstance(value, Tracer)
+
+
+def check_count(where: str, name: str, value: Any) -> None:
+    """Refuse a count that is not a static integer of at least 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{where}: {name} must be a static integer, got {value!r}.")
+    if value.__index__() < 1:
+        raise ValueError(f"{where}: {name} must be at least 1, got {value}.")
+
+
+def check_examples(where: str, stacked: Any) -> int:
+    """The number n of examples of a pytree of arrays `[n, …]`; refuse none."""
+    size = num_examples(stacked)
+    if size == 0:
+        raise ValueError(f"{where}: there are no examples to evaluate: the dataset is empty.")
+    return size
+
+
+def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
+    """Refuse a value that is not one event of the distribution `name`."""
+    if jnp.shape(value) != event_shape:
+        raise ValueError(
+            f"{name}.log_prob: value must be one event of shape {event_shape}, got {jnp.shape(value)}. "
+            "For a batch of values: jax.vmap(d.log_prob)(values); for a batch of distributions too: "
+            "jax.vmap(lambda d, v: d.log_prob(v))(d, values)."
+        )
+
+
+def check_positive(where: str, **values: Any) -> None:
+    """Refuse parameters that are not positive, where they are known: under `jit` they are not, and become NaN."""
+    for name, value in values.items():
+        if isinstance(value, (Tracer, jax.ShapeDtypeStruct)):
+            continue
+        if not np.all(np.asarray(value) > 0.0):
+            raise ValueError(
+                f"{where}: {name} must be greater than 0, got {np.min(np.asarray(value))}. From a network's output: "
+                "jnp.exp(out) or jax.nn.softplus(out)."
+            )
+
+
+def check_log_weights(name: str, log_w: Any) -> None:
+    """Refuse log-weights that are not a vector of at least one entry."""
+    shape = jnp.shape(log_w)
+    if len(shape) != 1 or shape[0] < 1:
+        raise ValueError(
+            f"{name}: log_w must have shape (k,) with k >= 1, got {shape}. For a batch: jax.vmap({name})(log_w)."
+        )

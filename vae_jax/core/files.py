@@ -1,0 +1,40 @@
+"""Files that are written whole or not at all, also where two processes write the same one."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write in the place of `path`, which becomes it when all is written; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text."""
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a .json file. JSON has no infinity and no NaN: a number that is not finite is null."""
+    write_whole(path, json.dumps(_known(content), indent=2, allow_nan=False) + "\n")
+
+
+def _known(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _known(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_known(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,0 +1,63 @@
+"""Python files of the user's own: configs, systems and measurements, by path."""
+
+import functools
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vae_jax.core.errors import ConfigError
+
+# What marks a module as the user's, so that an error inside it is shown with its line.
+_PREFIX = "vae_jax_user_"
+
+
+def load_from(path: Path, name: str, kind: type) -> Any:
+    """What the Python file at `path` calls `name`, or `name()` gives, a `kind`.
+
+    ConfigError where the file fails, with the line, or has no such thing. The file may import others beside it. It is
+    run once, and again only when it has changed.
+    """
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}.")
+    module = _run(path.absolute(), path.stat().st_mtime_ns)
+    called = name.removesuffix("()")
+    if not hasattr(module, called):
+        raise ConfigError(f"{path} defines no {name}.")
+    found = getattr(module, called)
+    found = found() if called != name else found
+    if not isinstance(found, kind):
+        raise ConfigError(f"{name} of {path} must be of the type {kind.__name__}, got {type(found).__name__}.")
+    return found
+
+
+@functools.cache
+def _run(path: Path, changed: int) -> ModuleType:
+    del changed
+    spec = importlib.util.spec_from_file_location(_PREFIX + path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be loaded as Python.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickles look their module up by its name.
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        where = f"{path}, line {error.lineno}" if isinstance(error, SyntaxError) else users_line(error) or str(path)
+        raise ConfigError(f"{where}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def users_line(error: BaseException) -> str | None:
+    """`my_system.py, line 12`: the innermost line of the user's own files that an error came through; None if none."""
+    lines = [
+        f"{frame.f_code.co_filename}, line {number}"
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").startswith(_PREFIX)
+    ]
+    return lines[-1] if lines else None

@@ -1,0 +1,72 @@
+"""Which latent dimensions a model uses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.core.checks import check_count, check_examples
+from vae_jax.core.trees import first_example
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.distributions.divergences import has_kl, kl_terms
+from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
+from vae_jax.models.vae import VAE, Autoencoder
+
+
+def active_units(means: Array, *, threshold: float = 0.01) -> Array:
+    """`[d]` booleans: whether the posterior mean of a dimension varies over the data by more than `threshold`.
+
+    `means`: E_q[z | x] of n examples, `[n, d]`. Needs n >= 2 (ValueError).
+
+    Source: Importance Weighted Autoencoders, arXiv 1509.00519.
+    """
+    if jnp.ndim(means) != 2 or means.shape[0] < 2:
+        raise ValueError(f"active_units: means must have shape (n, d) with n >= 2, got {jnp.shape(means)}.")
+    return jnp.var(means, axis=0, ddof=1) > threshold
+
+
+def latent_means(
+    vae: VAE | Autoencoder, params: Params, key: Key, x: Any, *, num_samples: int = 1000, batch_size: int = 100
+) -> Any:
+    """E_q[z | x] of every example of `x` `[n, …]`, in host memory: `[n, d]`, or a tuple of them for several layers.
+
+    The posterior's own `mean` where it has one, else the mean of `num_samples` draws, enough for their noise, a
+    thousandth of the posterior variance, to stay below the threshold of `active_units`.
+    """
+    check_count("latent_means", "num_samples", num_samples)
+    return join(in_batches(_mean_codes(vae, num_samples), x, params, key, batch_size=batch_size))
+
+
+@per_model
+def _mean_codes(vae: VAE | Autoencoder, num_samples: int) -> Callable[..., Any]:
+    def one(params: Params, key: Key, i: Array, x: Any) -> Any:
+        posterior = vae.encode(params, x)
+        if hasattr(posterior, "mean"):
+            return posterior.mean
+        draws = posterior.sample(jax.random.fold_in(key, i), (num_samples,))
+        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws)
+
+    return vectorised(one, shared=2)
+
+
+def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
+    """`[d]`: KL(q(z_j | x) ‖ p(z_j)) averaged over the examples of `x` `[n, …]`, nats.
+
+    None where the KL is no sum over dimensions, or has no closed form.
+    """
+    check_examples("kl_per_dimension", x)
+    if not has_kl(jax.eval_shape(vae.encode, params, first_example(x)), jax.eval_shape(vae.prior, params)):
+        return None
+    terms = join(in_batches(_kl_terms(vae), x, params))
+    return terms.mean(axis=0) if terms.ndim == 2 else None
+
+
+@per_model
+def _kl_terms(vae: VAE) -> Callable[..., Array]:
+    def one(params: Params, i: Array, x: Any) -> Array:
+        del i
+        return kl_terms(vae.encode(params, x), vae.prior(params))
+
+    return vectorised(one, shared=1)

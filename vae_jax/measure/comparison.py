@@ -1,0 +1,149 @@
+"""Runs side by side: runs that differ in their seed alone are one row, and rows are paired image by image."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.config.fields import Experiment, sections
+from vae_jax.core.errors import RequestError
+from vae_jax.evaluate.statistics import standard_error
+from vae_jax.train.files import evaluation_file, read_config, read_metrics
+
+# Two log p(x) may be subtracted, image by image, only where these agree.
+_PROTOCOL = (
+    *("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "levels", "data_seed", "likelihood"),
+    *("shape", "grammar", "density_of"),
+)
+
+# What the table shows of a run.
+_SHOWN = ("log_marginal", "test_examples_error", "elbo", "active_units", "parameters_of_epoch", "training_seconds")
+
+
+class Measured(NamedTuple):
+    """A run with its numbers: `log_marginal` is `[n]`, one of every test example."""
+
+    directory: Path
+    config: Experiment
+    result: dict[str, Any]
+    log_marginal: np.ndarray
+
+    @property
+    def seed(self) -> int:
+        """Training seed."""
+        return self.config.train.seed
+
+
+class Difference(NamedTuple):
+    """Mean log p(x) of a row minus that of the first, nats, over the seeds that both have.
+
+    `seeds_error`: its standard error over the n seeds (NaN for one). `examples_error`: over the test examples, of the
+    difference averaged over the seeds.
+    """
+
+    value: float
+    seeds_error: float
+    examples_error: float
+    num_seeds: int
+
+
+def read_run(directory: Path) -> Measured:
+    """A run that was evaluated. RequestError, with the command that does it, if it was not."""
+    config = read_config(directory)
+    numbers, estimates = evaluation_file(directory), evaluation_file(directory, ending=".npz")
+    result = json.loads(numbers.read_text()) if numbers.is_file() else {}
+    unknown = [name for name in _SHOWN if name not in result]
+    if result and "log_marginal" in unknown:
+        raise RequestError(
+            f"{directory} has no log p(x) to compare: its system, {config.system}, gives none with this posterior. "
+            f"What was measured is in {numbers}."
+        )
+    if not result or not estimates.is_file():
+        raise RequestError(f"{directory} was not evaluated yet. Do it with: vae-jax evaluate {directory}")
+    if unknown:
+        raise RequestError(
+            f"evaluation.json of {directory} lacks {', '.join(unknown)}: it is of another version. Measure again: "
+            f"vae-jax evaluate {directory}"
+        )
+    with np.load(estimates, allow_pickle=False) as file:
+        value = np.asarray(file["value"], np.float64)
+    if len(value) != result["evaluated_examples"] or not math.isclose(
+        value.mean(), result["log_marginal"], rel_tol=1e-6
+    ):
+        raise RequestError(
+            f"evaluation.json and evaluation.npz of {directory} are of two evaluations, the later of them unfinished. "
+            f"Measure again: vae-jax evaluate {directory}"
+        )
+    return Measured(directory, config, result, value)
+
+
+def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Runs by what their configs differ in, the seed apart: `{"estimator=dreg": [...], "estimator=total": [...]}`."""
+    fields = [_flat(run.config) for run in runs]
+    differing = [name for name in fields[0] if len({str(one[name]) for one in fields}) > 1]
+    rows: dict[str, list[Measured]] = {}
+    for run, one in zip(runs, fields, strict=True):
+        label = ", ".join(f"{name}={one[name]}" for name in differing) or str(runs[0].directory)
+        rows.setdefault(label, []).append(run)
+    for label, members in rows.items():
+        seeds = [member.seed for member in members]
+        if len(set(seeds)) < len(seeds):
+            names = " and ".join(str(member.directory) for member in members)
+            raise RequestError(
+                f"{names} have the same config and seed ({label}), so they count once: name one of them."
+            )
+        if len({_protocol(member) for member in members}) > 1:
+            names = " and ".join(str(member.directory) for member in members)
+            raise RequestError(
+                f"{names} differ in their seed alone ({label}), but their evaluations do not agree in all of "
+                f"{', '.join(_PROTOCOL)}: evaluate them again in the same way."
+            )
+    return rows
+
+
+def _protocol(run: Measured) -> tuple[str, ...]:
+    return tuple(str(run.result.get(name)) for name in _PROTOCOL)
+
+
+def _flat(config: Experiment) -> dict[str, Any]:
+    """Every field that makes two runs different experiments, by its short name."""
+    flat: dict[str, Any] = {"system": config.system}
+    for part in sections(config).values():
+        flat |= dataclasses.asdict(part)
+    # None of these changes what is learned or measured.
+    for name in ("seed", "data_dir", "save_seconds", "chunk_seconds", "snapshots", "measurements"):
+        del flat[name]
+    return flat
+
+
+def difference(row: Sequence[Measured], first: Sequence[Measured]) -> Difference | None:
+    """The paired difference of two rows, or None where their protocols differ or they share no seed."""
+    both = sorted({run.seed for run in row} & {run.seed for run in first})
+    if not both or len({_protocol(run) for run in (*row, *first)}) > 1:
+        return None
+    by_seed = [{run.seed: run.log_marginal for run in runs} for runs in (row, first)]
+    paired = np.stack([by_seed[0][seed] - by_seed[1][seed] for seed in both])
+    return Difference(
+        value=float(paired.mean()),
+        seeds_error=float(standard_error(paired.mean(axis=1))),
+        examples_error=float(standard_error(paired.mean(axis=0))),
+        num_seeds=len(both),
+    )
+
+
+def curves(rows: dict[str, list[Measured]]) -> dict[str, list[list[tuple[float, float, float]]]]:
+    """For every row and run, `(examples seen, training bound, validation bound)` after each epoch; NaN where none."""
+
+    def curve(run: Measured) -> list[tuple[float, float, float]]:
+        batch = run.config.train.batch_size
+        return [
+            (line["step"] * batch, line["train"]["bound"], line["validation"].get("bound", math.nan))
+            for line in read_metrics(run.directory)
+            if "bound" in line["train"]
+        ]
+
+    return {label: [curve(run) for run in runs] for label, runs in rows.items()}

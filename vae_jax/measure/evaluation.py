@@ -1,0 +1,69 @@
+"""The one ordered list of measurements, and the file that their numbers are kept in."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import RequestError
+from vae_jax.core.files import write_json
+from vae_jax.core.modules import load_from
+from vae_jax.measure.annealed import ANNEALED
+from vae_jax.measure.codes import ACCURACY, CODE_USE, DIMENSION_KL, DISENTANGLEMENT, PROBE, RECONSTRUCTION
+from vae_jax.measure.diagnostics import DIAGNOSTICS
+from vae_jax.measure.likelihood import CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD
+from vae_jax.measure.measurement import Measurement, Options
+from vae_jax.measure.strings import STRINGS
+from vae_jax.measure.subject import Subject
+from vae_jax.train.files import evaluation_file
+
+# What every training and every sweep ends with.
+_FIRST = (
+    *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CODE_USE, DIMENSION_KL, RECONSTRUCTION, STRINGS),
+    *(ACCURACY, DISENTANGLEMENT, PROBE),
+)
+# What `vae-jax evaluate` adds.
+FURTHER = (DIAGNOSTICS, ANNEALED)
+
+
+def first_measurements(config: Experiment) -> tuple[Measurement, ...]:
+    """What every training ends with: the shipped measurements, then the user's own of `--measurements`."""
+    own = (load_from(Path(path), "MEASUREMENT", Measurement) for path in config.evaluate.measurements)
+    return (*_FIRST, *own)
+
+
+def measurements_of(config: Experiment) -> tuple[Measurement, ...]:
+    """Every measurement, in order."""
+    return (*first_measurements(config), *FURTHER)
+
+
+def evaluate(
+    subject: Subject, measurements: Sequence[Measurement], options: Options, found: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The protocol, what was `found` before, and the numbers of those measurements that answer, by name.
+
+    RequestError where a measurement gives a number another name has already.
+    """
+    result = subject.protocol(seed=options.seed) | (found or {})
+    for measurement in measurements:
+        if measurement.answers(subject):
+            numbers = measurement.measure(subject, options, result)
+            if twice := sorted(set(numbers) & set(result)):
+                raise RequestError(
+                    f"the measurement {measurement.name!r} gives {', '.join(twice)}, which is measured already: give "
+                    "its numbers names of their own."
+                )
+            result |= numbers
+    return result
+
+
+def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
+    """RUN/evaluation.json, or evaluation-epoch-N.json of a snapshot.
+
+    What an earlier evaluation of the same parameters and examples found, and this one did not look at, stays.
+    """
+    path = evaluation_file(subject.run.directory, subject.snapshot)
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    write_json(path, before | result if before.get("measured") == result["measured"] else result)
+    return path

@@ -1,0 +1,293 @@
+"""A trained model as what is measured, drawn and exported: made once, it answers what can be asked of it.
+
+Nobody else in measure, pictures, report and commands looks at the type of a model, a posterior or an example.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.core.errors import RequestError
+from vae_jax.core.trees import first_example, num_examples
+from vae_jax.core.types import Key, Params
+from vae_jax.data import Dataset, Split
+from vae_jax.distributions import Certain, DiagNormal, PointMass
+from vae_jax.evaluate.gaps import FAMILIES
+from vae_jax.languages import expressions, molecules
+from vae_jax.languages.grammar import Grammar
+from vae_jax.models.vae import VAE, Autoencoder, discretised
+from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.train.files import read_metrics
+from vae_jax.train.loop import RunState, num_steps
+from vae_jax.train.run import Run, load_snapshot
+
+# What one code is: an array of real numbers, several of them, numbers of a codebook, or one-hot choices.
+Code = Literal["vector", "layers", "indices", "choices"]
+# How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
+_NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A run with the parameters that are looked at.
+
+    `params`: what the model's functions take. `progress`: how far the run was then; a number of an unfinished run must
+    say so. `snapshot`: the epoch of the snapshot that the parameters are of, None for the best parameters. `stored`:
+    the parameters as a checkpoint holds them.
+    """
+
+    run: Run
+    params: Params
+    progress: dict[str, int | float]
+    snapshot: int | None
+    stored: Params
+
+    @cached_property
+    def _model(self) -> VAE | Autoencoder | None:
+        vae = self.run.system.vae
+        # A model that trains with relaxed choices is a model of choices.
+        return discretised(vae) if isinstance(vae, VAE) else vae
+
+    @property
+    def coder(self) -> VAE | Autoencoder:
+        """What encodes and decodes. RequestError if the system has neither."""
+        if self._model is None:
+            raise RequestError(
+                f"the system {self.run.config.system!r} of {self.run.directory} has no codes, so nothing to measure."
+            )
+        return self._model
+
+    @property
+    def density(self) -> VAE:
+        """The model as a VAE. RequestError if its system has no prior."""
+        if not isinstance(self.coder, VAE):
+            raise RequestError(
+                f"the system {self.run.config.system!r} of {self.run.directory} has no prior, so there is no log p(x) "
+                "to measure and nothing to sample. --system info --info-alpha 1 is an autoencoder with one."
+            )
+        return self.coder
+
+    # Examples.
+
+    def prepared(self, dataset: Dataset, split: Split) -> Any:
+        """Examples of a dataset as the model sees them: with dynamic binarisation, one fixed draw by the data seed."""
+        return self.run.system.example(dataset.prepare(self.data_key, split.batch()))
+
+    @property
+    def data_key(self) -> Key:
+        """The key of the bits of validation and test."""
+        return jax.random.key(self.run.config.data.data_seed)
+
+    @cached_property
+    def examples(self) -> Any:
+        """The test examples that are measured, as the model sees them."""
+        # Prepared whole, then cut, so that an example's bits do not depend on how many are measured.
+        size = self.run.config.evaluate.evaluation_size
+        return jax.tree.map(lambda leaf: leaf[:size], self.prepared(self.run.dataset, self.run.dataset.test))
+
+    @cached_property
+    def _one(self) -> Any:
+        return first_example(self.prepared(self.run.dataset, self.run.dataset.test.take(slice(1))))
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether an example is a pair of x and its condition."""
+        return isinstance(self._one, dict)
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether log p(x) is a log-probability, not a density."""
+        return LIKELIHOODS[self.run.config.model.likelihood].of in ("bits", "counts")
+
+    @property
+    def grammar(self) -> Grammar | None:
+        """The grammar whose derivations the examples are; None where they are no strings."""
+        return self.run.dataset.grammar
+
+    @property
+    def language(self) -> Grammar:
+        """The grammar. RequestError where the examples are no strings."""
+        if self.grammar is None:
+            raise RequestError(f"{self.run.directory} is no run on strings.")
+        return self.grammar
+
+    @property
+    def is_valid(self) -> Callable[[str], bool]:
+        """What tells whether a string is valid: the config's `valid_as`, by default its grammar."""
+        judges = {"equations": expressions.is_valid, "molecules": molecules.is_valid}
+        return judges.get(self.run.config.strings.valid_as or "", self.language.accepts)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether x is a picture that can be shown by itself."""
+        return self.run.dataset.is_image
+
+    # Codes.
+
+    @cached_property
+    def posterior(self) -> Any:
+        """q(z | x) of one example, abstract: its type and shapes, computing nothing."""
+        return jax.eval_shape(self.coder.encode, self.params, self._one)
+
+    @cached_property
+    def prior(self) -> Any:
+        """p(z), abstract; None where there is none."""
+        return jax.eval_shape(self._model.prior, self.params) if isinstance(self._model, VAE) else None
+
+    @cached_property
+    def _z(self) -> Any:
+        return jax.eval_shape(lambda posterior, key: posterior.sample(key), self.posterior, jax.random.key(0))
+
+    @property
+    def code(self) -> Code:
+        """What one code is."""
+        leaves = jax.tree.leaves(self._z)
+        if all(jnp.issubdtype(leaf.dtype, jnp.integer) for leaf in leaves):
+            return "indices"
+        if len(leaves) > 1:
+            return "layers"
+        return "choices" if leaves[0].ndim == 2 else "vector"
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether there is a model that encodes."""
+        return self._model is not None
+
+    @property
+    def has_density(self) -> bool:
+        """Whether log p(x) can be had by importance sampling: there is a prior, and the posterior has a density."""
+        return isinstance(self._model, VAE) and not isinstance(self.posterior, PointMass)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is one code of x, and no other to draw."""
+        return self.has_codes and isinstance(self.posterior, Certain)
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether a code has a mean that says nothing but x; that of a conditional model is told the condition."""
+        return self.has_codes and not self.is_conditional and hasattr(type(self.posterior), "mean")
+
+    @property
+    def has_real_mean(self) -> bool:
+        """Whether the mean code is one array of real numbers; the numbers of a codebook are names, not sizes."""
+        return self.has_mean and self.code in ("vector", "choices")
+
+    @property
+    def has_stddev(self) -> bool:
+        """Whether a code has a standard deviation in closed form."""
+        return hasattr(type(self.posterior), "stddev")
+
+    @cached_property
+    def decodes_to_mean(self) -> bool:
+        """Whether p(x | z) has a mean in closed form; else a picture shows a sample."""
+        return hasattr(type(jax.eval_shape(self.coder.decode, self.params, self._z)), "mean")
+
+    @property
+    def has_family(self) -> bool:
+        """Whether the posterior is of a family that can be optimised for one example."""
+        return type(self.posterior) in FAMILIES
+
+    @property
+    def factorises(self) -> bool:
+        """Whether posterior and prior are both normals with a diagonal covariance."""
+        return isinstance(self.posterior, DiagNormal) and self.has_normal_prior
+
+    @property
+    def has_normal_prior(self) -> bool:
+        """Whether p(z) is a normal with a diagonal covariance."""
+        return isinstance(self.prior, DiagNormal)
+
+    @property
+    def has_fitted_prior(self) -> bool:
+        """Whether samples of the prior mean anything: there is one, and where it is fitted apart that has begun."""
+        run = self.run
+        step = self.progress["parameters_of_epoch"] * run.steps_per_epoch
+        return isinstance(self._model, VAE) and not 0 < run.system.prior_from >= step
+
+    def check_fitted_prior(self) -> None:
+        """RequestError where there is nothing to sample: no prior, or parameters from before it was fitted."""
+        _ = self.density
+        if not self.has_fitted_prior:
+            run = self.run
+            raise RequestError(
+                f"the prior over the codes of {run.directory} has not been fitted yet, so there is nothing to sample: "
+                f"that begins at step {run.system.prior_from} of {num_steps(run)}, and its parameters are of step "
+                f"{int(self.progress['parameters_of_epoch']) * run.steps_per_epoch}. Go on with: vae-jax resume "
+                f"{run.directory}"
+            )
+
+    # What a number must carry with it.
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of what every measurement depends on: the config (but for k), the parameters and the examples."""
+        return self.fingerprint_of(self.examples)
+
+    def fingerprint_of(self, x: Any) -> str:
+        """The same with other examples."""
+        config = dataclasses.asdict(self.run.config) | {"evaluate": _NO_EVALUATION}
+        digest = hashlib.sha256((json.dumps(config, indent=2) + "\n").encode())
+        for leaf in (*jax.tree.leaves(self.stored), *jax.tree.leaves(x)):
+            digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())
+        return digest.hexdigest()
+
+    def protocol(self, *, seed: int) -> dict[str, Any]:
+        """What every number of a run must carry with it; `seed` is that of the evaluation."""
+        run = self.run
+        return {
+            "unit": "nats per example, mean over the test split",
+            "density_of": "x given its condition" if self.is_conditional else "x",
+            "measured": self.fingerprint,
+            "evaluated_examples": num_examples(self.examples),
+            "evaluation_seed": seed,
+            "train_seed": run.config.train.seed,
+            "system": run.config.system,
+            "likelihood": run.config.model.likelihood,
+            "shape": list(run.dataset.shape),
+            "grammar": None if self.grammar is None else run.config.strings.grammar,
+            **run.dataset.protocol(),
+            **self.progress,
+        }
+
+
+def subject_of(run: Run, state: RunState) -> Subject:
+    """A run with the best parameters of a state."""
+    return Subject(run, state.best_params, progress_of(run, state), None, state.best_params)
+
+
+def subject_of_snapshot(run: Run, epoch: int) -> Subject:
+    """A run with the parameters of its snapshot after `epoch`. ConfigError if it kept none."""
+    params = load_snapshot(run, epoch)
+    seconds = [line["seconds"] for line in read_metrics(run.directory) if line["epoch"] == epoch]
+    progress = {
+        "step": epoch * run.steps_per_epoch,
+        "num_steps": num_steps(run),
+        "parameters_of_epoch": epoch,
+        "training_seconds": seconds[0] if seconds else math.nan,
+    }
+    return Subject(run, params, progress, epoch, params)
+
+
+def progress_of(run: Run, state: RunState) -> dict[str, int | float]:
+    """How far a run was in a state; `parameters_of_epoch`: which epoch its best parameters are of."""
+    return {
+        "step": int(state.train.step),
+        "num_steps": num_steps(run),
+        "parameters_of_epoch": int(state.best_epoch),
+        "training_seconds": float(state.seconds),
+    }
+
+
+def stream(seed: int, measurement: str) -> Key:
+    """A key of its own for each measurement, apart from those of the examples, which are small numbers folded in."""
+    return jax.random.fold_in(jax.random.key(seed), np.uint32(zlib.crc32(measurement.encode())))

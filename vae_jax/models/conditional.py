@@ -1,0 +1,60 @@
+"""A conditional model as a model of pairs, so that whatever takes a VAE takes it too.
+
+An example is `{"x": x, "condition": y}`; every density is that of x given y.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from vae_jax.core.checks import check_key
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.distributions import draws
+from vae_jax.models.vae import VAE
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class GivenCondition:
+    """p(x | z, y) of pairs: `log_prob` is of x given the condition beside it.
+
+    `decode`: a condition to p(x | z, y), a pytree such as a `Partial`. `conditions` `[n, c]`: those that `sample`
+    draws from, each as often.
+    """
+
+    decode: Callable[[Array], Any] = field()
+    conditions: Array
+
+    def sample(self, key: Key, shape: tuple[int, ...] = ()) -> dict[str, Any]:
+        """Pairs: a condition, and x given it."""
+        check_key("GivenCondition.sample", key)
+
+        def one(key: Key) -> dict[str, Any]:
+            condition_key, x_key = jax.random.split(key)
+            y = self.conditions[jax.random.randint(condition_key, (), 0, len(self.conditions))]
+            return {"x": self.decode(y).sample(x_key), "condition": y}
+
+        return draws(one, key, shape)
+
+    def log_prob(self, value: dict[str, Any]) -> Array:
+        """log p(x | z, y), nats, a scalar."""
+        return self.decode(value["condition"]).log_prob(value["x"])
+
+
+def paired(given: Callable[[Array], VAE], conditions: Array) -> VAE:
+    """The model of pairs behind `given(y)`, whose prior does not depend on y; `conditions` `[n, c]` are for sampling.
+
+    `log_marginal(paired(given, ys), params, key, {"x": x, "condition": y}, …)` is log p(x | y).
+    """
+
+    def decode(params: Params, z: Any) -> GivenCondition:
+        of = jax.tree_util.Partial(lambda params, z, y: given(y).decode(params, z), params, z)
+        return GivenCondition(of, conditions)
+
+    return VAE(
+        encode=lambda params, pair: given(pair["condition"]).encode(params, pair["x"]),
+        decode=decode,
+        prior=lambda params: given(conditions[0]).prior(params),
+    )

@@ -1,0 +1,32 @@
+"""Points in latent space: grids and paths for pictures."""
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.core.checks import check_count
+from vae_jax.core.types import Array
+
+
+def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
+    """`[num, num, 2]`: codes at equal steps of probability, through the inverse normal CDF.
+
+    Row 0 is the top of a picture (largest second coordinate). `tail` is the probability left outside at each
+    end. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
+    """
+    check_count("manifold_grid", "num", num)
+    ticks = jax.scipy.stats.norm.ppf(jnp.linspace(tail, 1.0 - tail, num))
+    first, second = jnp.meshgrid(ticks, ticks[::-1])
+    return jnp.stack([first, second], axis=-1)
+
+
+def interpolate(start: Array, end: Array, num: int) -> Array:
+    """`[num, d]`: equal steps on the straight line from `start` to `end`, both `[d]`, ends included."""
+    check_count("interpolate", "num", num)
+    weight = jnp.linspace(0.0, 1.0, num)[:, None]
+    return (1.0 - weight) * start[None] + weight * end[None]
+
+
+def traverse(code: Array, values: Array) -> Array:
+    """`[d, v, d]`: at `[j, i]` the `code` `[d]` with `values[i]` in dimension j; `values`: `[v]`."""
+    size = code.shape[0]
+    return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None, :, None], code[None, None, :])

@@ -1,0 +1,66 @@
+"""The linear-Gaussian model: the one VAE whose every quantity is known, to check an estimator against.
+
+    p(z) = N(0, I),   p(x | z) = N(W z + b, σ² I)
+    p(x) = N(b, W Wᵀ + σ² I),   p(z | x) = N(M⁻¹ Wᵀ (x − b), σ² M⁻¹),   M = Wᵀ W + σ² I
+
+Source: Probabilistic Principal Component Analysis (Tipping and Bishop, 1999).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from vae_jax.core.types import Array
+from vae_jax.distributions import DiagNormal, FullNormal, standard_normal
+from vae_jax.models.vae import VAE
+
+
+class Decoder(NamedTuple):
+    """`weight` `[D, d]`, `bias` `[D]`, `scale` `[]` (the standard deviation of the noise)."""
+
+    weight: Array
+    bias: Array
+    scale: Array
+
+
+class Encoder(NamedTuple):
+    """q(z | x) = N(weight x + bias, scale_tril scale_trilᵀ): `[d, D]`, `[d]`, `[d, d]`."""
+
+    weight: Array
+    bias: Array
+    scale_tril: Array
+
+
+class LinearGaussian(NamedTuple):
+    """Parameters of the model."""
+
+    decoder: Decoder
+    encoder: Encoder
+
+
+def marginal(decoder: Decoder) -> FullNormal:
+    """The exact p(x)."""
+    dim = decoder.bias.shape[0]
+    covariance = decoder.weight @ decoder.weight.T + jnp.square(decoder.scale) * jnp.eye(dim)
+    return FullNormal(decoder.bias, jnp.linalg.cholesky(covariance))
+
+
+def exact_encoder(decoder: Decoder) -> Encoder:
+    """The encoder that gives the exact posterior p(z | x) for every x."""
+    weight, variance = decoder.weight, jnp.square(decoder.scale)
+    precision = weight.T @ weight + variance * jnp.eye(weight.shape[1])
+    gain = jnp.linalg.solve(precision, weight.T)
+    scale_tril = jnp.linalg.cholesky(variance * jnp.linalg.inv(precision))
+    return Encoder(gain, -gain @ decoder.bias, scale_tril)
+
+
+def linear_gaussian() -> VAE:
+    """The model as a `VAE` over `LinearGaussian` parameters, with a full-covariance posterior."""
+
+    def encode(params: LinearGaussian, x: Array) -> FullNormal:
+        return FullNormal(params.encoder.weight @ x + params.encoder.bias, params.encoder.scale_tril)
+
+    def decode(params: LinearGaussian, z: Array) -> DiagNormal:
+        return DiagNormal(params.decoder.weight @ z + params.decoder.bias, params.decoder.scale)
+
+    return VAE(encode, decode, lambda params: standard_normal(params.decoder.weight.shape[1]))

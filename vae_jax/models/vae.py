@@ -1,0 +1,131 @@
+"""The model: a record of three pure functions of the parameters, and what follows from them alone.
+
+Everything speaks of ONE example `x`; batches are the caller's `jax.vmap`:
+
+    keys = jax.random.split(key, len(xs))
+    log_w = jax.vmap(lambda key, x: log_weights(vae, params, key, x, num_samples=50))(keys, xs)   # [B, 50]
+
+`x` and `z` may be any pytrees.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.types import Array, Key, Params, PyTree
+from vae_jax.distributions import sample_and_log_prob
+
+
+class VAE(NamedTuple):
+    """A variational autoencoder: three pure functions.
+
+    `encode(params, x)` is q(z | x), `decode(params, z)` is p(x | z), `prior(params)` is p(z).
+    """
+
+    encode: Callable[[Params, Any], Any]
+    decode: Callable[[Params, Any], Any]
+    prior: Callable[[Params], Any]
+
+
+class Autoencoder(NamedTuple):
+    """An autoencoder: two pure functions, and no prior, so that it can be neither sampled nor given a density.
+
+    `encode(params, x)` is the distribution of the code, a `PointMass` where it is a function of x; `decode(params, z)`
+    that of x. A `VAE` can stand wherever an autoencoder is asked for.
+    """
+
+    encode: Callable[[Params, Any], Any]
+    decode: Callable[[Params, Any], Any]
+
+
+def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> tuple[Any, Any]:
+    """`(q(z | x), p(z))`, after checking, at trace time, that x is one example and z the same in both.
+
+    The shapes come from the model itself: a sample of the prior and of what it decodes to, neither computed.
+    """
+    check_key(where, key)
+    prior = vae.prior(params)
+    z = jax.eval_shape(prior.sample, key)
+    expected = _shapes(jax.eval_shape(lambda z: vae.decode(params, z).sample(key), z))
+    if _shapes(x) != expected:
+        raise ValueError(
+            f"{where}: x must be one example of shape {expected}, got {_shapes(x)}. For a batch: "
+            f"jax.vmap(lambda key, x: {where}(…, key, x))(jax.random.split(key, len(xs)), xs)."
+        )
+    posterior = vae.encode(params, x)
+    encoded = _shapes(jax.eval_shape(posterior.sample, key))
+    if encoded != _shapes(z):
+        raise ValueError(f"{where}: encode gives z of shape {encoded}, but the prior has shape {_shapes(z)}.")
+    return posterior, prior
+
+
+def _shapes(tree: PyTree) -> PyTree:
+    return jax.tree.map(jnp.shape, tree)
+
+
+def over_samples(function: Callable[[Key], Any], key: Key, num_samples: int) -> Any:
+    """`function` of one key per sample, results stacked to `[k, …]`.
+
+    Sample i has the key `fold_in(key, i)`: the same for every k, and however k is cut into chunks.
+    """
+    if num_samples == 1:
+        # XLA on CPU loses time on an axis of length one (`benchmarks/epoch.py` is the step that feels it).
+        return jax.tree.map(lambda leaf: leaf[None], function(jax.random.fold_in(key, 0)))
+    return jax.vmap(lambda i: function(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
+
+
+def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
+    """`log p(x, z_i) − log q(z_i | x)` for `num_samples` draws `z_i ~ q(z | x)`: shape `(k,)`, in nats.
+
+    The full gradient flows, through the samples and through every density. ValueError for a batch instead of
+    one example or `num_samples < 1`, TypeError for a key that is not typed.
+    """
+    check_count("log_weights", "num_samples", num_samples)
+    return over_samples(one_log_weight("log_weights", vae, params, key, x), key, num_samples)
+
+
+def one_log_weight(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> Callable[[Key], Array]:
+    """`key -> log p(x, z) − log q(z | x)` for one draw of z: encodes once, however often it is called."""
+    posterior, prior = posterior_and_prior(where, vae, params, key, x)
+
+    def one(key: Key) -> Array:
+        z, log_q = sample_and_log_prob(posterior, key)
+        return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
+
+    return one
+
+
+def generate(vae: VAE, params: Params, key: Key) -> Any:
+    """p(x | z) for one `z` from the prior: a distribution, of which the caller takes the mean or a sample."""
+    check_key("generate", key)
+    return vae.decode(params, vae.prior(params).sample(key))
+
+
+def reconstruct(vae: VAE, params: Params, key: Key, x: PyTree) -> Any:
+    """p(x | z) for one `z ~ q(z | x)`: a distribution, of which the caller takes the mean or a sample."""
+    posterior, _ = posterior_and_prior("reconstruct", vae, params, key, x)
+    return vae.decode(params, posterior.sample(key))
+
+
+def typical(distribution: Any, key: Key) -> Any:
+    """What a picture of p(x | z) shows: its mean, or one sample where the mean has no closed form."""
+    return distribution.mean if hasattr(distribution, "mean") else distribution.sample(key)
+
+
+def discretised(vae: VAE) -> VAE:
+    """The model with each relaxed posterior or prior replaced by what it is the relaxation of (`.discrete`).
+
+    A model trained with relaxed samples is measured with discrete ones: `log_marginal(discretised(vae), …)`.
+    """
+
+    def discrete(distribution: Any) -> Any:
+        return getattr(distribution, "discrete", distribution)
+
+    return VAE(
+        encode=lambda params, x: discrete(vae.encode(params, x)),
+        decode=vae.decode,
+        prior=lambda params: discrete(vae.prior(params)),
+    )

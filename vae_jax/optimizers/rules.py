@@ -1,0 +1,70 @@
+"""Optimisers and learning-rate schedules by config; all of them optax's."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vae_jax.config.fields import Experiment, Optimizer
+
+Schedule = Callable[[Any], Any]
+
+
+def ladder_schedule(num_steps: int) -> Schedule:
+    """10^(−i/7) for a share 3^i of the steps, i = 0 … 7: over 3,280 epochs, stair i lasts 3^i of them.
+
+    Source: Importance Weighted Autoencoders, arXiv 1509.00519.
+    """
+    stairs = 3 ** np.arange(8)
+    starts = np.ceil(num_steps * np.cumsum(stairs[:-1]) / stairs.sum())
+    return lambda step: 10.0 ** (-jnp.searchsorted(starts, step, side="right") / 7)
+
+
+def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
+    """`step -> learning rate`: a schedule of unit peak times the rate, which may thus be traced."""
+    steps = max(num_steps - config.warmup_steps, 1)
+    end = config.final_fraction
+    shapes: dict[str, Callable[[], Schedule]] = {
+        "constant": lambda: optax.constant_schedule(1.0),
+        "cosine": lambda: optax.cosine_decay_schedule(1.0, steps, alpha=end),
+        "linear": lambda: optax.linear_schedule(1.0, end, steps),
+        "exponential": lambda: optax.exponential_decay(1.0, steps, end, end_value=end),
+        "ladder": lambda: ladder_schedule(steps),
+    }
+    shape = shapes[config.schedule]()
+    if config.warmup_steps:
+        rise = optax.linear_schedule(0.0, 1.0, config.warmup_steps)
+        shape = optax.join_schedules([rise, shape], [config.warmup_steps])
+    return lambda step: config.learning_rate * shape(step)
+
+
+def staged_schedule(config: Experiment, num_steps: int) -> Schedule:
+    """`step -> learning rate` of what is trained then: the schedule begins again where a second stage does."""
+    at, optimizer = config.stages.second_stage_at, config.optimizer
+    if at is None:
+        return make_schedule(optimizer, num_steps)
+    start = round(at * num_steps)
+    second = dataclasses.replace(optimizer, learning_rate=config.stages.second_stage_rate)
+    return optax.join_schedules([make_schedule(optimizer, start), make_schedule(second, num_steps - start)], [start])
+
+
+def make_optimizer(config: Optimizer, num_steps: int) -> optax.GradientTransformation:
+    """The optax transformation of a config, for a run of `num_steps`."""
+    rate = make_schedule(config, num_steps)
+    decay, epsilon = config.weight_decay, config.adam_epsilon
+    rules: dict[str, Callable[[], optax.GradientTransformation]] = {
+        "adam": lambda: optax.adam(rate, eps=epsilon),
+        "adamw": lambda: optax.adamw(rate, eps=epsilon, weight_decay=decay),
+        "adamax": lambda: optax.adamax(rate, eps=epsilon),
+        "rmsprop": lambda: optax.rmsprop(rate),
+        "adagrad": lambda: optax.adagrad(rate),
+        "sgd": lambda: optax.sgd(rate),
+        "muon": lambda: optax.contrib.muon(rate, eps=epsilon, weight_decay=decay),
+    }
+    rule = rules[config.optimizer]()
+    if config.clip_norm is None:
+        return rule
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)

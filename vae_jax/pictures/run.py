@@ -1,0 +1,201 @@
+"""The pictures of a run: what fits its model and data, drawn into RUN/pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae_jax.data.dataset import Split
+from vae_jax.evaluate.usage import kl_per_dimension, latent_means
+from vae_jax.measure.subject import Subject
+from vae_jax.models.latent import manifold_grid, traverse
+from vae_jax.models.vae import VAE, typical
+from vae_jax.pictures import plots
+from vae_jax.pictures.plots import save_figures
+from vae_jax.pictures.strings import string_pictures
+from vae_jax.train.files import PICTURES, read_metrics
+from vae_jax.train.run import Run
+
+# Pictures show this many examples in a row, and codes of at most so many.
+_COLUMNS = 12
+_MOST_CODES = 5000
+# Traversals show the dimensions that say most.
+_ROWS = 10
+
+
+def write_pictures(subject: Subject) -> list[Path]:
+    """Draw every picture that fits the model and its data into RUN/pictures; returns their paths."""
+    run = subject.run
+    figures = {"training_curve": _training_curve(run, int(subject.progress["parameters_of_epoch"]))}
+    if subject.has_codes:
+        test = run.dataset.test.take(slice(_MOST_CODES))
+        x = subject.prepared(run.dataset, test)
+        means = latent_means(subject.coder, subject.params, jax.random.key(0), x)
+        figures |= _of_codes(subject, test, x, means)
+        if subject.has_fitted_prior and not subject.is_conditional:
+            figures |= _of_prior(subject, x, means)
+    return save_figures(run.directory / PICTURES, figures)
+
+
+def _of_codes(subject: Subject, test: Split, x: Any, means: Any) -> dict[str, Figure]:
+    """What is drawn of the examples `x` and their mean codes."""
+    system = subject.run.system
+    if subject.code == "indices":
+        figures = {"codes": _code_maps(subject, x, jax.tree.leaves(means))}
+    else:
+        figures = {"latent": _latent(subject, x, means, test.label)}
+    if subject.has_images and system.given is not None:
+        figures["conditions"] = _conditions(subject, system.given)
+    if subject.has_images and not subject.is_conditional:
+        figures["reconstructions"] = _reconstructions(subject, test, x, means)
+    return figures | (string_pictures(subject, x, means) if subject.grammar is not None else {})
+
+
+def _of_prior(subject: Subject, x: Any, means: Any) -> dict[str, Figure]:
+    """What is drawn from the prior."""
+    if not subject.has_images:
+        return {"samples": _plane(subject, x)} if subject.run.dataset.shape == (2,) else {}
+    figures = {"samples": _samples(subject)}
+    if subject.has_normal_prior and subject.code == "vector":
+        flat = np.shape(means)[1] == 2
+        figures |= {"manifold": _manifold(subject)} if flat else {"traversals": traversals(subject, x, means)}
+    return figures
+
+
+def _training_curve(run: Run, best_epoch: int) -> Figure:
+    lines = read_metrics(run.directory)
+    return plots.training_curve(
+        [(line["epoch"], line["train"]["loss"]) for line in lines],
+        [(line["epoch"], line["validation"]["loss"]) for line in lines if line["validation"]],
+        best=best_epoch,
+        name="loss (nats per example)",
+    )
+
+
+def _decoded(subject: Subject, z: Any) -> Any:
+    """The mean of p(x | z) for a stack of codes `[n, d]`, or a sample where it has none, as images in 0..1."""
+    key, decode = jax.random.key(0), subject.coder.decode
+    shown = jax.jit(jax.vmap(lambda params, z: typical(decode(params, z), key), in_axes=(None, 0)))
+    return shown(subject.params, z) / subject.run.dataset.most
+
+
+def _decoded_as(subject: Subject) -> str:
+    """Which of p(x | z) the pictures show."""
+    return "mean" if subject.decodes_to_mean else "a sample"
+
+
+def _reconstructions(subject: Subject, test: Split, x: Any, means: Any) -> Figure:
+    dataset = subject.run.dataset
+    columns = min(_COLUMNS, len(x))
+    rows = min(3, len(x) // columns)
+    count = columns * rows
+    decoded = _decoded(subject, jax.tree.map(lambda layer: layer[:count], means))
+    shown = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded]
+    names = ["data", "seen", "decoded"]
+    if not dataset.is_binary:
+        shown, names = shown[1:], names[1:]
+    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in shown], axis=1)
+    title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
+    return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
+
+
+def _code_maps(subject: Subject, x: Any, grids: list[Any]) -> Figure:
+    """Examples above the numbers of their codes, as shades: the same shade is the same code."""
+    columns = min(_COLUMNS, len(x))
+    side = subject.run.dataset.shape[0]
+    rows = [np.asarray(x[:columns] / subject.run.dataset.most)]
+    for codes in grids:
+        shades = np.asarray(codes[:columns, ..., None] / max(int(codes.max()), 1))
+        rows.append(np.repeat(np.repeat(shades, side // codes.shape[1], axis=1), side // codes.shape[2], axis=2))
+    if rows[0].shape[-1] > 1:
+        rows[1:] = [np.repeat(shades, rows[0].shape[-1], axis=-1) for shades in rows[1:]]
+    names = ["data"] + [f"codes {codes.shape[1]}x{codes.shape[2]}" for codes in grids]
+    return plots.show_images(np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
+
+
+def _samples(subject: Subject) -> Figure:
+    rows = 6
+    z = subject.density.prior(subject.params).sample(jax.random.key(0), (rows * _COLUMNS,))
+    decoded = _decoded(subject, z)
+    grid = decoded.reshape(rows, _COLUMNS, *decoded.shape[1:])
+    return plots.show_images(grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
+
+
+def _conditions(subject: Subject, given: Callable[[Any], VAE]) -> Figure:
+    """One key a row, one condition a column: each class, or some numbers in the order of the first.
+
+    A key is the same z under every condition, or, where z depends on it, what the same noise gives.
+    """
+    params, conditions = subject.params, np.asarray(subject.run.system.conditions)
+    if len(conditions) > _COLUMNS:
+        in_order = np.argsort(conditions[:, 0])
+        conditions = conditions[in_order[np.linspace(0, len(conditions) - 1, _COLUMNS).astype(int)]]
+    key = jax.random.key(1)
+
+    def one(z_key: Any, y: Any) -> Any:
+        vae = given(y)
+        return typical(vae.decode(params, vae.prior(params).sample(z_key)), key)
+
+    keys = jax.random.split(jax.random.key(0), 6)
+    grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys)
+    grid = np.asarray(grid) / subject.run.dataset.most
+    return plots.show_images(grid, title="samples of each condition (columns), the same z in a row")
+
+
+def _manifold(subject: Subject, num: int = 20) -> Figure:
+    decoded = _decoded(subject, manifold_grid(num).reshape(-1, 2))
+    grid = decoded.reshape(num, num, *decoded.shape[1:])
+    title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
+    return plots.show_images(grid, title=title)
+
+
+def traversals(subject: Subject, x: Any, means: Any) -> Figure:
+    """One dimension of a code changed at a time, those of largest KL on top."""
+    average = kl_per_dimension(subject.density, subject.params, x)
+    order = np.argsort(np.std(means, axis=0) if average is None else average)[::-1][:_ROWS]
+    values = np.linspace(-2.5, 2.5, 11)
+    codes = traverse(jax.numpy.asarray(means[0]), jax.numpy.asarray(values))[order]
+    decoded = _decoded(subject, codes.reshape(-1, codes.shape[-1]))
+    grid = decoded.reshape(*codes.shape[:2], *decoded.shape[1:])
+    names = [f"z[{j}]" if average is None else f"z[{j}], {average[j]:.1f} nats" for j in order]
+    return plots.show_images(grid, title="traversals: one dimension at a time from -2.5 to 2.5", row_names=names)
+
+
+def _plane(subject: Subject, x: Any) -> Figure:
+    vae, params = subject.density, subject.params
+    z = vae.prior(params).sample(jax.random.key(0), (len(x),))
+    decoded = jax.vmap(lambda z: vae.decode(params, z))(z)
+    samples = jax.vmap(lambda p, key: p.sample(key))(decoded, jax.random.split(jax.random.key(1), len(x)))
+    clouds = [("test data", x), ("samples of p(x)", samples)]
+    if subject.decodes_to_mean:
+        clouds.append(("their means, E[x | z]", jax.vmap(lambda p: p.mean)(decoded)))
+    return plots.point_clouds(clouds, title="data and samples")
+
+
+def _latent(subject: Subject, x: Any, layers: Any, labels: Any | None) -> Figure:
+    """Codes of the highest layer."""
+    means = jax.tree.leaves(layers)[-1]
+    means = means.reshape(len(means), -1)
+    size = means.shape[1]
+    if size == 1:
+        return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
+    if size == 2:
+        return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
+    average = kl_per_dimension(subject.density, subject.params, x) if subject.has_density else None
+    if average is not None and len(average) == size:
+        largest, by = average, "KL"
+        names = [f"z[{j}], KL {average[j]:.2f} nats" for j in range(size)]
+    else:
+        largest, by = means.std(axis=0), "spread"
+        names = [f"z[{j}]" for j in range(size)]
+    first, second = np.argsort(largest)[::-1][:2]
+    centred = means - means.mean(axis=0)
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    share = np.square(singular) / np.square(singular).sum()
+    components = (f"component 1, {share[0]:.0%} of the variance", f"component 2, {share[1]:.0%}")
+    title = f"the two dimensions of largest {by}, and two principal components"
+    chosen = (means[:, [first, second]], (names[first], names[second]))
+    return plots.codes([chosen, (centred @ axes[:2].T, components)], labels, title=title)

@@ -1,0 +1,79 @@
+"""Losses of a batch of codes: each example is encoded and decoded once, and what is of a whole batch sees all codes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.distributions import PointMass, sample_and_log_prob
+from vae_jax.distributions.divergences import has_kl, kl_terms
+from vae_jax.models.vae import VAE
+from vae_jax.systems.system import Batch, Loss, Metrics
+
+# Keys of examples are split from that of the step; what is folded in here is apart from them.
+_PRIOR_STREAM = 0x7072696F
+
+
+class Coded(NamedTuple):
+    """A batch with one draw of z for each example, nats.
+
+    `posterior`: the B of q(z | x), stacked. `codes`: `[B, d]`. `distortion`: −log p(x | z), `[B]`. `kl`:
+    KL(q(z | x) ‖ p(z)), `[B, groups]`, in closed form where there is one, else of the draw; no groups for a point.
+    """
+
+    posterior: Any
+    codes: Array
+    distortion: Array
+    kl: Array
+
+    @property
+    def rate(self) -> Array:
+        """`[B]`."""
+        return jnp.sum(self.kl, axis=1)
+
+    def metrics(self) -> Metrics:
+        """What training shows: `bound` = −distortion − rate where there is a rate, else `distance`."""
+        distortion, rate = jnp.mean(self.distortion), jnp.mean(self.rate)
+        if not self.kl.shape[1]:
+            return {"distance": distortion}
+        return {"bound": -distortion - rate, "log_likelihood": -distortion, "kl": rate}
+
+
+def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
+    """Encode, draw and decode a batch `[B, …]`, with the draws that `elbo_terms` makes of the same key."""
+    size = num_examples(x)
+    prior = vae.prior(params)
+
+    def one(key: Key, x: Any) -> tuple[Any, Array, Array, Array]:
+        posterior = vae.encode(params, x)
+        draw_key = jax.random.fold_in(key, 0)
+        if isinstance(posterior, PointMass):
+            z, kl = posterior.sample(draw_key), jnp.zeros(0)
+        elif has_kl(posterior, prior):
+            z, kl = posterior.sample(draw_key), kl_terms(posterior, prior)
+        else:
+            z, log_q = sample_and_log_prob(posterior, draw_key)
+            kl = log_q - prior.log_prob(z)
+        return posterior, jnp.ravel(z), -vae.decode(params, z).log_prob(x), jnp.ravel(kl)
+
+    return Coded(*jax.vmap(one)(jax.random.split(key, size), x))
+
+
+def coded_loss(vae: VAE, objective: Callable[[Params, Key, Coded], tuple[Array, Metrics]]) -> Loss:
+    """`objective` of the batch, with its draws."""
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        del step
+        return objective(params, key, coded(vae, params, key, batch["x"]))
+
+    return loss
+
+
+def prior_codes(vae: VAE, params: Params, key: Key, count: int) -> Array:
+    """`[count, d]`: draws of the prior, from a stream of their own."""
+    stream = jax.random.fold_in(key, np.uint32(_PRIOR_STREAM))
+    return vae.prior(params).sample(stream, (count,)).reshape(count, -1)

@@ -1,0 +1,122 @@
+"""What a config may name: posteriors and priors, each with the space that it lives on and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import flax.linen as nn
+import numpy as np
+
+from vae_jax.config.fields import Codes
+from vae_jax.distributions import (
+    Concrete,
+    DiagNormal,
+    FullNormal,
+    Mixture,
+    OneHotCategorical,
+    PointMass,
+    StraightThrough,
+    UniformSphere,
+    VonMisesFisher,
+)
+from vae_jax.flows import Transformed
+from vae_jax.nets import priors
+from vae_jax.nets.flow_heads import FlowHead, PlanarHead, RadialHead
+from vae_jax.nets.posteriors import (
+    ChoicesHead,
+    DiagNormalHead,
+    FullNormalHead,
+    IsotropicNormalHead,
+    PointHead,
+    UnitPointHead,
+    VonMisesFisherHead,
+)
+from vae_jax.nets.priors import Prior
+
+if TYPE_CHECKING:
+    from vae_jax.config.fields import Model
+from vae_jax.objectives.corruptions import Corruption, dropout, gaussian, masking, salt_pepper, shifted, uncorrupted
+
+
+def corruption_of(codes: Codes) -> Corruption:
+    """The corruption that a config names."""
+    chosen = {"gaussian": gaussian, "masking": masking, "dropout": dropout, "salt_pepper": salt_pepper}
+    corrupt = uncorrupted if codes.corruption == "none" else chosen[codes.corruption](codes.corruption_level)
+    return shifted(codes.corruption_shift, corrupt) if codes.corruption_shift else corrupt
+
+
+class PosteriorPart(NamedTuple):
+    """`space`: what a code is. `kind`: the distribution. `make(model)`: the head."""
+
+    space: str
+    kind: type
+    make: Callable[[Model], nn.Module]
+
+
+class PriorPart(NamedTuple):
+    """`space`: what a code is. `kind`: the distribution. `make(model, x)`: the prior; `x`: training examples."""
+
+    space: str
+    kind: type
+    make: Callable[[Model, Any], Prior]
+
+
+def _flow(kind: str) -> PosteriorPart:
+    return PosteriorPart("vectors", Transformed, lambda m: FlowHead(m.latent_size, m.flow_layers, m.flow_hidden, kind))
+
+
+def _choices(name: str, kind: type) -> PosteriorPart:
+    return PosteriorPart("choices", kind, lambda m: ChoicesHead(m.latent_size, m.classes, m.temperature, name))
+
+
+def _flow_prior(kind: str) -> PriorPart:
+    return PriorPart(
+        "vectors", Transformed, lambda m, x: priors.flow(m.latent_size, m.flow_layers, m.flow_hidden, kind)
+    )
+
+
+POSTERIORS: dict[str, PosteriorPart] = {
+    "diagonal": PosteriorPart("vectors", DiagNormal, lambda m: DiagNormalHead(m.latent_size)),
+    "isotropic": PosteriorPart("vectors", DiagNormal, lambda m: IsotropicNormalHead(m.latent_size)),
+    "full": PosteriorPart("vectors", FullNormal, lambda m: FullNormalHead(m.latent_size)),
+    "planar": PosteriorPart("vectors", Transformed, lambda m: PlanarHead(m.latent_size, m.flow_layers)),
+    "radial": PosteriorPart("vectors", Transformed, lambda m: RadialHead(m.latent_size, m.flow_layers)),
+    "iaf": _flow("iaf"),
+    "coupling": _flow("coupling"),
+    "spline": _flow("spline"),
+    "sphere": PosteriorPart("sphere", VonMisesFisher, lambda m: VonMisesFisherHead(m.latent_size)),
+    "concrete": _choices("concrete", Concrete),
+    "straight_through": _choices("straight_through", StraightThrough),
+    "categorical": _choices("categorical", OneHotCategorical),
+    "point": PosteriorPart("vectors", PointMass, lambda m: PointHead(m.latent_size)),
+    "unit_point": PosteriorPart("vectors", PointMass, lambda m: UnitPointHead(m.latent_size)),
+}
+
+
+def _vamp(model: Model, x: np.ndarray) -> Prior:
+    return priors.vamp(priors.start_examples(x, model.prior_components, seed=0))
+
+
+PRIORS: dict[str, PriorPart] = {
+    "normal": PriorPart("vectors", DiagNormal, lambda m, x: priors.normal(m.latent_size)),
+    "scaled": PriorPart("vectors", DiagNormal, lambda m, x: priors.scaled(m.latent_size)),
+    "mixture": PriorPart("vectors", Mixture, lambda m, x: priors.mixture(m.latent_size, m.prior_components)),
+    "vamp": PriorPart("vectors", Mixture, _vamp),
+    "autoregressive": _flow_prior("iaf"),
+    "coupling": _flow_prior("coupling"),
+    "spline": _flow_prior("spline"),
+    "uniform_sphere": PriorPart("sphere", UniformSphere, lambda m, x: priors.sphere(m.latent_size)),
+    "uniform_choices": PriorPart("choices", OneHotCategorical, lambda m, x: priors.choices(m.latent_size, m.classes)),
+    "relaxed_choices": PriorPart(
+        "choices", Concrete, lambda m, x: priors.relaxed_choices(m.latent_size, m.classes, m.prior_temperature)
+    ),
+}
+
+# The prior that a posterior gets where none is named.
+DEFAULT_PRIORS: dict[str, str] = {"vectors": "normal", "sphere": "uniform_sphere", "choices": "uniform_choices"}
+
+
+def prior_name(model: Model) -> str:
+    """The prior of a model, with `default` resolved by the space of its posterior."""
+    return DEFAULT_PRIORS[POSTERIORS[model.posterior].space] if model.prior == "default" else model.prior

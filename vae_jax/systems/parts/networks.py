@@ -1,0 +1,105 @@
+"""The networks of a config: its stochastic layers and the prior of the highest, for the data that they are to fit."""
+
+import dataclasses
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from vae_jax.config.fields import Model
+from vae_jax.core.errors import ConfigError
+from vae_jax.data.dataset import Dataset
+from vae_jax.nets import conv, mlp
+from vae_jax.nets.grid import grid, grid_sides
+from vae_jax.nets.layers import StochasticLayer, between
+from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.nets.pixelcnn import AutoregressiveHead
+from vae_jax.nets.priors import Prior
+from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
+
+ACTIVATIONS = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
+# A VampPrior starts at some of these.
+_START_EXAMPLES = 5000
+
+
+def networks(model: Model, dataset: Dataset) -> tuple[list[StochasticLayer], Prior]:
+    """The stochastic layers of a config, the lowest (that of x) first, and the prior of the highest.
+
+    ConfigError or ValueError where the data do not fit the model.
+    """
+    check_data(model, dataset)
+    return stochastic_layers(model, dataset.shape, dataset.mean(), dataset.levels), highest_prior(model, dataset)
+
+
+def stochastic_layers(
+    model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
+) -> list[StochasticLayer]:
+    """The layers for examples of `shape` with the given data mean, in 0..1 where the data are counts 0..`levels`."""
+    chosen = ACTIVATIONS[model.activation]
+    part = POSTERIORS[model.posterior]
+    posterior = part.make(model)
+    head, seen = likelihood_head(model, mean, levels)
+    options: dict[str, Any] = {"levels": seen, "activation": chosen}
+    if model.network == "grid":
+        lowest = grid(shape, posterior, head, channels=model.hidden, **options)
+    elif model.network == "conv":
+        lowest = conv(shape, posterior, head, channels=model.hidden, **options)
+    else:
+        lowest = mlp(shape, posterior, head, hidden=model.hidden, **options)
+    classes = model.classes if part.space == "choices" else None
+    layers = [StochasticLayer(*lowest, code_size(model, shape), classes)]
+    for size in model.upper_latent_sizes:
+        below = layers[-1].latent_size
+        layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=chosen), size))
+    return layers
+
+
+def code_size(model: Model, shape: tuple[int, ...]) -> int:
+    """Dimension of z: of a grid, that of all places."""
+    places = math.prod(grid_sides(shape, len(model.hidden))) if model.network == "grid" else 1
+    return places * model.latent_size
+
+
+def likelihood_head(model: Model, mean: np.ndarray, levels: int | None) -> tuple[Any, int]:
+    """The head of p(x | z) for data of this mean, and what x is divided by before a network sees it."""
+    likelihood = LIKELIHOODS[model.likelihood]
+    head = likelihood.make(mean, levels, model.initial_scale, model.likelihood_scale)
+    seen = (levels or 1) if likelihood.of == "counts" else 1
+    if model.autoregressive_layers:
+        head = AutoregressiveHead(head, model.autoregressive_layers, levels=seen)
+    return head, seen
+
+
+def highest_prior(model: Model, dataset: Dataset) -> Prior:
+    """The prior of a config on its highest layer; a VampPrior starts at training examples."""
+    size = (code_size(model, dataset.shape), *model.upper_latent_sizes)[-1]
+    highest = dataclasses.replace(model, latent_size=size)
+    # A system may be built inside a trace, and these are known outside of it.
+    with jax.ensure_compile_time_eval():
+        # Parameters, so real numbers even where x is counts.
+        examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
+    return PRIORS[prior_name(model)].make(highest, examples)
+
+
+def check_data(model: Model, dataset: Dataset) -> None:
+    """Refuse a likelihood that is not for what the dataset holds."""
+    kind = LIKELIHOODS[model.likelihood].of
+    fits = {
+        "bits": dataset.is_binary,
+        "counts": dataset.levels is not None,
+        "intensities": dataset.levels is not None,
+        "reals": True,
+    }
+    if model.autoregressive_layers and not dataset.is_image:
+        raise ConfigError(
+            f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} "
+            f"has the shape {dataset.shape}."
+        )
+    if not fits[kind]:
+        holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"
+        remedy = "--likelihood normal" if dataset.levels is None else "--binarisation dynamic (or static)"
+        raise ConfigError(
+            f"a {model.likelihood} likelihood is for {kind}, but {dataset.name} holds {holds}. Use {remedy}."
+        )

@@ -1,0 +1,91 @@
+"""Objectives that weigh the rate: KL warm-up and cycles, free bits, capacity, GECO.
+
+Each is a function of the terms of a batch, `(params, kl [B, groups], distortion [B], step) -> loss`.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vae_jax.config.fields import Objective
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.models.vae import VAE
+from vae_jax.objectives.batch import capacity, free_bits, geco
+from vae_jax.objectives.terms import Terms
+from vae_jax.optimizers.groups import apart
+from vae_jax.systems.system import Batch, Loss, Metrics
+
+Weigh = Callable[[Params, Array, Array, Array], Array]
+TermsOf = Callable[..., Terms]
+
+
+def cyclical(num_steps: int, *, rise: float | Array, cycles: int = 1) -> Callable[[Array], Array]:
+    """`step -> weight`: in each of `cycles` equal parts of the run, from 0 to 1 over a share `rise`, then 1.
+
+    With one cycle it is KL warm-up; `rise` = 0 is the constant 1.
+
+    Source: Generating Sentences from a Continuous Space, arXiv 1511.06349; Cyclical Annealing Schedule: A Simple
+    Approach to Mitigating KL Vanishing, arXiv 1903.10145.
+    """
+    length = max(num_steps / cycles, 1.0)
+
+    def weight(step: Array) -> Array:
+        # Validation asks for the weight at the end of the run, which no new cycle begins.
+        share = (jnp.minimum(step, num_steps - 1) % length) / length
+        return jnp.where(share < rise, share / jnp.where(rise == 0.0, 1.0, rise), 1.0)
+
+    return weight
+
+
+def weigh_by(objective: Objective, num_steps: int) -> Weigh:
+    """How a config weighs the KL."""
+    rising = cyclical(num_steps, rise=objective.beta_warmup, cycles=objective.beta_cycles)
+    beta = objective.beta
+    if objective.most_distortion is not None:
+        most = objective.most_distortion
+        return lambda params, kl, distortion, step: geco(
+            jnp.sum(kl, axis=1), distortion, params["log_multiplier"], most=most
+        )
+    if objective.capacity is not None:
+        most = objective.capacity
+        return lambda params, kl, distortion, step: (
+            jnp.mean(distortion) + beta * capacity(jnp.sum(kl, axis=1), target=rising(step) * most)
+        )
+    return lambda params, kl, distortion, step: (
+        jnp.mean(distortion) + beta * rising(step) * free_bits(kl, least=objective.free_bits)
+    )
+
+
+def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int) -> Loss:
+    """A loss of the two terms of each example. Metrics: `bound` (the ELBO itself, whatever the weight), and both."""
+
+    def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
+        size = num_examples(batch["x"])
+        found = jax.vmap(lambda key, x: terms(vae, params, key, x, num_samples=num_samples))(
+            jax.random.split(key, size), batch["x"]
+        )
+        kl = found.kl.reshape(size, -1)
+        rate, log_likelihood = jnp.mean(jnp.sum(kl, axis=1)), jnp.mean(found.log_likelihood)
+        metrics = {"bound": log_likelihood - rate, "log_likelihood": log_likelihood, "kl": rate}
+        if "log_multiplier" in params:
+            metrics["beta"] = jnp.exp(-params["log_multiplier"])
+        return weigh(params, kl, -found.log_likelihood, step), metrics
+
+    return loss
+
+
+def with_multiplier(init: Callable[[Key, Batch], Params]) -> Callable[[Key, Batch], Params]:
+    """The parameters of a model beside the multiplier of GECO, which starts at 1."""
+    return lambda key, batch: init(key, batch) | {"log_multiplier": jnp.zeros(())}
+
+
+# How fast the logarithm of the multiplier moves, whatever the scale of the distortion.
+_MULTIPLIER_RATE = 1e-2
+
+
+def multiplier_apart(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The model's optimiser, with a rule of its own for the multiplier."""
+    return apart("log_multiplier", optax.adam(_MULTIPLIER_RATE), tx)

@@ -1,0 +1,127 @@
+"""What systems require of a config: each gives a reason where it cannot be run, and None where it can."""
+
+from vae_jax.config.fields import Experiment
+from vae_jax.distributions import OneHotCategorical
+from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.systems.parts.families import POSTERIORS, prior_name
+from vae_jax.systems.parts.legality import apart, objection
+from vae_jax.systems.system import Requirement
+
+_HELD_BY = {
+    "bits": "bits",
+    "counts": "counts, integers as they are stored",
+    "intensities": "intensities between 0 and 1",
+    "reals": "real numbers",
+}
+
+
+def same_space(config: Experiment) -> str | None:
+    """Posterior and prior live on the same space."""
+    return apart(config.model.posterior, prior_name(config.model))
+
+
+def bits_for_bits(config: Experiment) -> str | None:
+    """Data are binarised for a likelihood of bits alone."""
+    kind, binarisation = LIKELIHOODS[config.model.likelihood].of, config.data.binarisation
+    if binarisation == "none" or kind == "bits":
+        return None
+    return (
+        f"--likelihood {config.model.likelihood} is for {_HELD_BY[kind]}, but --binarisation {binarisation} gives "
+        "bits: use --binarisation none, or --likelihood bernoulli"
+    )
+
+
+def possible_networks(config: Experiment) -> str | None:
+    """The networks have a form for this posterior and prior."""
+    model = config.model
+    if model.network == "grid" and model.posterior not in ("diagonal", "point", "unit_point"):
+        return (
+            f"--network grid has a vector at each place, independent of the others: --posterior {model.posterior} has "
+            "no such form; use diagonal (or point, for an autoencoder)"
+        )
+    if model.network == "conv" and POSTERIORS[model.posterior].space == "choices":
+        return "--network conv decodes a vector: for choices use --network mlp"
+    least = min((model.latent_size, *model.upper_latent_sizes))
+    if {"coupling", "spline"} & {model.posterior, model.prior} and least < 2:
+        return f"a coupling needs at least 2 dimensions: --latent-size {least} is too small"
+    if model.posterior == "sphere" and model.latent_size < 2:
+        return "a direction needs at least 2 dimensions: use --latent-size 2 or more"
+    return None
+
+
+# What is required whatever the system.
+EVERY_SYSTEM: tuple[Requirement, ...] = (same_space, bits_for_bits, possible_networks)
+
+
+def trainable_bound(config: Experiment) -> str | None:
+    """The bound has a gradient by this estimator, for this posterior and prior."""
+    model, objective = config.model, config.objective
+    return objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
+
+
+def one_layer(config: Experiment) -> str | None:
+    """z is one stochastic layer."""
+    if not config.model.upper_latent_sizes:
+        return None
+    return f"--upper-latent-sizes are for --system vae; {config.system} has one layer of codes"
+
+
+def layers_of_vectors(config: Experiment) -> str | None:
+    """Several stochastic layers, where there are any, are vectors, and their KL is drawn."""
+    model = config.model
+    if not model.upper_latent_sizes:
+        return None
+    if config.objective.estimator == "analytic":
+        return "--estimator analytic needs a KL in closed form, which several stochastic layers lack: use total or dreg"
+    if POSTERIORS[model.posterior].space != "vectors" or prior_name(model) == "vamp":
+        return (
+            f"several stochastic layers are vectors with a prior of their own: --posterior {model.posterior} --prior "
+            f"{prior_name(model)} cannot be the lowest and the highest of them"
+        )
+    return None
+
+
+def differentiable_codes(config: Experiment) -> str | None:
+    """A drawn code carries a gradient: the loss has a term that is a function of it."""
+    model = config.model
+    if POSTERIORS[model.posterior].kind is not OneHotCategorical:
+        return None
+    return (
+        f"samples of a {model.posterior} posterior carry no gradient, which --system {config.system} needs: use "
+        "--posterior concrete, or --system vae --estimator score"
+    )
+
+
+def factorised_normal(config: Experiment) -> str | None:
+    """q(z | x) is a normal with a diagonal covariance."""
+    if config.model.posterior in ("diagonal", "isotropic"):
+        return None
+    return (
+        f"--system {config.system} is for normals that factorise: use --posterior diagonal, not "
+        f"{config.model.posterior}"
+    )
+
+
+def two_in_a_batch(config: Experiment) -> str | None:
+    """The loss compares the codes of a batch."""
+    if config.train.batch_size > 1:
+        return None
+    return f"--system {config.system} compares the codes of a batch: use --batch-size 2 or more"
+
+
+def gradient_scale(config: Experiment) -> str | None:
+    """The scale of a normal likelihood follows the gradient: the loss does not hold log p(x | z) with the weight 1."""
+    if config.model.likelihood != "normal" or config.model.likelihood_scale != "optimal":
+        return None
+    return f"--likelihood-scale optimal is for --system vae or m1m2: with {config.system} use --likelihood-scale shared"
+
+
+def optimal_scale_alone(config: Experiment) -> str | None:
+    """The best scale of the likelihood is that of an unweighted likelihood."""
+    optimal = config.model.likelihood == "normal" and config.model.likelihood_scale == "optimal"
+    if not optimal or config.objective.most_distortion is None:
+        return None
+    return (
+        "--likelihood-scale optimal finds the best σ for the likelihood itself, which --most-distortion weighs: use "
+        "--likelihood-scale fixed"
+    )

@@ -1,0 +1,95 @@
+"""The systems by name or by path, and whether a config can be run, found out before any data are touched."""
+
+import dataclasses
+import difflib
+import importlib
+from pathlib import Path
+
+from vae_jax.config.fields import Experiment
+from vae_jax.config.rules import check_ranges, check_rules, flag
+from vae_jax.core.checks import is_known
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.modules import load_from
+from vae_jax.data import Dataset, is_strings
+from vae_jax.data.labels import labelled_rows
+from vae_jax.systems.parts.requirements import EVERY_SYSTEM
+from vae_jax.systems.system import Spec, System
+
+# The sections of which a system says what it reads.
+_SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings")
+# The linear probe of every system has the labels that these allow.
+_READ_BY_ALL = ("labels.labelled", "labels.label_seed")
+
+
+def system_names() -> list[str]:
+    """The published models, sorted."""
+    parts = ("__init__", "registry", "system")
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in parts)
+
+
+def spec_of(name: str) -> Spec:
+    """The spec of a published model, or of your own file by its path. An error inside the file is shown as it is."""
+    if name.endswith(".py"):
+        return load_from(Path(name), "SPEC", Spec)
+    if name not in system_names():
+        close = difflib.get_close_matches(name, system_names(), n=2)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ConfigError(
+            f"no system {name!r}.{hint} There are {', '.join(system_names())}; or give the path of your own file, "
+            "ending in .py, with a SPEC."
+        )
+    return importlib.import_module(f"vae_jax.systems.{name}").SPEC
+
+
+def validate(config: Experiment) -> Experiment:
+    """The config itself, if it can be run. ConfigError, naming the field, otherwise. Touches no data."""
+    check_ranges(config)
+    check_rules(config)
+    spec = spec_of(config.system)
+    _check_read(config, spec)
+    for requirement in (*EVERY_SYSTEM, *spec.requires):
+        if reason := requirement(config):
+            raise ConfigError(f"{reason}.")
+    return config
+
+
+def _check_read(config: Experiment, spec: Spec) -> None:
+    """Refuse a field that is set but that the system does not look at, and strings for a system of other data."""
+    if is_strings(config.data.dataset) and not any(field.split(".")[0] == "strings" for field in spec.reads):
+        raise ConfigError(f"{config.data.dataset} holds strings, which are for --system strings, not {config.system}.")
+    for section in _SECTIONS:
+        part = getattr(config, section)
+        default = type(part)()
+        for field in dataclasses.fields(part):
+            value = getattr(part, field.name)
+            if value != getattr(default, field.name) and not _reads((*spec.reads, *_READ_BY_ALL), section, field.name):
+                readers = [name for name in system_names() if _reads(spec_of(name).reads, section, field.name)]
+                own = f" Or add {section}.{field.name} to what its SPEC reads." if config.system.endswith(".py") else ""
+                raise ConfigError(
+                    f"{flag(field.name)} {value} has no effect with --system {config.system}: it is for --system "
+                    f"{' or '.join(readers)}.{own}"
+                )
+
+
+def _reads(fields: tuple[str, ...], section: str, name: str) -> bool:
+    return section in fields or f"{section}.{name}" in fields
+
+
+def build_system(config: Experiment, dataset: Dataset) -> System:
+    """The system that a config names. ConfigError or ValueError where the data do not fit the model."""
+    spec = spec_of(config.system)
+    if config.train.patience is not None and len(dataset.validation.x) == 0:
+        raise ConfigError(
+            f"--patience {config.train.patience} waits for a better validation loss, but --validation-size is 0."
+        )
+    labels = config.labels
+    if labels.labelled is not None and is_known(labels.labelled) and is_known(labels.label_seed):
+        # Whether there are as many of each class; every evaluation needs them.
+        labelled_rows(dataset.train.label, labels.labelled, labels.label_seed)
+    system = spec.build(config, dataset)
+    if config.train.patience is not None and not system.comparable:
+        raise ConfigError(
+            f"--patience {config.train.patience} waits for a better validation loss, but here two epochs cannot be "
+            "compared by it, since a critic or a multiplier moves against the model. Use --patience None."
+        )
+    return system

@@ -1,0 +1,64 @@
+"""The files of a run or a sweep: their names, in one place, and how the ones that grow are read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vae_jax.config.fields import Experiment
+from vae_jax.config.files import from_json, to_json
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.files import write_whole
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+SNAPSHOTS = "snapshots"
+PICTURES = "pictures"
+SAMPLES = "samples.npz"
+CODES = "codes.npz"
+SEARCH = "search.json"
+# Of a sweep alone: its grid, and its members, each a run.
+SWEEP = "sweep.json"
+MEMBERS = "members"
+
+
+def read_config(directory: Path) -> Experiment:
+    """The config of a run or a sweep. ConfigError where there is none, or it is damaged."""
+    file = directory / CONFIG
+    if not file.is_file():
+        raise ConfigError(
+            f"{directory} holds no run (no {CONFIG}). Start one with: vae-jax train CONFIG --out {directory}"
+        )
+    try:
+        return from_json(file.read_text())
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ConfigError(f"{file} is not the config of a run ({error}). Restore it, or start a new run.") from error
+
+
+def write_config(directory: Path, config: Experiment) -> None:
+    """The resolved config, every field written out."""
+    write_whole(directory / CONFIG, to_json(config))
+
+
+def evaluation_file(directory: Path, epoch: int | None = None, ending: str = ".json") -> Path:
+    """Where the numbers of a run are kept, or those of its snapshot after `epoch`."""
+    return directory / (f"evaluation{ending}" if epoch is None else f"evaluation-epoch-{epoch}{ending}")
+
+
+def read_metrics(directory: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, one for each epoch; a last line that was cut off is left out."""
+    path = directory / METRICS
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def write_metrics(directory: Path, lines: list[dict[str, Any]]) -> None:
+    """The whole of metrics.jsonl."""
+    write_whole(directory / METRICS, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def add_metrics(directory: Path, line: dict[str, Any]) -> None:
+    """One more line of metrics.jsonl."""
+    with (directory / METRICS).open("a") as file:
+        file.write(json.dumps(line) + "\n")
