@@ -158,6 +158,11 @@ class Subject:
         return "choices" if leaves[0].ndim == 2 else "vector"
 
     @property
+    def code_size(self) -> int:
+        """How many numbers one code has, of all layers."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self._z))
+
+    @property
     def has_codes(self) -> bool:
         """Whether there is a model that encodes."""
         return self._model is not None

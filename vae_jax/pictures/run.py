@@ -1,6 +1,5 @@
 """The pictures of a run: what fits its model and data, drawn into RUN/pictures."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,16 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae_jax.data.dataset import Split
 from vae_jax.evaluate.usage import kl_per_dimension, latent_means
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import manifold_grid, traverse
-from vae_jax.models.vae import VAE, typical
+from vae_jax.models.vae import typical
 from vae_jax.pictures import plots
+from vae_jax.pictures.picture import Picture, Shown
 from vae_jax.pictures.plots import save_figures
-from vae_jax.pictures.strings import string_pictures
-from vae_jax.train.files import PICTURES, read_metrics
-from vae_jax.train.run import Run
+from vae_jax.pictures.strings import INTERPOLATION, NEIGHBOURHOOD
+from vae_jax.train.files import PICTURES as FOLDER
+from vae_jax.train.files import read_metrics
 
 # Pictures show this many examples in a row, and codes of at most so many.
 _COLUMNS = 12
@@ -27,50 +26,22 @@ _ROWS = 10
 
 
 def write_pictures(subject: Subject) -> list[Path]:
-    """Draw every picture that fits the model and its data into RUN/pictures; returns their paths."""
-    run = subject.run
-    figures = {"training_curve": _training_curve(run, int(subject.progress["parameters_of_epoch"]))}
-    if subject.has_codes:
-        test = run.dataset.test.take(slice(_MOST_CODES))
-        x = subject.prepared(run.dataset, test)
-        means = latent_means(subject.coder, subject.params, jax.random.key(0), x)
-        figures |= _of_codes(subject, test, x, means)
-        if subject.has_fitted_prior and not subject.is_conditional:
-            figures |= _of_prior(subject, x, means)
-    return save_figures(run.directory / PICTURES, figures)
+    """Draw every picture that suits the model and its data into RUN/pictures; returns their paths."""
+    test = subject.run.dataset.test.take(slice(_MOST_CODES))
+    x = subject.prepared(subject.run.dataset, test)
+    means = latent_means(subject.coder, subject.params, jax.random.key(0), x) if subject.has_codes else None
+    shown = Shown(test, x, means)
+    figures = {picture.name: picture.draw(subject, shown) for picture in PICTURES if picture.suits(subject)}
+    return save_figures(subject.run.directory / FOLDER, figures)
 
 
-def _of_codes(subject: Subject, test: Split, x: Any, means: Any) -> dict[str, Figure]:
-    """What is drawn of the examples `x` and their mean codes."""
-    system = subject.run.system
-    if subject.code == "indices":
-        figures = {"codes": _code_maps(subject, x, jax.tree.leaves(means))}
-    else:
-        figures = {"latent": _latent(subject, x, means, test.label)}
-    if subject.has_images and system.given is not None:
-        figures["conditions"] = _conditions(subject, system.given)
-    if subject.has_images and not subject.is_conditional:
-        figures["reconstructions"] = _reconstructions(subject, test, x, means)
-    return figures | (string_pictures(subject, x, means) if subject.grammar is not None else {})
-
-
-def _of_prior(subject: Subject, x: Any, means: Any) -> dict[str, Figure]:
-    """What is drawn from the prior."""
-    if not subject.has_images:
-        return {"samples": _plane(subject, x)} if subject.run.dataset.shape == (2,) else {}
-    figures = {"samples": _samples(subject)}
-    if subject.has_normal_prior and subject.code == "vector":
-        flat = np.shape(means)[1] == 2
-        figures |= {"manifold": _manifold(subject)} if flat else {"traversals": traversals(subject, x, means)}
-    return figures
-
-
-def _training_curve(run: Run, best_epoch: int) -> Figure:
-    lines = read_metrics(run.directory)
+def _training_curve(subject: Subject, shown: Shown) -> Figure:
+    del shown
+    lines = read_metrics(subject.run.directory)
     return plots.training_curve(
         [(line["epoch"], line["train"]["loss"]) for line in lines],
         [(line["epoch"], line["validation"]["loss"]) for line in lines if line["validation"]],
-        best=best_epoch,
+        best=subject.progress["parameters_of_epoch"],
         name="loss (nats per example)",
     )
 
@@ -87,23 +58,24 @@ def _decoded_as(subject: Subject) -> str:
     return "mean" if subject.decodes_to_mean else "a sample"
 
 
-def _reconstructions(subject: Subject, test: Split, x: Any, means: Any) -> Figure:
-    dataset = subject.run.dataset
+def _reconstructions(subject: Subject, shown: Shown) -> Figure:
+    dataset, (test, x, means) = subject.run.dataset, shown
     columns = min(_COLUMNS, len(x))
     rows = min(3, len(x) // columns)
     count = columns * rows
     decoded = _decoded(subject, jax.tree.map(lambda layer: layer[:count], means))
-    shown = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded]
+    images = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded]
     names = ["data", "seen", "decoded"]
     if not dataset.is_binary:
-        shown, names = shown[1:], names[1:]
-    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in shown], axis=1)
+        images, names = images[1:], names[1:]
+    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in images], axis=1)
     title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
     return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
 
 
-def _code_maps(subject: Subject, x: Any, grids: list[Any]) -> Figure:
+def _code_maps(subject: Subject, shown: Shown) -> Figure:
     """Examples above the numbers of their codes, as shades: the same shade is the same code."""
+    x, grids = shown.x, jax.tree.leaves(shown.means)
     columns = min(_COLUMNS, len(x))
     side = subject.run.dataset.shape[0]
     rows = [np.asarray(x[:columns] / subject.run.dataset.most)]
@@ -116,7 +88,8 @@ def _code_maps(subject: Subject, x: Any, grids: list[Any]) -> Figure:
     return plots.show_images(np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
 
 
-def _samples(subject: Subject) -> Figure:
+def _samples(subject: Subject, shown: Shown) -> Figure:
+    del shown
     rows = 6
     z = subject.density.prior(subject.params).sample(jax.random.key(0), (rows * _COLUMNS,))
     decoded = _decoded(subject, z)
@@ -124,19 +97,21 @@ def _samples(subject: Subject) -> Figure:
     return plots.show_images(grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
 
 
-def _conditions(subject: Subject, given: Callable[[Any], VAE]) -> Figure:
+def _conditions(subject: Subject, shown: Shown) -> Figure:
     """One key a row, one condition a column: each class, or some numbers in the order of the first.
 
     A key is the same z under every condition, or, where z depends on it, what the same noise gives.
     """
-    params, conditions = subject.params, np.asarray(subject.run.system.conditions)
+    del shown
+    params, given = subject.params, subject.run.system.given
+    conditions = np.asarray(subject.run.system.conditions)
     if len(conditions) > _COLUMNS:
         in_order = np.argsort(conditions[:, 0])
         conditions = conditions[in_order[np.linspace(0, len(conditions) - 1, _COLUMNS).astype(int)]]
     key = jax.random.key(1)
 
     def one(z_key: Any, y: Any) -> Any:
-        vae = given(y)
+        vae = given(y)  # pyright: ignore[reportOptionalCall]
         return typical(vae.decode(params, vae.prior(params).sample(z_key)), key)
 
     keys = jax.random.split(jax.random.key(0), 6)
@@ -145,15 +120,18 @@ def _conditions(subject: Subject, given: Callable[[Any], VAE]) -> Figure:
     return plots.show_images(grid, title="samples of each condition (columns), the same z in a row")
 
 
-def _manifold(subject: Subject, num: int = 20) -> Figure:
+def _manifold(subject: Subject, shown: Shown) -> Figure:
+    del shown
+    num = 20
     decoded = _decoded(subject, manifold_grid(num).reshape(-1, 2))
     grid = decoded.reshape(num, num, *decoded.shape[1:])
     title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
     return plots.show_images(grid, title=title)
 
 
-def traversals(subject: Subject, x: Any, means: Any) -> Figure:
+def traversals(subject: Subject, shown: Shown) -> Figure:
     """One dimension of a code changed at a time, those of largest KL on top."""
+    _, x, means = shown
     average = kl_per_dimension(subject.density, subject.params, x)
     order = np.argsort(np.std(means, axis=0) if average is None else average)[::-1][:_ROWS]
     values = np.linspace(-2.5, 2.5, 11)
@@ -164,8 +142,8 @@ def traversals(subject: Subject, x: Any, means: Any) -> Figure:
     return plots.show_images(grid, title="traversals: one dimension at a time from -2.5 to 2.5", row_names=names)
 
 
-def _plane(subject: Subject, x: Any) -> Figure:
-    vae, params = subject.density, subject.params
+def _plane(subject: Subject, shown: Shown) -> Figure:
+    vae, params, x = subject.density, subject.params, shown.x
     z = vae.prior(params).sample(jax.random.key(0), (len(x),))
     decoded = jax.vmap(lambda z: vae.decode(params, z))(z)
     samples = jax.vmap(lambda p, key: p.sample(key))(decoded, jax.random.split(jax.random.key(1), len(x)))
@@ -175,9 +153,10 @@ def _plane(subject: Subject, x: Any) -> Figure:
     return plots.point_clouds(clouds, title="data and samples")
 
 
-def _latent(subject: Subject, x: Any, layers: Any, labels: Any | None) -> Figure:
+def _latent(subject: Subject, shown: Shown) -> Figure:
     """Codes of the highest layer."""
-    means = jax.tree.leaves(layers)[-1]
+    x, labels = shown.x, shown.test.label
+    means = jax.tree.leaves(shown.means)[-1]
     means = means.reshape(len(means), -1)
     size = means.shape[1]
     if size == 1:
@@ -199,3 +178,34 @@ def _latent(subject: Subject, x: Any, layers: Any, labels: Any | None) -> Figure
     title = f"the two dimensions of largest {by}, and two principal components"
     chosen = (means[:, [first, second]], (names[first], names[second]))
     return plots.codes([chosen, (centred @ axes[:2].T, components)], labels, title=title)
+
+
+def _shows_images(subject: Subject) -> bool:
+    return subject.has_codes and subject.has_images and not subject.is_conditional
+
+
+def _draws_images(subject: Subject) -> bool:
+    return _shows_images(subject) and subject.has_fitted_prior
+
+
+def _draws_vectors(subject: Subject) -> bool:
+    return _draws_images(subject) and subject.has_normal_prior and subject.code == "vector"
+
+
+def _draws_points(subject: Subject) -> bool:
+    return subject.has_fitted_prior and not subject.is_conditional and subject.run.dataset.shape == (2,)
+
+
+PICTURES = (
+    Picture("training_curve", lambda subject: True, _training_curve),
+    Picture("codes", lambda subject: subject.has_codes and subject.code == "indices", _code_maps),
+    Picture("latent", lambda subject: subject.has_codes and subject.code != "indices", _latent),
+    Picture("conditions", lambda s: s.has_images and s.run.system.given is not None, _conditions),
+    Picture("reconstructions", _shows_images, _reconstructions),
+    INTERPOLATION,
+    NEIGHBOURHOOD,
+    Picture("samples", _draws_images, _samples),
+    Picture("samples", _draws_points, _plane),
+    Picture("manifold", lambda subject: _draws_vectors(subject) and subject.code_size == 2, _manifold),
+    Picture("traversals", lambda subject: _draws_vectors(subject) and subject.code_size > 2, traversals),
+)

@@ -1,7 +1,6 @@
 """The pictures of a run on strings: between two of them, and around one."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from vae_jax.measure.strings import likely_strings, texts
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import interpolate
 from vae_jax.pictures import plots
+from vae_jax.pictures.picture import Picture, Shown
 
 _STEPS, _SIDE = 8, 5
 # How many test strings are tried, to find one that its own code decodes to.
@@ -29,19 +29,8 @@ def drawer(subject: Subject) -> Callable[[Axes, str], None]:
     return drawings.get(subject.run.config.strings.valid_as or "", _write)
 
 
-def string_pictures(subject: Subject, x: Any, means: Any) -> dict[str, Figure]:
-    """`interpolation` between the first test strings, and the `neighbourhood` of one in two directions.
-
-    Each code is drawn as what it is likeliest to be, rule by rule; what is not valid is written.
-    """
-    means = np.asarray(means)
-    return {
-        "interpolation": _interpolation(subject, x, means),
-        "neighbourhood": _neighbourhood(subject, x, means),
-    }
-
-
-def _interpolation(subject: Subject, x: Any, means: np.ndarray) -> Figure:
+def _interpolation(subject: Subject, shown: Shown) -> Figure:
+    x, means = shown.x, np.asarray(shown.means)
     grammar = subject.language
     rows = []
     for i in range(0, min(6, len(means) - 1), 2):
@@ -53,7 +42,8 @@ def _interpolation(subject: Subject, x: Any, means: np.ndarray) -> Figure:
     return _drawn(subject, cells, title)
 
 
-def _neighbourhood(subject: Subject, x: Any, means: np.ndarray) -> Figure:
+def _neighbourhood(subject: Subject, shown: Shown) -> Figure:
+    x, means = shown.x, np.asarray(shown.means)
     grammar, size = subject.language, means.shape[1]
     # The first test string that its own code decodes to, where there is one.
     tried = slice(_CENTRES)
@@ -110,3 +100,8 @@ def _write_invalid(axes: Axes, string: str) -> None:
 
 def _wrapped(string: str, width: int = 18) -> str:
     return "\n".join(string[i : i + width] for i in range(0, len(string), width))
+
+
+# Each code is drawn as what it is likeliest to be, rule by rule; what is not valid is written.
+INTERPOLATION = Picture("interpolation", lambda subject: subject.grammar is not None, _interpolation)
+NEIGHBOURHOOD = Picture("neighbourhood", lambda subject: subject.grammar is not None, _neighbourhood)

@@ -11,6 +11,7 @@ from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.members import by_point, median_member, member_subjects, moments, scores_of
 from vae_jax.measure.subject import Subject
 from vae_jax.pictures import plots
+from vae_jax.pictures.picture import Shown
 from vae_jax.pictures.run import traversals
 from vae_jax.train.files import PICTURES, read_metrics
 from vae_jax.train.grid import point_name
@@ -45,8 +46,9 @@ def write_sweep_pictures(sweep: Sweep, state: RunState, results: list[dict[str, 
 
 def _traversals(subject: Subject) -> Figure:
     dataset = subject.run.dataset
-    x = subject.prepared(dataset, dataset.test.take(slice(_EXAMPLES)))
-    return traversals(subject, x, mean_codes(subject, x))
+    test = dataset.test.take(slice(_EXAMPLES))
+    x = subject.prepared(dataset, test)
+    return traversals(subject, Shown(test, x, mean_codes(subject, x)))
 
 
 def _series(points: dict[str, list[dict[str, Any]]], chosen: list[Any], field: str) -> list[tuple[float, float]] | None:

@@ -112,8 +112,9 @@ def train(run: Trainable, console: Console) -> Trained:
     if restored is not None:
         state = place(restored)
     start = int(state.train.step)
+    lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.
-    write_metrics(run.directory, [line for line in read_metrics(run.directory) if line["step"] <= start])
+    write_metrics(run.directory, [line for line in lines if line["step"] <= start])
     try:
         with _Interruption() as interruption:
             state = _train_chunks(run, state, checkpoints, snapshots, console, interruption)
