@@ -10,9 +10,7 @@ import scipy.special
 import scipy.stats
 
 import vae_jax as vj
-from tests.references import (
-    Enumerated,
-)
+from tests.references import Enumerated
 from vae_jax.languages.grammar import read_grammar
 from vae_jax.nets.recurrent import DerivationDecoder
 

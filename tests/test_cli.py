@@ -50,8 +50,8 @@ def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, caps
         assert "test log p(x" not in printed
         assert "reconstruction" in printed
     else:
-        density = "test log p(x | y)" if load_config(name).system == "conditional" else "test log p(x)"
-        assert density in printed
+        named = {"conditional": "test log p(x | y)", "vq": "test bound"}
+        assert named.get(load_config(name).system, "test log p(x)") in printed
     assert "stand-in" in printed
     assert json.loads((out / "evaluation.json").read_text())["dataset"].endswith("(stand-in)")
     assert (out / "config.json").is_file()

@@ -21,16 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae_jax.bijections.bijection import (
-    Bijection,
-    Composed,
-    Inverse,
-    Permute,
-    Reverse,
-    Stacked,
-    permute,
-    push_through,
-)
+from vae_jax.bijections.bijection import Bijection, Composed, Inverse, Permute, Reverse, Stacked, permute, push_through
 from vae_jax.core.checks import check_key, check_value
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key

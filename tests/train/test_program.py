@@ -5,14 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.toy_systems import (
-    adversarial_system,
-    batch_term_system,
-    codebook_system,
-    identity,
-    mean_system,
-    points,
-)
+from tests.toy_systems import adversarial_system, batch_term_system, codebook_system, identity, mean_system, points
 from vae_jax.config import Optimizer
 from vae_jax.train import fit, initial_state, make_optimizer, mean_metrics, train_until
 from vae_jax.train.program import measured_params, steps_per_epoch

@@ -50,9 +50,9 @@ class AutoregressiveAffine:
             return (change > tolerance) & (sweep < z.size)
 
         def sweep(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            found, _, number = state
-            better = found + (gradient - transposed(found)[0]) / scale
-            return better, jnp.max(jnp.abs(better - found)), number + 1
+            solution, _, number = state
+            better = solution + (gradient - transposed(solution)[0]) / scale
+            return better, jnp.max(jnp.abs(better - solution)), number + 1
 
         start = (gradient / scale, jnp.asarray(jnp.inf, z.dtype), jnp.asarray(0))
         return lax.while_loop(unfinished, sweep, start)[0]

@@ -47,11 +47,11 @@ def _value_and_slope(bijection: Any, z: Array) -> tuple[tuple[Array, Array], Arr
     """`(forward(z), ∂ log|det J(z)| / ∂z)`."""
 
     def log_det(z: Array) -> tuple[Array, Array]:
-        y, found = bijection.forward(z)
-        return found, y
+        y, value = bijection.forward(z)
+        return value, y
 
-    (found, y), slope = jax.value_and_grad(log_det, has_aux=True)(z)
-    return (y, found), slope
+    (value, y), slope = jax.value_and_grad(log_det, has_aux=True)(z)
+    return (y, value), slope
 
 
 @jax.tree_util.register_dataclass
@@ -174,7 +174,7 @@ class Permute:
 
 def permute(order: Any) -> Permute:
     """The bijection that reorders a vector. ValueError unless `order` holds each of 0..d-1 once."""
-    found = tuple(int(i) for i in order)
-    if sorted(found) != list(range(len(found))):
-        raise ValueError(f"permute: order must hold each of 0..{len(found) - 1} once, got {found}.")
-    return Permute(found)
+    places = tuple(int(i) for i in order)
+    if sorted(places) != list(range(len(places))):
+        raise ValueError(f"permute: order must hold each of 0..{len(places) - 1} once, got {places}.")
+    return Permute(places)

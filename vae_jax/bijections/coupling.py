@@ -62,8 +62,10 @@ class SplineCoupling:
         inside = jnp.abs(free) < self.bound
         # Outside the pieces their formula has no root, and its gradient would be NaN even where it is not used.
         within = jnp.where(inside, free, 0.0)
-        found, log_slopes = jax.vmap(lambda v, raw: curve(v, *_knots(raw, self.bound)))(within, self.conditioner(fixed))
-        moved = jnp.where(inside, found, free)
+        moved_within, log_slopes = jax.vmap(lambda v, raw: curve(v, *_knots(raw, self.bound)))(
+            within, self.conditioner(fixed)
+        )
+        moved = jnp.where(inside, moved_within, free)
         return jnp.concatenate([fixed, moved]), jnp.sum(jnp.where(inside, log_slopes, 0.0))
 
 

@@ -36,10 +36,10 @@ class _SweepOptions(_TrainOptions):
 
 def train_command(arguments: list[str], console: Console) -> int:
     """Train a model from a config."""
-    found = _experiment("train", _TrainOptions, arguments)
-    if found is None:
+    chosen = _experiment("train", _TrainOptions, arguments)
+    if chosen is None:
         return 0
-    options, name = found
+    options, name = chosen
     from vae_jax.train.run import create
 
     run = create(options.experiment, _directory(options, name))
@@ -49,10 +49,10 @@ def train_command(arguments: list[str], console: Console) -> int:
 
 def sweep_command(arguments: list[str], console: Console) -> int:
     """Train many members of a config in one program."""
-    found = _experiment("sweep", _SweepOptions, arguments)
-    if found is None:
+    chosen = _experiment("sweep", _SweepOptions, arguments)
+    if chosen is None:
         return 0
-    options, name = found
+    options, name = chosen
     from vae_jax.train.grid import parse_grid
     from vae_jax.train.sweep import create_sweep
 

@@ -212,7 +212,7 @@ class Codes:
 
 @dataclass(frozen=True)
 class Labels:
-    """How systems that see labels use them."""
+    """How labels are used by the systems that learn from them."""
 
     labelled: Positive[int | None] = None
     """Training examples whose label is seen, as many of each class; by default all."""

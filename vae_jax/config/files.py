@@ -42,15 +42,15 @@ def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
     A run may be looked at from another folder than the one that it was started in.
     """
 
-    def found(name: str) -> str:
+    def absolute(name: str) -> str:
         if not name.endswith(".py"):
             return name
         beside = folder / Path(name).expanduser()
         return str((beside if beside.is_file() else Path(name).expanduser()).absolute())
 
-    measurements = tuple(map(found, config.evaluate.measurements))
+    measurements = tuple(map(absolute, config.evaluate.measurements))
     evaluate = dataclasses.replace(config.evaluate, measurements=measurements)
-    return dataclasses.replace(config, system=found(config.system), evaluate=evaluate)
+    return dataclasses.replace(config, system=absolute(config.system), evaluate=evaluate)
 
 
 def to_json(config: Experiment) -> str:

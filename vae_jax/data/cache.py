@@ -1,4 +1,4 @@
-"""What takes long to read or to make, kept between commands.
+"""Arrays and lines that take long to read or to make, kept between commands.
 
 In the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax (or vae_jax in XDG_CACHE_HOME); it may be deleted at any time.
 """
@@ -13,12 +13,12 @@ import numpy as np
 
 from vae_jax.core.files import replacing
 
-# Larger ones are read again each time, so as not to fill a disk that was not asked for it.
+# Larger arrays are not kept: they would fill a disk that nobody offered.
 _MOST_BYTES = 2**30
 
 
 def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Path:
-    """A file for what is made of these, and of nothing else: its name is a digest of them."""
+    """The file for something that is made from these values alone: its name is a digest of them."""
     digest = hashlib.sha256("\n".join(map(str, made_of)).encode()).hexdigest()
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vae_jax"
     folder = Path(os.environ.get("VAE_JAX_CACHE") or default).expanduser()
@@ -26,10 +26,10 @@ def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Pa
 
 
 def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of `path`; where it is not there, those that `make` gives, which are written to it."""
+    """The arrays in `path`. Where there is no such file, `make` makes them, and they are written to it."""
     if path.is_file():
-        with np.load(path) as held:
-            return dict(held)
+        with np.load(path) as file:
+            return dict(file)
     made = make()
     if sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
         _keep(path, lambda partial: np.savez(partial, **made))  # pyright: ignore[reportArgumentType]
@@ -37,7 +37,7 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
 
 
 def kept_lines(path: Path, make: Callable[[], list[str]]) -> list[str]:
-    """The lines of `path`; where it is not there, those that `make` gives, which are written to it."""
+    """The lines in `path`. Where there is no such file, `make` makes them, and they are written to it."""
     if path.is_file():
         return path.read_text().splitlines()
     made = make()
@@ -50,5 +50,5 @@ def _keep(path: Path, write: Callable[[Path], object]) -> None:
         with replacing(path) as partial:
             write(partial)
     except OSError as error:
-        # What was asked for is there, only the next command must make it again.
+        # The arrays are there. Only the next command must make them again.
         warnings.warn(f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=3)

@@ -17,8 +17,8 @@ BINARISATIONS: tuple[str, ...] = get_args(Binarisation)
 class Split(NamedTuple):
     """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, `condition`: float32 `[n, c]`, or None.
 
-    `factors`: integers `[n, f]`, what the examples were made from where that is known: for measuring codes, never for
-    training.
+    `factors`: integers `[n, f]`, the values that an example was made from, where they are known. Codes are measured by
+    them; training never sees them.
     """
 
     x: np.ndarray
@@ -35,7 +35,7 @@ class Split(NamedTuple):
         return {name: array for name, array in self._asdict().items() if array is not None and name != "factors"}
 
     def followed_by(self, other: "Split") -> "Split":
-        """Both, one after the other; what one of them lacks is lacking."""
+        """Both, one after the other. An array that one of them lacks is left out."""
         pairs = zip(self, other, strict=True)
         return Split._make(None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
 
@@ -75,7 +75,7 @@ class Dataset:
 
     @property
     def most(self) -> int:
-        """What the model's values are divided by to be shown: the largest count where it sees counts, else 1."""
+        """What the model's values are divided by for a picture: the largest count, or 1 where it sees no counts."""
         return self.levels if self.as_counts and self.levels is not None else 1
 
     @property

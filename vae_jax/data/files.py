@@ -15,12 +15,12 @@ _FACTORS = "factors"
 def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
     """`(train, test or None, levels)` from an array file.
 
-    A `.npy` file holds the examples, `[n, …]`. An `.npz` file holds them as `x` (or `images`, `data`,
-    `x_train`), labels as `label` (or `labels`, `y`, `y_train`), and a test split, if it has one, as `x_test`
-    and `y_test`. What a conditional model is told beside them, real numbers `[n]` or `[n, c]`, is `condition` (and
-    `condition_test`). What they were made from, if known, is `factors`, integers `[n, f]` (and `factors_test`): codes
-    are scored by it. Integers 0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other
-    real numbers become float32 as they are. `[n, H, W]` becomes `[n, H, W, 1]`.
+    A `.npy` file holds the examples, `[n, …]`. An `.npz` file holds them as `x` (or `images`, `data`, `x_train`),
+    the labels as `label` (or `labels`, `y`, `y_train`), and a test split, if it has one, as `x_test` and `y_test`.
+    A conditional model is told `condition` (and `condition_test`), real numbers `[n]` or `[n, c]`. Codes are scored
+    by `factors` (and `factors_test`), integers `[n, f]`: the values that the examples were made from. Integers
+    0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other real numbers become
+    float32 as they are. `[n, H, W]` becomes `[n, H, W, 1]`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")

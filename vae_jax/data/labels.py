@@ -6,7 +6,7 @@ from vae_jax.data.dataset import Dataset
 
 
 def num_classes(dataset: Dataset) -> int:
-    """Classes are numbered 0, 1, …: the largest label of any split and one. ValueError without labels, or below 0."""
+    """One more than the largest label: classes are numbered 0, 1, …. ValueError without labels, or below 0."""
     labels = [split.label for split in (dataset.train, dataset.validation, dataset.test) if split.label is not None]
     if dataset.train.label is None:
         raise ValueError(
@@ -20,7 +20,7 @@ def num_classes(dataset: Dataset) -> int:
 
 
 def labelled_rows(label: np.ndarray | None, count: int, seed: int) -> np.ndarray:
-    """`[count]` row numbers, as many of each class, drawn by `seed`. ValueError where that cannot be."""
+    """`[count]` row numbers, equally many of each class, drawn by `seed`. ValueError where a class has too few."""
     if label is None:
         raise ValueError("--labelled needs data with labels: integers 0, 1, 2, … in your file as `label`.")
     classes = np.unique(label)
@@ -32,9 +32,11 @@ def labelled_rows(label: np.ndarray | None, count: int, seed: int) -> np.ndarray
         )
     random = np.random.default_rng(seed)
     rows = []
-    for one in classes:
-        of = np.flatnonzero(label == one)
-        if len(of) < each:
-            raise ValueError(f"--labelled {count} wants {each} examples of class {one}, which has only {len(of)}.")
-        rows.append(random.permutation(of)[:each])
+    for number in classes:
+        members = np.flatnonzero(label == number)
+        if len(members) < each:
+            raise ValueError(
+                f"--labelled {count} wants {each} examples of class {number}, which has only {len(members)}."
+            )
+        rows.append(random.permutation(members)[:each])
     return np.concatenate(rows)

@@ -46,8 +46,8 @@ def load(
     0..255, or bits where no value is above 1; `levels` says otherwise. `seed` fixes both cuts and the static
     binarisation. ValueError or FileNotFoundError, with what to do, for anything that cannot be read.
     """
-    train, test, found = _read(name, data_dir, seed, square, label)
-    levels = _levels(name, found, levels, train, test)
+    train, test, known = _read(name, data_dir, seed, square, label)
+    levels = _levels(name, known, levels, train, test)
     test_size = max(2, len(train.x) // _TEST_FRACTION) if test is None else 0
     if validation_size is None:
         validation_size = (len(train.x) - test_size) // _VALIDATION_FRACTION
@@ -74,21 +74,21 @@ def whole(
     seed: int = 0,
 ) -> Dataset:
     """All examples of a source, in its own order, as the training split; the other two are empty."""
-    train, test, found = _read(name, data_dir, seed, square, label)
-    levels = _levels(name, found, levels, train, test)
+    train, test, known = _read(name, data_dir, seed, square, label)
+    levels = _levels(name, known, levels, train, test)
     if test is not None:
         train = train.followed_by(test)
     nothing = train.take(slice(0))
     return Dataset(name, train, nothing, nothing, levels=levels, binarisation="none", seed=seed)
 
 
-def _levels(name: str, found: int | None, asked: int | None, train: Split, test: Split | None) -> int | None:
-    """The largest count of a source: what was asked for, where that can be, or what is known of it."""
-    if asked is None or asked == found:
-        return found
+def _levels(name: str, known: int | None, asked: int | None, train: Split, test: Split | None) -> int | None:
+    """The largest count of a source: `asked` where it fits the values, or what is known of the source."""
+    if asked is None or asked == known:
+        return known
     most = max(int(split.x.max(initial=0)) for split in (train, test) if split is not None)
-    if found is None or most > asked:
-        values = "real numbers" if found is None else f"counts up to {most}"
+    if known is None or most > asked:
+        values = "real numbers" if known is None else f"counts up to {most}"
         raise ValueError(f"--levels {asked} does not fit {name}, which holds {values}.")
     return asked
 
@@ -133,7 +133,7 @@ def _scaled(x: np.ndarray, square: Square | None) -> np.ndarray:
 
 
 def _sprites(name: str, square: Square | None) -> Split:
-    """Labelled with their shape."""
+    """All sprites of a name, labelled with their shape."""
     sizes = SPRITES[name]
     known = factors(sizes)
     shape = known[:, list(sizes).index("shape")]

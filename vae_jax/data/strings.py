@@ -89,18 +89,18 @@ def stand_in_strings(name: str, *, grammar: str, seed: int = 0) -> Dataset:
 def random_strings(grammar: Grammar, count: int, most: int, seed: int) -> list[str]:
     """Distinct strings of random derivations of at most `most` rules. ValueError where there are not so many."""
     random = np.random.default_rng(seed)
-    found: dict[str, None] = {}
+    strings: dict[str, None] = {}
     for _ in range(100 * count):
-        found[grammar.unparse(grammar.random(random, most))] = None
-        if len(found) == count:
-            return list(found)
-    raise ValueError(f"the grammar has only {len(found)} strings of at most {most} rules, not {count}.")
+        strings[grammar.unparse(grammar.random(random, most))] = None
+        if len(strings) == count:
+            return list(strings)
+    raise ValueError(f"the grammar has only {len(strings)} strings of at most {most} rules, not {count}.")
 
 
 def derivations(
     name: str, grammar: Grammar, lines: Sequence[str], *, most: int | None = None, skip: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`(numbers [n, T], rows [n])`: the derivations of those lines that fit, and which lines these are.
+    """`(numbers [n, T], rows [n])`: the derivations of the lines that fit, and the numbers of these lines.
 
     ValueError, with the first line and its column and how many they are, where some are not in the language or have
     more than `most` rules, unless `skip`; and where none are left.
@@ -173,32 +173,34 @@ def _read_lines(name: str, path: Path) -> list[str]:
 
 
 def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> dict[str, np.ndarray]:
-    """Derivations `numbers` `[n, longest]`, their `lengths`, 0 for what is not in the language, and why, `failures`,
-    in the order of lines.
+    """`numbers` `[n, longest]`: the derivations. `lengths` `[n]`: 0 where a line is not in the language. `failures`:
+    the reasons, in the order of the lines.
     """
     check_ambiguity(grammar)
-    found: list[list[int]] = []
+    derivations: list[list[int]] = []
     failures: list[str] = []
     console = Console(stderr=True)
     for line in track(lines, f"parsing {name}", console=console, transient=True, disable=not console.is_terminal):
         try:
-            found.append(grammar.parse(line))
+            derivations.append(grammar.parse(line))
         except NotInLanguageError as error:
-            found.append([])
+            derivations.append([])
             failures.append(str(error))
-    lengths = np.array([len(one) for one in found], np.int32)
-    numbers = np.full((len(found), lengths.max(initial=0)), grammar.end, np.uint8)
-    for row, one in zip(numbers, found, strict=True):
-        row[: len(one)] = one
+    lengths = np.array([len(derivation) for derivation in derivations], np.int32)
+    numbers = np.full((len(derivations), lengths.max(initial=0)), grammar.end, np.uint8)
+    for row, derivation in zip(numbers, derivations, strict=True):
+        row[: len(derivation)] = derivation
     return {"numbers": numbers, "lengths": lengths, "failures": np.array(failures, np.str_)}
 
 
 def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -> str:
     outside, longer = np.flatnonzero(lengths == 0), np.flatnonzero(lengths > most)
-    said = []
+    complaints = []
     if len(outside):
-        said.append(f"{len(outside)} are not in the language, the first on line {outside[0] + 1}, {failures[0]}")
+        complaints.append(f"{len(outside)} are not in the language, the first on line {outside[0] + 1}, {failures[0]}")
     if len(longer):
         row = longer[0]
-        said.append(f"{len(longer)} have more than {most} rules, the first on line {row + 1}, which has {lengths[row]}")
-    return f"of {len(lengths)} strings of {name}, {'; '.join(said)}."
+        complaints.append(
+            f"{len(longer)} have more than {most} rules, the first on line {row + 1}, which has {lengths[row]}"
+        )
+    return f"of {len(lengths)} strings of {name}, {'; '.join(complaints)}."

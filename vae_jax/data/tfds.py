@@ -58,7 +58,7 @@ def _split(kept: dict[str, np.ndarray], part: str) -> Split:
 
 
 def _read_all(name: str, folder: Path, label: str | None, square: Square | None) -> dict[str, np.ndarray]:
-    """The arrays of both splits: `train_x`, `train_label`, …, `test_factors`; without those that there are not."""
+    """The arrays of both splits that there are: `train_x`, `train_label`, …, `test_factors`."""
     try:
         import array_record  # noqa: F401
     except ImportError as error:
@@ -89,12 +89,12 @@ def _read(name: str, source: Any, label: str | None, square: Square | None) -> d
         images.append(block if square is None else scaled(block, square))
         labels.extend(_labels(name, rows, label))
         factors.extend([row[factor] for factor in _factor_names(rows[0])] for row in rows)
-    found = {"x": np.concatenate(images)}
+    arrays = {"x": np.concatenate(images)}
     if labels:
-        found["label"] = np.asarray(labels, np.int32)
+        arrays["label"] = np.asarray(labels, np.int32)
     if factors and factors[0]:
-        found["factors"] = np.asarray(factors, np.int32)
-    return found
+        arrays["factors"] = np.asarray(factors, np.int32)
+    return arrays
 
 
 def _factor_names(row: dict[str, Any]) -> list[str]:

@@ -37,15 +37,15 @@ class Chain:
     places: tuple[int, ...] = field(metadata={"static": True})
 
     def _walk(self, visit: Callable[[int, Any], tuple[Any, Any]]) -> tuple[tuple[Any, ...], list[Any]]:
-        """`(value of all layers, [found])`, where `visit(i, distribution of factor i) -> (its value, found)`."""
+        """`(value of all layers, [result])`, where `visit(i, distribution of factor i) -> (its value, result)`."""
         layers: dict[int, Any] = {}
-        found = []
+        results = []
         value = None
         for i, factor in enumerate(self.factors):
-            value, one = visit(i, factor if i == 0 else factor(value))
+            value, result = visit(i, factor if i == 0 else factor(value))
             layers[self.places[i]] = value
-            found.append(one)
-        return tuple(layers[place] for place in sorted(layers)), found
+            results.append(result)
+        return tuple(layers[place] for place in sorted(layers)), results
 
     @property
     def event_shape(self) -> tuple[tuple[int, ...], ...]:

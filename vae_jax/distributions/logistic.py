@@ -62,5 +62,5 @@ class DiscretisedLogistic:
         above_lower = jax.nn.log_sigmoid((self.loc - value + 0.5) / self.scale)
         width = jnp.broadcast_to(1.0 / self.scale, value.shape)
         inside = below_upper + above_lower + jnp.log(-jnp.expm1(-width))
-        found = jnp.where(value == 0, below_upper, jnp.where(value == self.levels, above_lower, inside))
-        return jnp.where((value >= 0) & (value <= self.levels) & (value == jnp.floor(value)), found, -jnp.inf)
+        log_mass = jnp.where(value == 0, below_upper, jnp.where(value == self.levels, above_lower, inside))
+        return jnp.where((value >= 0) & (value <= self.levels) & (value == jnp.floor(value)), log_mass, -jnp.inf)

@@ -46,10 +46,10 @@ class Mixture:
     def log_prob(self, value: Any) -> Array:
         """Log-density in nats, a scalar."""
         if isinstance(self.components, DiagNormal):
-            found = _of_normals(self.components, value)
+            log_probs = _of_normals(self.components, value)
         else:
-            found = jax.vmap(lambda component: component.log_prob(value))(self.components)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + found)
+            log_probs = jax.vmap(lambda component: component.log_prob(value))(self.components)
+        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + log_probs)
 
 
 def _of_normals(components: DiagNormal, value: Array) -> Array:
@@ -128,5 +128,5 @@ class ElementMixture:
         """Log-density of every element, in the event shape, nats."""
         check_value("ElementMixture", value, self.event_shape)
         repeated = jnp.broadcast_to(jnp.asarray(value)[..., None], jnp.shape(self.logits))
-        found = self.components.log_probs(repeated)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + found, axis=-1)
+        by_component = self.components.log_probs(repeated)
+        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + by_component, axis=-1)

@@ -34,7 +34,7 @@ class Product:
 
     @property
     def mean(self) -> dict[str, Array]:
-        """The mean of each column. AttributeError where a column has none (a Categorical)."""
+        """The mean of each column. AttributeError where a column has none (a Mixture)."""
         return {name: column.mean for name, column in self.columns.items()}
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> dict[str, Any]:

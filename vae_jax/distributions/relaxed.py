@@ -1,7 +1,7 @@
 """Choices as one-hot vectors, and their continuous relaxations.
 
 A relaxed sample lies inside the simplex (or between 0 and 1) and carries a gradient; the discrete distribution of the
-same logits is what the model is in the end, and what it must be measured with: `discrete(q)`.
+same logits is what the model is in the end, and what it must be measured with: `q.discrete`.
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ class OneHotCategorical:
         """Log-probability in nats, a scalar; −inf where `value` is not one-hot, a relaxed sample for one."""
         check_value("OneHotCategorical", value, self.event_shape)
         corner = (jnp.max(value, axis=-1) == 1.0) & (jnp.sum(jnp.abs(value), axis=-1) == 1.0)
-        found = jnp.sum(value * jax.nn.log_softmax(self.logits), axis=-1)
-        return jnp.sum(jnp.where(corner, found, -jnp.inf))
+        log_mass = jnp.sum(value * jax.nn.log_softmax(self.logits), axis=-1)
+        return jnp.sum(jnp.where(corner, log_mass, -jnp.inf))
 
 
 @jax.tree_util.register_dataclass

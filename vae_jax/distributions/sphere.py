@@ -162,8 +162,8 @@ class VonMisesFisher:
 
         def again(state: tuple[Key, Array, Array]) -> tuple[Key, Array, Array]:
             key, _, _ = state
-            key, one = jax.random.split(key)
-            return key, *proposal(one)
+            key, draw_key = jax.random.split(key)
+            return key, *proposal(draw_key)
 
         _, t, _ = jax.lax.while_loop(lambda state: ~state[2], again, (key, jnp.zeros(()), jnp.asarray(False)))
         angle = freeze(2.0 * jnp.arcsin(jnp.sqrt(0.5 * jnp.clip(t, 0.0, 2.0))))

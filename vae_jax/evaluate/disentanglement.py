@@ -45,12 +45,12 @@ def mutual_information(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray
     pieces = np.stack([np.digitize(code, np.histogram(code, _BINS)[1][1:-1]) for code in codes.T])
     ranks = np.stack([np.unique(factor, return_inverse=True)[1] for factor in factors.T])
     entropies = np.array([_entropy(np.bincount(rank)) for rank in ranks])
-    found = np.zeros((len(pieces), len(ranks)))
+    information = np.zeros((len(pieces), len(ranks)))
     for i, piece in enumerate(pieces):
         for j, rank in enumerate(ranks):
             joint = np.bincount(piece * (rank.max() + 1) + rank)
-            found[i, j] = _entropy(np.bincount(piece)) + entropies[j] - _entropy(joint)
-    return np.maximum(found, 0.0), entropies
+            information[i, j] = _entropy(np.bincount(piece)) + entropies[j] - _entropy(joint)
+    return np.maximum(information, 0.0), entropies
 
 
 def mig(codes: Any, factors: Any) -> float:
@@ -60,8 +60,8 @@ def mig(codes: Any, factors: Any) -> float:
 
     Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
     """
-    found, entropies = mutual_information(codes, factors)
-    return float(np.mean(_gap(found) / entropies))
+    information, entropies = mutual_information(codes, factors)
+    return float(np.mean(_gap(information) / entropies))
 
 
 def modularity(codes: Any, factors: Any) -> float:
@@ -72,12 +72,12 @@ def modularity(codes: Any, factors: Any) -> float:
 
     Source: Learning Deep Disentangled Embeddings with the F-Statistic Loss, arXiv 1802.05312.
     """
-    found, _ = mutual_information(codes, factors)
-    if found.shape[1] < 2:
+    information, _ = mutual_information(codes, factors)
+    if information.shape[1] < 2:
         raise ValueError("modularity: one factor cannot be mixed with others; at least two are needed.")
-    squared = np.square(found)
+    squared = np.square(information)
     best = squared.max(axis=1)
-    others = (squared.sum(axis=1) - best) / (found.shape[1] - 1)
+    others = (squared.sum(axis=1) - best) / (information.shape[1] - 1)
     return float(np.mean(np.where(best > 0.0, 1.0 - others / np.where(best > 0.0, best, 1.0), 0.0)))
 
 
@@ -178,8 +178,8 @@ def factor_vae_score(codes: Any, factors: Any, *, key: Key | None = None, group:
     for j in range(factors.shape[1]):
         same = _Same(factors[:, j])
         rows = np.flatnonzero(chosen == j)
-        of = np.repeat(random.integers(len(codes), size=(len(rows), 1)), group, axis=1)
-        votes[rows] = codes[same.draw(of, random)].var(axis=1).argmin(axis=1)
+        fixed = np.repeat(random.integers(len(codes), size=(len(rows), 1)), group, axis=1)
+        votes[rows] = codes[same.draw(fixed, random)].var(axis=1).argmin(axis=1)
     table = np.zeros((codes.shape[1], factors.shape[1]))
     np.add.at(table, (votes[:_TRAIN], chosen[:_TRAIN]), 1)
     return float(np.mean(table.argmax(axis=1)[votes[_TRAIN:]] == chosen[_TRAIN:]))

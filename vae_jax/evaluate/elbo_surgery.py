@@ -133,9 +133,9 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
         keys = jax.random.split(jax.random.fold_in(key, index), num_samples)
         return jnp.mean(lax.map(draw, keys), axis=0)
 
-    found = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
-    means = jnp.mean(found, axis=0)
-    return Coding(*means, standard_errors=standard_error(found))
+    terms = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
+    means = jnp.mean(terms, axis=0)
+    return Coding(*means, standard_errors=standard_error(terms))
 
 
 def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, batch_size: int = 10) -> MarginalKL:
@@ -149,10 +149,10 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, 
     check_key("marginal_kl", key)
     check_count("marginal_kl", "num_samples", num_samples)
     check_count("marginal_kl", "batch_size", batch_size)
-    for name, one in (("posteriors", posteriors), ("prior", prior)):
-        if not isinstance(one, DiagNormal):
+    for name, distribution in (("posteriors", posteriors), ("prior", prior)):
+        if not isinstance(distribution, DiagNormal):
             raise TypeError(
-                f"marginal_kl: {name} must be DiagNormal, got {type(one).__name__}, which does not factorise."
+                f"marginal_kl: {name} must be DiagNormal, got {type(distribution).__name__}, which does not factorise."
             )
     size = check_examples("marginal_kl", posteriors)
 
@@ -169,8 +169,8 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, 
         drawn = lax.map(draw, jax.random.split(jax.random.fold_in(key, index), num_samples))
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), drawn)
 
-    found = lax.map(one, (jnp.arange(size), posteriors), batch_size=min(batch_size, size))
-    return MarginalKL(*(jnp.mean(part, axis=0) for part in found))
+    terms = lax.map(one, (jnp.arange(size), posteriors), batch_size=min(batch_size, size))
+    return MarginalKL(*(jnp.mean(part, axis=0) for part in terms))
 
 
 def joint_kl(found: Coding, log_marginal: Array, *, num_examples: int) -> JointKL:

@@ -57,10 +57,10 @@ def gradient_moments(
     reference = gradient(jnp.int32(0))
 
     def add(sums: tuple[Any, Any], indices: Array) -> tuple[tuple[Any, Any], None]:
-        found = jax.vmap(lambda i: jax.tree.map(jnp.subtract, gradient(i), reference))(indices)
+        offsets = jax.vmap(lambda i: jax.tree.map(jnp.subtract, gradient(i), reference))(indices)
         first, second = sums
-        first = jax.tree.map(lambda total, part: total + jnp.sum(part, axis=0), first, found)
-        second = jax.tree.map(lambda total, part: total + jnp.sum(jnp.square(part), axis=0), second, found)
+        first = jax.tree.map(lambda total, part: total + jnp.sum(part, axis=0), first, offsets)
+        second = jax.tree.map(lambda total, part: total + jnp.sum(jnp.square(part), axis=0), second, offsets)
         return (first, second), None
 
     whole = num_draws - num_draws % batch_size

@@ -30,11 +30,11 @@ def tail_size(num_samples: int) -> int:
 def pareto_k(largest: Array) -> Array:
     """k̂ from the `tail_size + 1` largest log-weights `[M + 1]`, in any order: a scalar.
 
-    The shape of the generalised Pareto distribution of what the M largest weights exceed the next one by, by
-    the empirical Bayes fit of Zhang and Stephens (2009) with a weak prior at 0.5. −inf where they are equal to
-    0.1% (a sampler that good leaves only rounding to fit), +inf where most are nothing beside the largest
-    (float32 cannot hold both), NaN where a quarter of them equal the next one (the few weights of a discrete code have
-    no tail).
+    A generalised Pareto distribution is fitted to the differences between the M largest weights and the next
+    one; k̂ is its shape. The fit is the empirical Bayes one of Zhang and Stephens (2009), with a weak prior at
+    0.5. −inf where they are equal to 0.1% (a sampler that good leaves only rounding to fit), +inf where most
+    are nothing beside the largest (float32 cannot hold both), NaN where a quarter of them equal the next one
+    (the few weights of a discrete code have no tail).
 
     Source: Pareto Smoothed Importance Sampling, arXiv 1507.02646.
     """

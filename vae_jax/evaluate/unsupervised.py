@@ -34,18 +34,18 @@ def udr(models: Sequence[Any], *, informative: Sequence[Any] | None = None) -> n
     """
     from scipy.stats import rankdata
 
-    codes = [_checked("udr", one) for one in models]
+    codes = [_checked("udr", means) for means in models]
     if len(codes) < 2:
         raise ValueError(f"udr: a model is ranked by others, so at least two are needed, got {len(codes)}.")
-    if len({len(one) for one in codes}) > 1:
-        raise ValueError(f"udr: all models must code the same examples, got {[len(one) for one in codes]} of them.")
-    counted = [one.std(axis=0) > 0.0 for one in codes]
+    if len({len(means) for means in codes}) > 1:
+        raise ValueError(f"udr: all models must code the same examples, got {[len(means) for means in codes]} of them.")
+    counted = [means.std(axis=0) > 0.0 for means in codes]
     if informative is not None:
         shapes = [np.shape(mask) for mask in informative]
-        if shapes != [(one.shape[1],) for one in codes]:
+        if shapes != [(means.shape[1],) for means in codes]:
             raise ValueError(f"udr: informative must hold one mask [d] for each model, got shapes {shapes}.")
         counted = [np.asarray(mask, bool) & moves for mask, moves in zip(informative, counted, strict=True)]
-    ranks = [rankdata(one[:, mask], axis=0) for one, mask in zip(codes, counted, strict=True)]
+    ranks = [rankdata(means[:, mask], axis=0) for means, mask in zip(codes, counted, strict=True)]
     scores = np.zeros((len(ranks), len(ranks)))
     for i, a in enumerate(ranks):
         for j, b in enumerate(ranks[:i]):

@@ -1,4 +1,4 @@
-"""Arithmetic expressions in x: what they are as functions, and how far they are from one that is sought."""
+"""Arithmetic expressions in x as functions, and their distance from the one that a search is for."""
 
 import functools
 from typing import Any

@@ -125,8 +125,8 @@ class Grammar:
                 continue
             number = int(next(rest, self.end))
             if not 0 <= number < self.end or self.rules[number].left != symbol:
-                found = str(self.rules[number]) if 0 <= number < self.end else f"number {number}"
-                raise ValueError(f"Grammar.unparse: expected a rule of {symbol}, got {found}.")
+                given = str(self.rules[number]) if 0 <= number < self.end else f"number {number}"
+                raise ValueError(f"Grammar.unparse: expected a rule of {symbol}, got {given}.")
             left.extend(reversed(self.rules[number].right))
         if any(int(number) != self.end for number in rest):
             raise ValueError(f"Grammar.unparse: the derivation has ended, so that only {self.end} may follow.")
@@ -147,7 +147,7 @@ class Grammar:
 
     @functools.cached_property
     def _extras(self) -> list[list[tuple[int, int]]]:
-        """The rules of each nonterminal, with what they make longer."""
+        """The rules of each nonterminal, and by how much each makes a derivation longer."""
         left, extra = self.tables.left, self.tables.extra
         return [[(int(r), int(extra[r])) for r in np.flatnonzero(left == n)] for n in range(len(self.nonterminals))]
 
@@ -212,7 +212,7 @@ def load_grammar(name: str) -> Grammar:
 
 
 def characters(strings: Iterable[str]) -> Grammar:
-    """Any string over the characters of `strings`: the grammar under which a model is one of characters."""
+    """The grammar of all strings over the characters of `strings`. With it a model writes character by character."""
     alphabet = sorted(set().union(*strings))
     if not alphabet:
         raise GrammarError("there is no character in these strings.")
@@ -222,12 +222,12 @@ def characters(strings: Iterable[str]) -> Grammar:
 def check_ambiguity(grammar: Grammar) -> None:
     """UserWarning where a string of the grammar is known to have two derivations, with the string.
 
-    Two hundred random derivations are tried: silence is no proof, which for such grammars there cannot be.
+    Two hundred random derivations are tried. No warning is no proof: for context-free grammars there is none.
     """
-    found = _unlike(grammar, grammar._parser)
-    if found is not None:
+    example = _unlike(grammar, grammar._parser)
+    if example is not None:
         warnings.warn(
-            f"the grammar is ambiguous: {found!r} has more than one derivation. The model gives each a probability, "
+            f"the grammar is ambiguous: {example!r} has more than one derivation. The model gives each a probability, "
             "and log p(x) is then that of one derivation, a lower bound.",
             stacklevel=2,
         )
@@ -286,7 +286,7 @@ def _cycle(rules: Sequence[Rule]) -> str | None:
         seen, fresh = set[str](), set(alone[name])
         while fresh:
             seen |= fresh
-            fresh = {other for one in fresh for other in alone[one]} - seen
+            fresh = {other for other_name in fresh for other in alone[other_name]} - seen
         if name in seen:
             return name
     return None

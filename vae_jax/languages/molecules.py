@@ -78,8 +78,8 @@ class PenalisedLogP:
     """
 
     def __init__(self, molecules: Sequence[str]) -> None:
-        found = np.array([properties(smiles) for smiles in molecules], np.float64)
-        self.mean, scale = found.mean(axis=0), found.std(axis=0)
+        values = np.array([properties(smiles) for smiles in molecules], np.float64)
+        self.mean, scale = values.mean(axis=0), values.std(axis=0)
         self.scale = np.where(scale > 0.0, scale, 1.0)
 
     def __call__(self, smiles: str) -> float:

@@ -34,8 +34,8 @@ def accuracy(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     run, classify = subject.run, subject.run.system.classify
     test = run.dataset.test.take(slice(run.config.evaluate.evaluation_size))
     assert classify is not None
-    seen = run.dataset.prepare(subject.data_key, run.dataset.test.batch())["x"][: len(test.x)]
-    logits = map_batches(lambda i, x: classify(subject.params, x), seen)
+    x = run.dataset.prepare(subject.data_key, run.dataset.test.batch())["x"][: len(test.x)]
+    logits = map_batches(lambda i, x: classify(subject.params, x), x)
     return {"accuracy": float(np.mean(np.argmax(logits, axis=1) == test.label))}
 
 

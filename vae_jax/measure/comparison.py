@@ -84,10 +84,10 @@ def read_run(directory: Path) -> Measured:
 def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
     """Runs by what their configs differ in, the seed apart: `{"estimator=dreg": [...], "estimator=total": [...]}`."""
     fields = [_flat(run.config) for run in runs]
-    differing = [name for name in fields[0] if len({str(one[name]) for one in fields}) > 1]
+    differing = [name for name in fields[0] if len({str(flat[name]) for flat in fields}) > 1]
     rows: dict[str, list[Measured]] = {}
-    for run, one in zip(runs, fields, strict=True):
-        label = ", ".join(f"{name}={one[name]}" for name in differing) or str(runs[0].directory)
+    for run, flat in zip(runs, fields, strict=True):
+        label = ", ".join(f"{name}={flat[name]}" for name in differing) or str(runs[0].directory)
         rows.setdefault(label, []).append(run)
     for label, members in rows.items():
         seeds = [member.seed for member in members]

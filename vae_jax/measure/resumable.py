@@ -54,13 +54,13 @@ def read_estimates(path: Path, fingerprint: str, kind: Callable[..., Estimates])
     try:
         # Opened here, so that it is closed where NumPy cannot read it.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            held = dict(file)
+            arrays = dict(file)
     except (ValueError, EOFError, zipfile.BadZipFile):
         # Not of this program, or damaged: measured anew, and replaced.
         return None
-    if str(held.pop("fingerprint", "")) != fingerprint:
+    if str(arrays.pop("fingerprint", "")) != fingerprint:
         return None
-    return kind(**held)
+    return kind(**arrays)
 
 
 def write_estimates(path: Path, fingerprint: str, done: Any) -> None:

@@ -50,8 +50,8 @@ def paired(given: Callable[[Array], VAE], conditions: Array) -> VAE:
     """
 
     def decode(params: Params, z: Any) -> GivenCondition:
-        of = jax.tree_util.Partial(lambda params, z, y: given(y).decode(params, z), params, z)
-        return GivenCondition(of, conditions)
+        given_condition = jax.tree_util.Partial(lambda params, z, y: given(y).decode(params, z), params, z)
+        return GivenCondition(given_condition, conditions)
 
     return VAE(
         encode=lambda params, pair: given(pair["condition"]).encode(params, pair["x"]),

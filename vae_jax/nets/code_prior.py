@@ -26,11 +26,11 @@ class CodePrior(nn.Module):
 
     @nn.compact
     def __call__(self, index: Array, above: Array | None) -> Array:
-        seen = nn.Embed(self.codes, self.width)(index.astype(jnp.int32))
+        embedded = nn.Embed(self.codes, self.width)(index.astype(jnp.int32))
         context = self.param("place", nn.initializers.zeros_init(), (*index.shape, self.width))
         if above is not None:
             context = context + Double(self.width)(nn.Embed(self.codes, self.width)(above))
-        hidden = CausalLayers(self.layers, self.width)(seen, context)
+        hidden = CausalLayers(self.layers, self.width)(embedded, context)
         return nn.Dense(self.codes, kernel_init=nn.initializers.zeros_init())(nn.elu(hidden))
 
     def start(self, key: Key, sides: tuple[int, int], *, is_highest: bool) -> Params:

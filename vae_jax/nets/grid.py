@@ -84,10 +84,10 @@ class GridDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, *vectors: Array) -> Array:
-        *below, seen = vectors
+        *below, features = vectors
         for lower in reversed(below):
-            seen = jnp.concatenate([lower, self.activation(Double(self.output.channels[0])(seen))], axis=-1)
-        return self.output(seen)
+            features = jnp.concatenate([lower, self.activation(Double(self.output.channels[0])(features))], axis=-1)
+        return self.output(features)
 
 
 def grid_sides(shape: tuple[int, ...], halvings: int) -> tuple[int, int]:

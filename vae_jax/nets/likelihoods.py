@@ -219,7 +219,7 @@ class StudentTHead(nn.Module):
 
 
 class Likelihood(NamedTuple):
-    """What a likelihood is of, and how its head is made: `make(mean, levels, scale, learned)`."""
+    """`of`: the kind of data that a likelihood is for. `make(mean, levels, scale, learned)`: its head."""
 
     of: str
     make: Callable[[np.ndarray, Any, float, Any], Any]

@@ -62,7 +62,8 @@ def mlp(
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [*shape] -> q(z | x)` and a decoder `z [d] -> p(x | z)`, with mirrored hidden layers.
 
-    `posterior` and `likelihood` are heads (`vae_jax.nets.heads`). `levels`: what x is divided by before it is encoded.
+    `posterior` and `likelihood` are heads (`vae_jax.nets.posteriors`, `vae_jax.nets.likelihoods`). x is divided by
+    `levels` before it is encoded.
     """
     encoder = nn.Sequential([OneExample(shape, levels), MLP(hidden, activation), posterior])
     decoder = nn.Sequential([MLP(hidden[::-1], activation), DenseOutput(shape, likelihood.outputs), likelihood])

@@ -111,7 +111,7 @@ def _given(network: nn.Module, head: nn.Module, levels: int) -> Callable[[Any, A
     def conditional(params: Any, x: Array) -> Any:
         out = params["out"]
         context = out.reshape(*out.shape[:2], -1)
-        seen = network.apply({"params": params["network"]}, jnp.asarray(x, out.dtype) / levels, context)
-        return head.apply({"params": params["head"]}, out + seen)
+        features = network.apply({"params": params["network"]}, jnp.asarray(x, out.dtype) / levels, context)
+        return head.apply({"params": params["head"]}, out + features)
 
     return conditional

@@ -37,7 +37,7 @@ def normal(size: int) -> Prior:
 
 
 def scaled(size: int) -> Prior:
-    """N(0, diag σ²), σ learned: dimensions that are not needed go."""
+    """N(0, diag σ²) with σ learned: the σ of a dimension that is not needed goes to 0."""
     return Prior(
         lambda key: {"log_scale": jnp.zeros(size)},
         lambda params, encode: DiagNormal(jnp.zeros(size), jnp.exp(params["log_scale"])),
@@ -94,7 +94,7 @@ def choices(size: int, classes: int) -> Prior:
 
 
 def relaxed_choices(size: int, classes: int, temperature: float) -> Prior:
-    """The relaxation of uniform choices: the prior of a bound that holds for relaxed samples.
+    """Relaxed uniform choices, with which the bound holds for relaxed samples.
 
     Source: The Concrete Distribution, arXiv 1611.00712.
     """

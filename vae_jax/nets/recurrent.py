@@ -55,7 +55,7 @@ class Recurrent:
         return self.cell.apply({"params": self.params["cell"]}, state, seen)  # pyright: ignore[reportReturnType]
 
     def logits(self, features: Array) -> Array:
-        """A number for each rule and the end: `[R + 1]`."""
+        """The logits of each rule and of the end: `[R + 1]`."""
         return features @ self.params["kernel"] + self.params["bias"]
 
 
@@ -75,9 +75,9 @@ class DerivationDecoder(nn.Module):
     def __call__(self, z: Array) -> Derivation:
         size = self.grammar.end + 1
         cell = nn.GRUCell(self.hidden, parent=None)
-        seen = jnp.zeros(self.embedding + len(z))
+        start = jnp.zeros(self.embedding + len(z))
         params = {
-            "cell": self.param("cell", lambda key: cell.init(key, jnp.zeros(self.hidden), seen)["params"]),
+            "cell": self.param("cell", lambda key: cell.init(key, jnp.zeros(self.hidden), start)["params"]),
             "kernel": self.param("kernel", nn.initializers.lecun_normal(), (self.hidden, size)),
             "bias": self.param("bias", nn.initializers.zeros_init(), (size,)),
         }

@@ -71,10 +71,10 @@ def aggregate_log_probs(posteriors: DiagNormal, codes: Array, log_weights: Array
 
 def split_rate(posteriors: DiagNormal, prior: DiagNormal, codes: Array, log_weights: Array) -> RateSplit:
     """The rate of a batch taken apart: means over B codes `[B, d]`, one of each posterior. TypeError for others."""
-    for name, one in (("posteriors", posteriors), ("prior", prior)):
-        if not isinstance(one, DiagNormal):
+    for name, distribution in (("posteriors", posteriors), ("prior", prior)):
+        if not isinstance(distribution, DiagNormal):
             raise TypeError(
-                f"split_rate: {name} must be DiagNormal, got {type(one).__name__}, which does not factorise."
+                f"split_rate: {name} must be DiagNormal, got {type(distribution).__name__}, which does not factorise."
             )
     log_q = jax.vmap(lambda q, z: q.log_prob(z))(posteriors, codes)
     joint, marginals = aggregate_log_probs(posteriors, codes, log_weights)

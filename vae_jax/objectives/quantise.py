@@ -2,7 +2,7 @@
 
 `quantise` gives the vector that a decoder sees, whose gradient goes to the encoder as if nothing had been rounded
 (straight-through). What moves the codebook is added to the loss: `codebook_distance` under a gradient, or the running
-means of `cluster_sums`, set by `vae_jax.train.assign`; `commitment` keeps the encoder near.
+means of `cluster_sums`, set by `vae_jax.objectives.assign.assign`; `commitment` keeps the encoder near.
 
 Sources: Neural Discrete Representation Learning, arXiv 1711.00937; Finite Scalar Quantization, arXiv 2309.15505.
 """

@@ -1,4 +1,4 @@
-"""Search in latent space for what scores best: a Gaussian process guesses the scores of codes, and picks the next.
+"""Bayesian optimisation in a latent space: a Gaussian process guesses the scores of codes, and picks the next to try.
 
 The process is scikit-learn's. Source: Grammar Variational Autoencoder, arXiv 1703.01925, section 4.
 """
@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
 
 def expected_improvement(mean: Any, deviation: Any, best: float) -> np.ndarray:
-    """How much below `best` a normal guess of each score is expected to be: 0 where it is above for certain."""
+    """The expected improvement `E max(best − score, 0)`, where a score is normal with this mean and deviation."""
     mean, deviation = np.asarray(mean, np.float64), np.maximum(np.asarray(deviation, np.float64), 1e-12)
     gap = best - mean
     return gap * norm.cdf(gap / deviation) + deviation * norm.pdf(gap / deviation)
@@ -55,31 +55,35 @@ def search(
     before and that are expected to improve most, each as if those picked before it had scored what was guessed of
     them. `on_round(number, best)`: told the best new string so far. ValueError where no score is finite.
     """
-    found: dict[str, Found] = {}
+    scored: dict[str, Found] = {}
     for string in strings:
-        found.setdefault(string, Found(string, score(string), 0))
-    z, seen = np.asarray(codes, np.float64), list(strings)
+        scored.setdefault(string, Found(string, score(string), 0))
+    z, tried = np.asarray(codes, np.float64), list(strings)
     centre, spread = z.mean(axis=0), z.std(axis=0)
     for number in range(1, rounds + 1):
-        y = normal_scores([found[string].score for string in seen])
+        y = normal_scores([scored[string].score for string in tried])
         # New ones among all candidates, each string once.
         candidates = _candidates(z, y, centre, spread, random)
-        fresh = {string: i for i, string in enumerate(decode(candidates)) if string not in found}
+        fresh = {string: i for i, string in enumerate(decode(candidates)) if string not in scored}
         if not fresh:
             break
         names, places = list(fresh), np.array(list(fresh.values()))
-        shown = _shown(y, random)
-        for i in _picked(z[shown], y[shown], candidates[places], batch):
-            found[names[i]] = Found(names[i], score(names[i]), number)
-            z, seen = np.concatenate([z, candidates[places[i]][None]]), [*seen, names[i]]
-        on_round(number, min((one for one in found.values() if one.round), key=lambda one: one.score))
-    return sorted(found.values(), key=lambda one: one.score)
+        rows = _shown(y, random)
+        for i in _picked(z[rows], y[rows], candidates[places], batch):
+            scored[names[i]] = Found(names[i], score(names[i]), number)
+            z, tried = np.concatenate([z, candidates[places[i]][None]]), [*tried, names[i]]
+        on_round(number, min((string for string in scored.values() if string.round), key=_score))
+    return sorted(scored.values(), key=_score)
+
+
+def _score(found: Found) -> float:
+    return found.score
 
 
 def normal_scores(scores: Sequence[float]) -> np.ndarray:
-    """Quantiles of a normal in the order of the scores, equal ones alike; what has no score is last.
+    """Scores as quantiles of a normal, in the same order. Equal scores stay equal; strings without a score come last.
 
-    A process of the scores themselves would be one of the worst, which may be larger by orders of magnitude.
+    The worst scores may be larger by orders of magnitude, and would otherwise decide the whole fit.
     ValueError where no score is finite.
     """
     if not np.isfinite(scores).any():
@@ -107,7 +111,7 @@ def _candidates(
 
 
 def _picked(z: np.ndarray, y: np.ndarray, candidates: np.ndarray, batch: int) -> list[int]:
-    """Candidates in the order in which they are expected to improve, each given guesses for those before."""
+    """Candidates in the order of their expected improvement. For each, the guesses of earlier picks count as scores."""
     kernel = ConstantKernel(1.0) * Matern(np.sqrt(z.shape[1]), (1e-2, 1e3), nu=2.5) + WhiteKernel(1e-2, (1e-6, 1e1))
     process = GaussianProcessRegressor(kernel, normalize_y=True)
     with warnings.catch_warnings():

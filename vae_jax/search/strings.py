@@ -1,4 +1,4 @@
-"""Search in the latent space of a run on strings: what is scored, and what comes of it."""
+"""The search in the latent space of a run on strings: its target, and the files that it leaves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ _SHOWN = 6
 
 
 class Target(NamedTuple):
-    """What a string is measured by."""
+    """A score of strings: its name, and whether small or large numbers are good."""
 
     name: str
     sign: float
@@ -37,7 +37,7 @@ class Target(NamedTuple):
         return self.sign * self.value(string)
 
     def shown(self, score: float) -> float:
-        """The number itself again."""
+        """The number that a score stands for, with its own sign."""
         return self.sign * score
 
 
@@ -80,9 +80,7 @@ def search_file(subject: Subject, out: Path | None) -> Path:
 
 
 def write_search(subject: Subject, target: Target, scored: list[Found], path: Path) -> list[Path]:
-    """The .json of every string with what it was measured by and its round, the best first; and a picture of the best
-    new ones beside it.
-    """
+    """A .json file of every string with its number and its round, the best first; and a picture of the best."""
     write_json(path, [{"string": s.string, target.name: target.shown(s.score), "round": s.round} for s in scored])
     best: list[Any] = [(s.string, f"{target.shown(s.score):.4f}") for s in scored if s.round][:_SHOWN]
     figure = string_grid([best], drawer(subject), title=f"the best new strings, and their {target.name}")
@@ -90,7 +88,7 @@ def write_search(subject: Subject, target: Target, scored: list[Found], path: Pa
 
 
 def target_of(subject: Subject) -> Target:
-    """What the strings of a run are searched for. RequestError where that is not known."""
+    """The score that suits the strings of a run. RequestError where there is none."""
     run = subject.run
     kind = run.config.strings.valid_as
     if kind == "equations":

@@ -11,38 +11,34 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE
-from vae_jax.nets.layers import layered_init, layered_vae
 from vae_jax.systems.parts.coded import Coded, coded_loss, prior_codes
 from vae_jax.systems.parts.critic import Critic, make_critic, with_critic
-from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 
 def adversarial_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
-    """`mean −log p(x | z)`, what misleads the critic with its weight, and the critic's own loss.
+    """The sum of `mean −log p(x | z)`, the encoder's weighted loss for being told apart, and the critic's own loss.
 
     The critic's first kind are draws of the prior. Metrics: `distance`, `misled` (the encoder's `mean −log D(z)`),
     `critic` (cross-entropy).
     """
 
-    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
-        distance = jnp.mean(found.distortion)
-        misled = jnp.mean(nn.softplus(-critic.opinion(params, found.codes)))
-        told = critic.loss(params, prior_codes(vae, params, key, len(found.codes)), found.codes)
-        return distance + weight * misled + told, {"distance": distance, "misled": misled, "critic": told}
+    def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
+        distance = jnp.mean(batch.distortion)
+        misled = jnp.mean(nn.softplus(-critic.opinion(params, batch.codes)))
+        critic_loss = critic.loss(params, prior_codes(vae, params, key, len(batch.codes)), batch.codes)
+        return distance + weight * misled + critic_loss, {"distance": distance, "misled": misled, "critic": critic_loss}
 
     return coded_loss(vae, objective)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    layers, prior = networks(config.model, dataset)
-    vae, codes = layered_vae(layers, prior), config.codes
+    (vae, init), codes = vae_networks(config.model, dataset), config.codes
     critic = make_critic(codes.critic_hidden)
-    system = System(
-        init=layered_init(layers, prior), loss=adversarial_loss(vae, critic, weight=codes.critic_weight), vae=vae
-    )
+    system = System(init=init, loss=adversarial_loss(vae, critic, weight=codes.critic_weight), vae=vae)
     return with_critic(system, critic, rate=codes.critic_rate)
 
 

@@ -51,8 +51,8 @@ def autoencoder_loss(
 
         def one(key: Key, x: Any) -> tuple[Any, Array]:
             # The same key for the code as in `elbo_terms` with one draw.
-            seen = corrupt(jax.random.fold_in(key, 1), x)
-            code = coder.encode(params, seen).sample(jax.random.fold_in(key, 0))
+            corrupted = corrupt(jax.random.fold_in(key, 1), x)
+            code = coder.encode(params, corrupted).sample(jax.random.fold_in(key, 0))
             return code, distance(x, coder.decode(params, code))
 
         x = batch["x"]

@@ -47,19 +47,19 @@ def conditional_networks(model: Model, dataset: Dataset, condition_size: int) ->
 
 
 class Conditions(NamedTuple):
-    """`of(batch)` are the conditions of a batch, `[B, c]`; `examples` `[n, c]` some of the data's."""
+    """`of(batch)` gives the conditions of a batch, `[B, c]`. `examples` `[n, c]` are some conditions of the data."""
 
     of: Callable[[Batch], Array]
     examples: Array
 
 
 def conditions(dataset: Dataset) -> Conditions:
-    """The real numbers that come with the data or, without them, one-hot labels. ValueError where there are neither."""
+    """The conditions of a dataset: real numbers or, without them, one-hot labels. ValueError without either."""
     real = dataset.train.condition is not None
     classes = 0 if real else num_classes(dataset)
     name = "condition" if real else "label"
 
-    def told(batch: Batch) -> Array:
+    def condition_of(batch: Batch) -> Array:
         if name not in batch:
             raise ConfigError(
                 f"a conditional model is told the {name} of every example, but these have none: put `{name}` (of a "
@@ -69,20 +69,20 @@ def conditions(dataset: Dataset) -> Conditions:
 
     for split in (dataset.validation, dataset.test):
         if len(split.x):
-            jax.eval_shape(told, split.take(slice(1)).batch())
+            jax.eval_shape(condition_of, split.take(slice(1)).batch())
     shown = dataset.train.condition
-    return Conditions(told, jnp.eye(classes) if shown is None else jnp.asarray(shown[:_MOST_EXAMPLES]))
+    return Conditions(condition_of, jnp.eye(classes) if shown is None else jnp.asarray(shown[:_MOST_EXAMPLES]))
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    told = conditions(dataset)
-    nets = conditional_networks(config.model, dataset, told.examples.shape[1])
-    vae = paired(nets.given, told.examples)
+    condition = conditions(dataset)
+    nets = conditional_networks(config.model, dataset, condition.examples.shape[1])
+    vae = paired(nets.given, condition.examples)
     objective = staged_objective(vae, config, dataset)
 
     def example(batch: Batch) -> Any:
-        return {"x": batch["x"], "condition": told.of(batch)}
+        return {"x": batch["x"], "condition": condition.of(batch)}
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         return objective(params, key, {"x": example(batch)}, step)
@@ -91,7 +91,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         first = jax.tree.map(lambda leaf: leaf[0], example(batch))
         return nets.init(key, first["x"], first["condition"])
 
-    system = System(init=init, loss=loss, vae=vae, given=nets.given, conditions=told.examples, example=example)
+    system = System(init=init, loss=loss, vae=vae, given=nets.given, conditions=condition.examples, example=example)
     return constrained(system, config.objective)
 
 

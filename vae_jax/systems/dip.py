@@ -16,9 +16,8 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE
-from vae_jax.nets.layers import layered_init, layered_vae
 from vae_jax.systems.parts.coded import Coded, coded_loss
-from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import (
     differentiable_codes,
     factorised_normal,
@@ -55,25 +54,24 @@ def identity_penalty(covariance: Array, *, off_diagonal: float | Array, diagonal
 def dip_loss(vae: VAE, *, covariance: Covariance, off_diagonal: float | Array, diagonal: float | Array) -> Loss:
     """Minus the ELBO, and the penalty. Metrics: those of the bound, and `penalty`."""
 
-    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
+    def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
         del params, key
-        penalty = identity_penalty(covariance(found.posterior), off_diagonal=off_diagonal, diagonal=diagonal)
-        return jnp.mean(found.distortion + found.rate) + penalty, {**found.metrics(), "penalty": penalty}
+        penalty = identity_penalty(covariance(batch.posterior), off_diagonal=off_diagonal, diagonal=diagonal)
+        return jnp.mean(batch.distortion + batch.rate) + penalty, {**batch.metrics(), "penalty": penalty}
 
     return coded_loss(vae, objective)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    layers, prior = networks(config.model, dataset)
-    vae, codes = layered_vae(layers, prior), config.codes
+    (vae, init), codes = vae_networks(config.model, dataset), config.codes
     loss = dip_loss(
         vae,
         covariance={"means": covariance_of_means, "codes": covariance_of_codes}[codes.covariance_of],
         off_diagonal=codes.off_diagonal_weight,
         diagonal=codes.diagonal_weight,
     )
-    return System(init=layered_init(layers, prior), loss=loss, vae=vae)
+    return System(init=init, loss=loss, vae=vae)
 
 
 SPEC = Spec(

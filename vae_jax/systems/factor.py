@@ -11,10 +11,9 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE
-from vae_jax.nets.layers import layered_init, layered_vae
 from vae_jax.systems.parts.coded import Coded, coded_loss
 from vae_jax.systems.parts.critic import Critic, make_critic, with_critic
-from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
@@ -35,24 +34,21 @@ def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
     Metrics: those of the bound, `total_correlation` as the critic sees it, and `critic` (cross-entropy).
     """
 
-    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
-        total_correlation = jnp.mean(critic.opinion(params, found.codes))
-        apart = shuffled(jax.random.fold_in(key, _SHUFFLE_STREAM), found.codes)
-        told = critic.loss(params, found.codes, apart)
-        loss = jnp.mean(found.distortion + found.rate) + weight * total_correlation + told
-        return loss, {**found.metrics(), "total_correlation": total_correlation, "critic": told}
+    def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
+        total_correlation = jnp.mean(critic.opinion(params, batch.codes))
+        apart = shuffled(jax.random.fold_in(key, _SHUFFLE_STREAM), batch.codes)
+        critic_loss = critic.loss(params, batch.codes, apart)
+        loss = jnp.mean(batch.distortion + batch.rate) + weight * total_correlation + critic_loss
+        return loss, {**batch.metrics(), "total_correlation": total_correlation, "critic": critic_loss}
 
     return coded_loss(vae, objective)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    layers, prior = networks(config.model, dataset)
-    vae, codes = layered_vae(layers, prior), config.codes
+    (vae, init), codes = vae_networks(config.model, dataset), config.codes
     critic = make_critic(codes.critic_hidden)
-    system = System(
-        init=layered_init(layers, prior), loss=factor_loss(vae, critic, weight=codes.critic_weight), vae=vae
-    )
+    system = System(init=init, loss=factor_loss(vae, critic, weight=codes.critic_weight), vae=vae)
     return with_critic(system, critic, rate=codes.critic_rate)
 
 

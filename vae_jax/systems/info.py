@@ -17,11 +17,10 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import PointMass
 from vae_jax.models.vae import VAE
-from vae_jax.nets.layers import layered_init, layered_vae
 from vae_jax.objectives.discrepancy import imq, mmd, rbf
 from vae_jax.systems.parts.coded import Coded, coded_loss, prior_codes
 from vae_jax.systems.parts.families import POSTERIORS
-from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
@@ -47,10 +46,10 @@ def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergenc
     """
     weight = divergence_weight(alpha, scale)
 
-    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
-        apart = divergence(found.codes, prior_codes(vae, params, key, len(found.codes)))
-        loss = jnp.mean(found.distortion) + (1.0 - alpha) * jnp.mean(found.rate) + weight * apart
-        return loss, {**found.metrics(), "divergence": apart}
+    def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
+        apart = divergence(batch.codes, prior_codes(vae, params, key, len(batch.codes)))
+        loss = jnp.mean(batch.distortion) + (1.0 - alpha) * jnp.mean(batch.rate) + weight * apart
+        return loss, {**batch.metrics(), "divergence": apart}
 
     return coded_loss(vae, objective)
 
@@ -58,11 +57,10 @@ def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergenc
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     model, codes = config.model, config.codes
-    layers, prior = networks(model, dataset)
-    vae = layered_vae(layers, prior)
+    vae, init = vae_networks(model, dataset)
     divergence = partial(mmd, kernel={"mmd_rbf": rbf, "mmd_imq": imq}[codes.divergence])
     loss = info_loss(vae, alpha=codes.info_alpha, scale=codes.info_lambda, divergence=divergence)
-    return System(init=layered_init(layers, prior), loss=loss, vae=vae)
+    return System(init=init, loss=loss, vae=vae)
 
 
 def _kl_has_no_weight(config: Experiment) -> str | None:

@@ -1,7 +1,7 @@
 """M1 + M2: a VAE learns features z1 of x, and then, while it stands still, M2 models them with a class.
 
 M2 models draws of q(z1 | x); its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. In training its
-classifier is shown features of the image shifted, and these corrupted. Semi-supervised Learning with Deep Generative
+classifier sees the features of a shifted image, with noise. Semi-supervised Learning with Deep Generative
 Models, arXiv 1406.5298.
 """
 

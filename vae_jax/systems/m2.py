@@ -154,8 +154,8 @@ def with_accuracy(loss: Loss, classify: Classify) -> Loss:
     def measured(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         value, metrics = loss(params, key, batch, step)
         if "label" in batch:
-            found = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
-            metrics = {**metrics, "accuracy": jnp.mean(found == batch["label"])}
+            predicted = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
+            metrics = {**metrics, "accuracy": jnp.mean(predicted == batch["label"])}
         return value, metrics
 
     return measured

@@ -15,10 +15,9 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE
-from vae_jax.nets.layers import layered_init, layered_vae
 from vae_jax.objectives.aggregate import split_rate, stratified_log_weights, weighted_log_weights
 from vae_jax.systems.parts.coded import Coded, coded_loss
-from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import (
     differentiable_codes,
     factorised_normal,
@@ -46,24 +45,23 @@ def tc_loss(
     Posterior and prior must be `DiagNormal` (TypeError). Metrics: those of the bound, and the three parts.
     """
 
-    def objective(params: Params, key: Key, found: Coded) -> tuple[Array, Metrics]:
+    def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
         del key
-        weights = log_weights(len(found.codes), dataset_size)
-        parts = split_rate(found.posterior, vae.prior(params), found.codes, weights)
+        weights = log_weights(len(batch.codes), dataset_size)
+        parts = split_rate(batch.posterior, vae.prior(params), batch.codes, weights)
         beyond = (
             (index - 1.0) * parts.index_code
             + (total_correlation - 1.0) * parts.total_correlation
             + (dimension_wise - 1.0) * parts.dimension_wise
         )
-        return jnp.mean(found.distortion + found.rate) + beyond, {**found.metrics(), **parts._asdict()}
+        return jnp.mean(batch.distortion + batch.rate) + beyond, {**batch.metrics(), **parts._asdict()}
 
     return coded_loss(vae, objective)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
-    layers, prior = networks(config.model, dataset)
-    vae, codes = layered_vae(layers, prior), config.codes
+    (vae, init), codes = vae_networks(config.model, dataset), config.codes
     loss = tc_loss(
         vae,
         dataset_size=len(dataset.train.x),
@@ -72,7 +70,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         dimension_wise=codes.dimension_weight,
         log_weights={"weighted": weighted_log_weights, "stratified": stratified_log_weights}[codes.minibatch],
     )
-    return System(init=layered_init(layers, prior), loss=loss, vae=vae)
+    return System(init=init, loss=loss, vae=vae)
 
 
 SPEC = Spec(

@@ -14,7 +14,7 @@ from vae_jax.data.dataset import Dataset
 from vae_jax.nets.layers import StochasticLayer, layered_init, layered_vae
 from vae_jax.nets.priors import Prior
 from vae_jax.optimizers.optimal_scale import optimal_scale
-from vae_jax.systems.parts.networks import networks
+from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.objective import ExampleLoss, constrained, mean_loss, staged_objective
 from vae_jax.systems.parts.requirements import layers_of_vectors, optimal_scale_alone, trainable_bound
 from vae_jax.systems.system import Spec, System
@@ -37,8 +37,7 @@ def vae_system(
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     model = config.model
-    layers, prior = networks(model, dataset)
-    vae, init = layered_vae(layers, prior), layered_init(layers, prior)
+    vae, init = vae_networks(model, dataset)
     system = constrained(System(init=init, loss=staged_objective(vae, config, dataset), vae=vae), config.objective)
     if model.likelihood == "normal" and model.likelihood_scale == "optimal":
         return system._replace(optimizer=partial(optimal_scale, math.prod(dataset.shape)))

@@ -68,8 +68,8 @@ def _name(part: str, i: int) -> str:
     return f"{part}{i + 1 if i else ''}"
 
 
-def _codes(found: Sequence[tuple[Array, Quantised]]) -> Codes:
-    numbers = [one.number for _, one in found]
+def _codes(grids: Sequence[tuple[Array, Quantised]]) -> Codes:
+    numbers = [quantised.number for _, quantised in grids]
     return tuple(numbers) if len(numbers) > 1 else numbers[0]
 
 
@@ -81,16 +81,16 @@ def quantising(grids: Sequence[Grid], decoder: nn.Module, quantiser: Quantiser) 
         for i, grid in enumerate(grids):
             x = grid.trunk.apply({"params": params[_name("trunk", i)]}, x)
             features.append(x)
-        found: list[tuple[Array, Quantised]] = []
-        said: list[Any] = []
+        results: list[tuple[Array, Quantised]] = []
+        from_above: list[Any] = []
         for i, grid in reversed(list(enumerate(grids))):
-            seen = jnp.concatenate([features[i], *said], axis=-1)
-            z = grid.to_vectors.apply({"params": params[_name("to_vectors", i)]}, seen)
-            one = quantiser.quantise(params[_name("codes", i)], z)  # pyright: ignore[reportArgumentType]
-            found.insert(0, (z, one))  # pyright: ignore[reportArgumentType]
+            features_here = jnp.concatenate([features[i], *from_above], axis=-1)
+            z = grid.to_vectors.apply({"params": params[_name("to_vectors", i)]}, features_here)
+            result = quantiser.quantise(params[_name("codes", i)], z)  # pyright: ignore[reportArgumentType]
+            results.insert(0, (z, result))  # pyright: ignore[reportArgumentType]
             if i:
-                said = [grid.up.apply({"params": params[_name("up", i)]}, one.value)]
-        return found
+                from_above = [grid.up.apply({"params": params[_name("up", i)]}, result.value)]
+        return results
 
     def decode(params: Params, vectors: Sequence[Array]) -> Any:
         return decoder.apply({"params": params["decoder"]}, *vectors)
@@ -101,10 +101,10 @@ def quantising(grids: Sequence[Grid], decoder: nn.Module, quantiser: Quantiser) 
                 "a prior over codes has not been fitted: these parameters have none. Train it in a second stage "
                 "(vae-jax train vq_vae --second-stage-at 0.5), then sample."
             )
-        held = params["prior"]
+        parts = params["prior"]
         highest = len(grids) - 1
-        last = grids[highest].prior.distribution(held[_name("grid", highest)], grids[highest].sides)
-        lower = [grid.prior.conditional(held[_name("grid", i)], grid.sides) for i, grid in enumerate(grids[:-1])]
+        last = grids[highest].prior.distribution(parts[_name("grid", highest)], grids[highest].sides)
+        lower = [grid.prior.conditional(parts[_name("grid", i)], grid.sides) for i, grid in enumerate(grids[:-1])]
         return top_down(last, *reversed(lower)) if lower else last
 
     return Quantising(quantised, decode, prior, quantiser, grids, decoder)
@@ -122,13 +122,16 @@ def vae_of(model: Quantising) -> VAE:
 
 
 def _described(
-    model: Quantising, found: list[tuple[Array, Quantised]], distortion: Array, rate: Array, weight: float | Array
+    model: Quantising, grids: list[tuple[Array, Quantised]], distortion: Array, rate: Array, weight: float | Array
 ) -> tuple[Array, Metrics]:
     """The loss of a batch, minus the bound and `weight` times the commitment; metrics of each grid."""
     pulled = jnp.zeros(())
-    for z, one in found:
-        pulled = pulled + model.quantiser.commitment(z, one.nearest) / len(distortion)
-    counts = [cluster_sums(jnp.ravel(one.number), z.reshape(-1, z.shape[-1]), model.quantiser.size) for z, one in found]
+    for z, quantised in grids:
+        pulled = pulled + model.quantiser.commitment(z, quantised.nearest) / len(distortion)
+    counts = [
+        cluster_sums(jnp.ravel(quantised.number), z.reshape(-1, z.shape[-1]), model.quantiser.size)
+        for z, quantised in grids
+    ]
     metrics = {_name("perplexity", i): perplexity(each) for i, (each, _) in enumerate(counts)}
     distortion, rate = jnp.mean(distortion), jnp.mean(rate)
     metrics |= {"bound": -distortion - rate, "log_likelihood": -distortion, "kl": rate, "commitment": pulled}
@@ -181,10 +184,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
     check_data(model, dataset)
     _check_images(config, dataset)
     activation, channels = ACTIVATIONS[model.activation], model.hidden
-    head, seen = likelihood_head(model, dataset.mean(), dataset.levels)
+    head, divisor = likelihood_head(model, dataset.mean(), dataset.levels)
     quantiser = quantiser_of(quantisation, model)
     prior = CodePrior(quantiser.size, quantisation.code_prior_layers, quantisation.code_prior_width)
-    lowest = nn.Sequential([OneExample(dataset.shape, seen), GridTrunk(channels, activation)])
+    lowest = nn.Sequential([OneExample(dataset.shape, divisor), GridTrunk(channels, activation)])
     grids = [
         Grid(
             trunk=GridTrunk(channels[-1:], activation) if i else lowest,
@@ -225,12 +228,12 @@ def first_params(model: Quantising, key: Key, x: Any, code_size: int) -> Params:
     for i, grid in enumerate(model.grids):
         x = start(_name("trunk", i), grid.trunk, x)
         features.append(x)
-    said: list[Any] = []
+    from_above: list[Any] = []
     for i, grid in reversed(list(enumerate(model.grids))):
-        z = start(_name("to_vectors", i), grid.to_vectors, jnp.concatenate([features[i], *said], axis=-1))
+        z = start(_name("to_vectors", i), grid.to_vectors, jnp.concatenate([features[i], *from_above], axis=-1))
         params[_name("codes", i)] = model.quantiser.init(next(keys))
         if i:
-            said = [start(_name("up", i), grid.up, z)]
+            from_above = [start(_name("up", i), grid.up, z)]
     vectors = [jnp.zeros((*grid.sides, code_size)) for grid in model.grids]
     params["decoder"] = model.decoder.init(next(keys), *vectors)["params"]
     highest = len(model.grids) - 1

@@ -19,21 +19,21 @@ _STATIC = ("save_seconds", "chunk_seconds", "grow_at", "second_stage_at")
 
 def sweepable() -> dict[str, str]:
     """The fields that can be swept: `{name: section}`, every real number of a config that training reads."""
-    found = {}
+    sections = {}
     for section in _SECTIONS:
         kind = type(getattr(Experiment("", typing.cast(Any, None)), section))
         for name, hint in typing.get_type_hints(kind).items():
             if float in (hint, *typing.get_args(hint)) and name not in _STATIC:
-                found[name] = section
-    return found
+                sections[name] = section
+    return sections
 
 
 def parse_grid(over: Sequence[str]) -> Grid:
     """`["objective.beta=1,2,4", "learning_rate=1e-3,1e-4"]` as a grid. ConfigError, with the fields that there are."""
     grid: Grid = {}
     fields = sweepable()
-    for one in over:
-        field, separator, numbers = one.partition("=")
+    for assignment in over:
+        field, separator, numbers = assignment.partition("=")
         section, _, name = field.replace("-", "_").rpartition(".")
         if fields.get(name) is None or section not in ("", fields[name]):
             known = ", ".join(f"{section}.{name}" for name, section in fields.items())
@@ -46,7 +46,7 @@ def parse_grid(over: Sequence[str]) -> Grid:
         except ValueError:
             values = ()
         if not values or len(set(values)) < len(values):
-            raise ConfigError(f"--over {one}: give different numbers with commas between: {field}=1,2,4.")
+            raise ConfigError(f"--over {assignment}: give different numbers with commas between: {field}=1,2,4.")
         if (fields[name], name) in grid:
             raise ConfigError(f"--over {field} is given twice: name all its numbers at once, {field}=1,2,4.")
         grid[fields[name], name] = values

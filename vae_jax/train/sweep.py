@@ -162,9 +162,9 @@ class Sweep:
         program = jax.jit(jax.vmap(one, in_axes=(_AXES, 0, None, None), out_axes=_AXES))
         state = jax.eval_shape(self.initial).train
         compiled = program.lower(state, values, data, jnp.int32(0)).compile()
-        found = compiled.memory_analysis()
-        if found is not None:
-            needed = found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
+        memory = compiled.memory_analysis()
+        if memory is not None:
+            needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
             _check_memory(needed, len(self.members))
         return lambda state, stop: compiled(state, values, data, stop)
 

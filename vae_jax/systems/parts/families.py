@@ -1,4 +1,4 @@
-"""What a config may name: posteriors and priors, each with the space that it lives on and how it is made."""
+"""The posteriors and priors that a config may name: the space of each, its distribution, and how it is made."""
 
 from __future__ import annotations
 

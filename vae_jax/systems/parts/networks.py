@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -10,10 +11,12 @@ import numpy as np
 
 from vae_jax.config.fields import Model
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Key, Params
 from vae_jax.data.dataset import Dataset
+from vae_jax.models.vae import VAE
 from vae_jax.nets import conv, mlp
 from vae_jax.nets.grid import grid, grid_sides
-from vae_jax.nets.layers import StochasticLayer, between
+from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.nets.pixelcnn import AutoregressiveHead
 from vae_jax.nets.priors import Prior
@@ -33,6 +36,12 @@ def networks(model: Model, dataset: Dataset) -> tuple[list[StochasticLayer], Pri
     return stochastic_layers(model, dataset.shape, dataset.mean(), dataset.levels), highest_prior(model, dataset)
 
 
+def vae_networks(model: Model, dataset: Dataset) -> tuple[VAE, Callable[[Key, dict[str, Any]], Params]]:
+    """The VAE of a config, and `(key, batch) -> params`. ConfigError or ValueError where the data do not fit it."""
+    layers, prior = networks(model, dataset)
+    return layered_vae(layers, prior), layered_init(layers, prior)
+
+
 def stochastic_layers(
     model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
 ) -> list[StochasticLayer]:
@@ -40,8 +49,8 @@ def stochastic_layers(
     chosen = ACTIVATIONS[model.activation]
     part = POSTERIORS[model.posterior]
     posterior = part.make(model)
-    head, seen = likelihood_head(model, mean, levels)
-    options: dict[str, Any] = {"levels": seen, "activation": chosen}
+    head, divisor = likelihood_head(model, mean, levels)
+    options: dict[str, Any] = {"levels": divisor, "activation": chosen}
     if model.network == "grid":
         lowest = grid(shape, posterior, head, channels=model.hidden, **options)
     elif model.network == "conv":
@@ -66,10 +75,10 @@ def likelihood_head(model: Model, mean: np.ndarray, levels: int | None) -> tuple
     """The head of p(x | z) for data of this mean, and what x is divided by before a network sees it."""
     likelihood = LIKELIHOODS[model.likelihood]
     head = likelihood.make(mean, levels, model.initial_scale, model.likelihood_scale)
-    seen = (levels or 1) if likelihood.of == "counts" else 1
+    divisor = (levels or 1) if likelihood.of == "counts" else 1
     if model.autoregressive_layers:
-        head = AutoregressiveHead(head, model.autoregressive_layers, levels=seen)
-    return head, seen
+        head = AutoregressiveHead(head, model.autoregressive_layers, levels=divisor)
+    return head, divisor
 
 
 def highest_prior(model: Model, dataset: Dataset) -> Prior:

@@ -58,19 +58,21 @@ def running_codes(size: int, code_size: int, *, decay: float | Array, least_use:
         return {SET: {"counts": counts, "sums": counts[:, None] * jax.random.normal(key, (size, code_size))}}
 
     def codebook(params: Params) -> Array:
-        held = freeze(params[SET])
-        return held["sums"] / jnp.maximum(held["counts"], _LEAST_COUNT)[:, None]
+        averages = freeze(params[SET])
+        return averages["sums"] / jnp.maximum(averages["counts"], _LEAST_COUNT)[:, None]
 
     def learn(params: Params, key: Key, z: Array, found: Quantised) -> Array:
-        held, z = params[SET], freeze(z)
+        averages, z = params[SET], freeze(z)
         counts, sums = cluster_sums(found.number, z, size)
-        counts = decay * held["counts"] + (1.0 - decay) * counts
-        sums = decay * held["sums"] + (1.0 - decay) * sums
+        counts = decay * averages["counts"] + (1.0 - decay) * counts
+        sums = decay * averages["sums"] + (1.0 - decay) * sums
         share = z.shape[0] / size
         idle = counts < least_use * share
         anew = _draws(key, z, size)
         counts = jnp.where(idle, share, counts)
-        return assign(held["counts"], counts) + assign(held["sums"], jnp.where(idle[:, None], share * anew, sums))
+        return assign(averages["counts"], counts) + assign(
+            averages["sums"], jnp.where(idle[:, None], share * anew, sums)
+        )
 
     return Quantiser(
         size, init, lambda params, z: quantise(codebook(params), z), lambda params, i: codebook(params)[i], learn
@@ -88,13 +90,13 @@ def gradient_codes(size: int, code_size: int, *, decay: float | Array, least_use
         return freeze(params[SET]["base"]) + params["moved"]
 
     def learn(params: Params, key: Key, z: Array, found: Quantised) -> Array:
-        held = params[SET]
-        use = decay * held["use"] + (1.0 - decay) * cluster_sums(found.number, freeze(z), size)[0]
+        averages = params[SET]
+        use = decay * averages["use"] + (1.0 - decay) * cluster_sums(found.number, freeze(z), size)[0]
         share = z.shape[0] / size
         idle = use < least_use * share
         anew = _draws(key, freeze(z), size) - params["moved"]
-        base = jnp.where(idle[:, None], anew, held["base"])
-        moves = assign(held["use"], jnp.where(idle, share, use)) + assign(held["base"], base)
+        base = jnp.where(idle[:, None], anew, averages["base"])
+        moves = assign(averages["use"], jnp.where(idle, share, use)) + assign(averages["base"], base)
         distance = codebook_distance(z, codebook(params)[found.number]) / z.shape[0]
         return moves + distance - freeze(distance)
 

@@ -64,15 +64,15 @@ def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int) -> L
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         size = num_examples(batch["x"])
-        found = jax.vmap(lambda key, x: terms(vae, params, key, x, num_samples=num_samples))(
+        pairs = jax.vmap(lambda key, x: terms(vae, params, key, x, num_samples=num_samples))(
             jax.random.split(key, size), batch["x"]
         )
-        kl = found.kl.reshape(size, -1)
-        rate, log_likelihood = jnp.mean(jnp.sum(kl, axis=1)), jnp.mean(found.log_likelihood)
+        kl = pairs.kl.reshape(size, -1)
+        rate, log_likelihood = jnp.mean(jnp.sum(kl, axis=1)), jnp.mean(pairs.log_likelihood)
         metrics = {"bound": log_likelihood - rate, "log_likelihood": log_likelihood, "kl": rate}
         if "log_multiplier" in params:
             metrics["beta"] = jnp.exp(-params["log_multiplier"])
-        return weigh(params, kl, -found.log_likelihood, step), metrics
+        return weigh(params, kl, -pairs.log_likelihood, step), metrics
 
     return loss
 

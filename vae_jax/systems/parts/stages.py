@@ -35,15 +35,15 @@ def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
         return lax.switch(stage, branches, params)
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
-        def at(one: Loss) -> Callable[[Params], tuple[Array, Metrics]]:
-            return lambda params: one(params, key, batch, step)
+        def at(loss: Loss) -> Callable[[Params], tuple[Array, Metrics]]:
+            return lambda params: loss(params, key, batch, step)
 
         @jax.custom_vjp
         def value(params: Params) -> tuple[Array, Metrics]:
-            return chosen([at(one) for one in losses], step, params)
+            return chosen([at(each) for each in losses], step, params)
 
         def forwards(params: Params) -> tuple[Any, Params]:
-            return chosen([jax.value_and_grad(at(one), has_aux=True) for one in losses], step, params)
+            return chosen([jax.value_and_grad(at(each), has_aux=True) for each in losses], step, params)
 
         def backwards(gradient: Params, cotangent: tuple[Array, Metrics]) -> tuple[Params]:
             return (jax.tree.map(lambda leaf: cotangent[0] * leaf, gradient),)
