@@ -114,6 +114,19 @@ def test_a_hierarchy_is_measured_as_far_as_it_goes(tmp_path) -> None:
     assert {path.stem for path in write_pictures(subject)} >= {"samples", "reconstructions", "training_curve"}
 
 
+@pytest.mark.parametrize("posterior", ["iaf", "planar", "categorical"])
+def test_a_posterior_of_no_simple_family_has_its_index_code(tmp_path, posterior: str) -> None:
+    config = changed(experiment(epochs=1), "model", posterior=posterior, flow_layers=1, classes=3)
+    config = changed(config, "objective", estimator="score" if posterior == "categorical" else "sampled", num_samples=2)
+    run, state = trained(tmp_path / "run", config)
+    result = measured(run, state, LIKELIHOOD, DIAGNOSTICS)
+    assert result["index_code"] + 3 * result["index_code_error"] >= 0.0
+    assert result["index_code"] <= result["most_index_code"]
+    error = 3 * np.hypot(result["index_code_error"], result["marginal_kl_error"]) + 0.1
+    np.testing.assert_allclose(result["index_code"] + result["marginal_kl"], result["rate"], atol=error)
+    assert "approximation_gap" not in result
+
+
 def test_the_panel_says_what_each_error_is_of(digits) -> None:
     run, state = digits
     console = Console(width=150, record=True)
