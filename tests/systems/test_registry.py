@@ -157,6 +157,13 @@ def test_a_measurement_may_not_take_the_name_of_another(project: Path, capsys: p
     assert "gives rate, which is measured already: give its numbers names of their own" in capsys.readouterr().err
 
 
+def test_a_measurement_that_cannot_be_read_costs_no_training(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "my_measurement.py").write_text("MEASUREMENT = unknown\n")
+    assert main(["train", str(project / "my_config.py"), "--quick", "--out", str(project / "run")]) == 1
+    assert "my_measurement.py, line 1: NameError" in capsys.readouterr().err
+    assert not (project / "run" / "metrics.jsonl").exists()
+
+
 def test_an_unknown_system_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"no system 'fact'\. Did you mean factor.*There are adversarial, autoen"):
         spec_of("fact")

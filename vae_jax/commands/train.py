@@ -155,12 +155,14 @@ def _train_and_report(run: Any, console: Console) -> int:
     from vae_jax.report.panel import panel
     from vae_jax.train.loop import train
 
+    # Read first: a measurement of the user's that fails to load must not cost a training.
+    measurements = first_measurements(run.config)
     state, finished, trained = train(run, console)
     if not finished:
         return _stopped(run, state, console)
     if not trained and _is_measured(run.directory, int(state.train.step), console):
         return 0
-    subject, measurements = subject_of(run, state), first_measurements(run.config)
+    subject = subject_of(run, state)
     result = evaluate(subject, measurements, Options(console=console))
     write_pictures(subject)
     # Last: it says that all is done.
