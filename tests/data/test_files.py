@@ -47,10 +47,17 @@ def test_bits_booleans_and_real_numbers(tmp_path) -> None:
         ({"x": np.array([[1.0, np.nan]] * 9)}, "9 of 9 examples hold NaN or infinite values, the first in row 0"),
         ({"x": np.ones((0, 2))}, "holds no examples"),
         ({"x": np.ones(4)}, "must be numbers of shape [n, …], got float64 of shape (4,)"),
-        ({"x": np.full((4, 2), 300)}, "integers must be counts 0..255, got 300..300"),
+        ({"x": np.full((4, 2), 300)}, "holds counts up to 300. Say the largest that there can be: --levels 300"),
+        ({"x": np.full((4, 2), -3)}, "holds integers -3..-3, and a count is never negative"),
+        ({"x": np.full((4, 2), 2**31)}, "holds counts up to 2147483648; the largest possible is 2147483647"),
         ({"x": np.ones((4, 2)), "label": np.ones(3)}, "labels must have shape (4,), got (3,)"),
         ({"x": np.array([["a", "b"]])}, "must be numbers"),
-        ({"x": np.ones((4, 2)), "label": np.array(list("abcd"))}, "labels must be integers, got <U1"),
+        ({"x": np.ones((4, 2)), "label": np.full(4, 0.5)}, "labels must be integers or strings, got float64"),
+        ({"x": np.ones((4, 2)), "label_test": np.ones(4)}, "holds label_test, but no x_test that it could belong to"),
+        (
+            {"x": np.ones((4, 2)), "factors": np.ones(4)},
+            "factors must be numbers of shape (4, f), got float64",
+        ),
     ],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path, arrays, message: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.runs import changed, experiment
 from vae_jax.data import load
-from vae_jax.data.labels import labelled_rows, num_classes
+from vae_jax.data.labels import is_labelled, labelled_rows, named, num_classes, numbered
 from vae_jax.train.run import create
 
 DIGITS = load("digits")
@@ -51,7 +51,7 @@ def test_classes_are_counted_over_all_splits() -> None:
 
 @pytest.mark.parametrize(
     ("label", "message"),
-    [(None, "learns from labels, but digits has none"), (np.full(len(DIGITS.train.x), -1), "but digits holds -1")],
+    [(None, "learns from labels, but digits has none"), (np.full(len(DIGITS.train.x), -1), "but digits has none")],
 )
 def test_classes_need_labels_from_zero_on(label, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -62,3 +62,40 @@ def test_a_run_whose_evaluation_would_lack_labels_is_refused_at_once(tmp_path) -
     with pytest.raises(ValueError, match="a multiple of 10, got 15"):
         create(changed(experiment(), "labels", labelled=15), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+NAMED = [
+    ([0, 2, -1, 1], [0, 2, -1, 1], None),
+    ([0.0, np.nan, -1.0, 3.0], [0, -1, -1, 3], None),
+    ([True, False, True, True], [1, 0, 1, 1], None),
+    ([1_000_000, 2_000_000, -1, 1_000_000], [0, 1, -1, 0], (1_000_000, 2_000_000)),
+    ([-5, 7, 7, -1], [0, 1, 1, -1], (-5, 7)),
+    (["cat", "dog", "", "cat"], [0, 1, -1, 0], ("cat", "dog")),
+    (["ä b", "1", "-1", "1"], [1, 0, -1, 0], ("1", "ä b")),
+]
+
+
+@pytest.mark.parametrize(("label", "numbers", "classes"), NAMED)
+def test_classes_have_names_and_an_example_may_have_no_class(label: list, numbers: list, classes) -> None:
+    (found, missing), names = numbered("data", [np.array(label), None])
+    assert missing is None
+    assert names == classes
+    np.testing.assert_array_equal(found, numbers)
+    assert found is not None
+    assert found.dtype == np.int32
+    back = named(found, names)
+    known = is_labelled(found)
+    np.testing.assert_array_equal(back[known], np.array(label)[known])
+    assert set(back[~known].tolist()) <= {-1, ""}
+
+
+def test_another_file_keeps_the_numbers_of_the_classes() -> None:
+    (found,), names = numbered("data", [np.array(["dog", "emu", "dog"])], known=("cat", "dog"))
+    assert names == ("cat", "dog", "emu")
+    np.testing.assert_array_equal(found, [1, 2, 1])
+
+
+def test_few_labels_are_drawn_from_those_that_are_known() -> None:
+    label = np.array([-1] * 50 + [0, 1] * 5, np.int32)
+    rows = labelled_rows(label, 4, 0)
+    assert sorted(label[rows].tolist()) == [0, 0, 1, 1]

@@ -17,19 +17,19 @@ def test_a_head_starts_at_the_data_mean_and_learns(name: str) -> None:
     variables = head.init(jax.random.key(0), out)
     p = head.apply(variables, out)
     assert p.event_shape == (2, 2)
-    scale = LEVELS if likelihood.of == "counts" else 1
+    scale = LEVELS if likelihood.sees_counts else 1
     # A categorical starts without a preference.
     loose = {"categorical": 0.6, "logistic_mixture": 0.2, "logistic": 0.1}
     np.testing.assert_allclose(p.mean / scale, MEAN, atol=loose.get(name, 1e-3))
     x = p.sample(jax.random.key(1))
-    assert jnp.issubdtype(x.dtype, jnp.integer) == (likelihood.of == "counts")
+    assert jnp.issubdtype(x.dtype, jnp.integer) == likelihood.sees_counts
     slope = jax.grad(lambda v, out: head.apply(v, out).log_prob(x), argnums=(0, 1))(variables, out)
     for leaf in jax.tree.leaves(slope):
         assert np.isfinite(leaf).all()
         assert jnp.abs(leaf).max() > 0
 
 
-@pytest.mark.parametrize("name", [n for n, part in LIKELIHOODS.items() if part.of in ("counts", "intensities")])
+@pytest.mark.parametrize("name", [n for n, part in LIKELIHOODS.items() if part.sees_counts or part.of == "intensities"])
 def test_values_outside_the_support_have_no_probability(name: str) -> None:
     head = LIKELIHOODS[name].make(MEAN, LEVELS, 0.1, "shared")
     out = jnp.zeros((2, 2, head.outputs))
@@ -43,7 +43,7 @@ def test_values_outside_the_support_have_no_probability(name: str) -> None:
         assert p.log_prob(jnp.asarray(inside, jnp.float32).at[0, 0].set(0.5)) == -jnp.inf
 
 
-@pytest.mark.parametrize("name", [n for n, part in LIKELIHOODS.items() if part.of == "counts" and "bin" not in n[:3]])
+@pytest.mark.parametrize("name", [n for n, part in LIKELIHOODS.items() if part.sees_counts and "bin" not in n[:3]])
 def test_counts_sum_to_one(name: str) -> None:
     head = LIKELIHOODS[name].make(MEAN, LEVELS, 0.1, "shared")
     p, _ = head.init_with_output(jax.random.key(0), 0.1 * jnp.ones((2, 2, head.outputs)))

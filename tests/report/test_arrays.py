@@ -9,6 +9,7 @@ from vae_jax.data import whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes, write_samples
+from vae_jax.train.run import create
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_data_that_do_not_fit_are_refused(digits, tmp_path) -> None:
     np.save(tmp_path / "bright.npy", np.full((5, 8, 8), 200, np.uint8))
     for name, message in (
         ("large", r"examples of shape \(8, 8, 1\), but .* have \(9, 9, 1\)"),
-        ("bright", "--levels 16 does not fit .*bright.npy, which holds counts up to 200"),
+        ("bright", "bright.npy holds counts 200..200, and the model is of counts 0..16"),
     ):
         with pytest.raises(ValueError, match=message):
             write_codes(subject_of(run, state), data=str(tmp_path / f"{name}.npy"), data_dir=None, out=None)
@@ -98,5 +99,65 @@ def test_own_files_are_on_the_scale_of_the_run(tmp_path, binarisation: str) -> N
     expected, found = encode("digits", "a.npz"), encode(str(tmp_path / "mine.npy"), "b.npz")
     np.testing.assert_array_equal(found, expected)
     np.save(tmp_path / "real.npy", np.full((5, 8, 8), 0.3))
-    with pytest.raises(RequestError, match="was trained on counts, but .* holds real numbers"):
+    with pytest.raises(ValueError, match="real.npy holds real numbers, and the model is of counts 0..16"):
         encode(str(tmp_path / "real.npy"), "c.npz")
+
+
+# What a model is trained on, by its likelihood and binarisation.
+_PIXELS = np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8)
+TRAINED_ON = {
+    "bits of pixels, dynamic": ("bernoulli", "dynamic", _PIXELS),
+    "bits of pixels, static": ("bernoulli", "static", _PIXELS),
+    "bits of shares": ("bernoulli", "dynamic", (_PIXELS / 255).astype(np.float32)),
+    "bits": ("bernoulli", "none", _PIXELS > 99),
+    "normal, pixels": ("normal", "none", _PIXELS),
+    "normal, real numbers": ("normal", "none", _PIXELS / 100),
+    "student_t": ("student_t", "none", _PIXELS / 100 - 1),
+    "intensities": ("continuous_bernoulli", "none", _PIXELS / 255),
+    "continuous_bernoulli, pixels": ("continuous_bernoulli", "none", _PIXELS),
+    "binomial": ("binomial", "none", _PIXELS),
+    "categorical": ("categorical", "none", _PIXELS),
+    "logistic": ("logistic", "none", _PIXELS.astype(float)),
+    "logistic_mixture": ("logistic_mixture", "none", _PIXELS),
+    "poisson": ("poisson", "none", 50 * _PIXELS.astype(int)),
+    "negative_binomial": ("negative_binomial", "none", (50.0 * _PIXELS).astype(np.float32)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*nothing but 0 and 1, as real numbers")
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+@pytest.mark.parametrize("name", TRAINED_ON)
+def test_a_code_does_not_depend_on_what_else_is_in_the_file(name: str, ending: str, tmp_path) -> None:
+    likelihood, binarisation, x = TRAINED_ON[name]
+    config = changed(experiment(), "data", dataset=str(tmp_path / f"x.{ending}"), stand_in=False)
+    config = changed(changed(config, "data", binarisation=binarisation), "model", likelihood=likelihood)
+
+    def save(name: str, x: np.ndarray) -> str:
+        path = tmp_path / f"{name}.{ending}"
+        np.save(path, x) if ending == "npy" else np.savez(path, x=x)
+        return str(path)
+
+    save("x", x)
+    run = create(config, tmp_path / "run")
+    subject = subject_of(run, run.initial())
+    # An example that is blank but for one element, and one that is nothing but blank.
+    faint = np.zeros_like(x[:1])
+    faint[0, 1, 1] = True if x.dtype == bool else 1
+    codes = {}
+    for example in ("faint", "blank"):
+        one = faint if example == "faint" else np.zeros_like(faint)
+        for where, rows in {"alone": one, "first": np.r_[one, x[:3]], "last": np.r_[x[:3], one]}.items():
+            path = save(f"{example}-{where}", rows)
+            arrays = np.load(write_codes(subject, data=path, data_dir=None, out=tmp_path / "c.npz"))
+            codes[where] = arrays["mean"][-1 if where == "last" else 0]
+        np.testing.assert_allclose(codes["alone"], codes["first"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(codes["alone"], codes["last"], rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_of_another_scale_are_told(tmp_path) -> None:
+    np.save(tmp_path / "x.npy", _PIXELS / 255)
+    config = changed(experiment("curve"), "data", dataset=str(tmp_path / "x.npy"), stand_in=False)
+    run = create(config, tmp_path / "run")
+    np.save(tmp_path / "bright.npy", _PIXELS[:5].astype(float))
+    with pytest.warns(UserWarning, match=r"hold values .*, but .* was trained on values 0..1: give them the scale"):
+        write_codes(subject_of(run, run.initial()), data=str(tmp_path / "bright.npy"), data_dir=None, out=None)

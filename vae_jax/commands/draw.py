@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, opened, parse
+from vae_jax.commands.parse import RunPath, opened_model, parse
 
 
 def sample_command(arguments: list[str], console: Console) -> int:
@@ -23,7 +23,7 @@ def sample_command(arguments: list[str], console: Console) -> int:
         """
         from vae_jax.report.arrays import write_samples
 
-        for path in write_samples(opened(run), count=count, seed=seed, out=out):
+        for path in write_samples(opened_model(run), count=count, seed=seed, out=out):
             console.print(f"written: {path}", soft_wrap=True)
         return 0
 
@@ -45,7 +45,7 @@ def encode_command(arguments: list[str], console: Console) -> int:
         """
         from vae_jax.report.arrays import write_codes
 
-        path = write_codes(opened(run), data=data, data_dir=data_dir, out=out)
+        path = write_codes(opened_model(run), data=data, data_dir=data_dir, out=out)
         console.print(f"written: {path}", soft_wrap=True)
         return 0
 

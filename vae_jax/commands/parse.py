@@ -21,10 +21,19 @@ def parse(command: str, function: Callable[..., Any], arguments: list[str]) -> A
 
 
 def opened(directory: Path) -> "Subject":
-    """The run of a directory with its best parameters. ConfigError where there is none."""
+    """The run of a directory with its data and its best parameters. ConfigError where there is none."""
     # Here, so that --help does not load it.
     from vae_jax.measure.subject import subject_of
     from vae_jax.train.run import load_state, open_run
 
     run = open_run(directory)
+    return subject_of(run, load_state(run))
+
+
+def opened_model(directory: Path) -> "Subject":
+    """The same without its data, for what needs none."""
+    from vae_jax.measure.subject import subject_of
+    from vae_jax.train.run import load_state, open_model
+
+    run = open_model(directory)
     return subject_of(run, load_state(run))

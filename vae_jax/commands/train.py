@@ -172,12 +172,15 @@ def _train_and_report(run: Any, console: Console) -> int:
 
 
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:
+    from vae_jax.measure.evaluation import first_measurements
     from vae_jax.measure.members import measure_members, write_results
     from vae_jax.pictures.sweep import write_sweep_pictures
     from vae_jax.report.sweep import sweep_table
     from vae_jax.train.loop import train
     from vae_jax.train.sweep import write_members
 
+    # Read first, as for a run.
+    first_measurements(sweep.config)
     state, finished, trained = train(sweep, console)
     if not finished:
         return _stopped(sweep, state, console)

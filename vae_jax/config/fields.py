@@ -28,6 +28,8 @@ ShareBelowOne = Annotated[T, Range(lambda v: 0 <= v < 1, "at least 0 and below 1
 InnerShare = Annotated[T, Range(lambda v: 0 < v < 1, "above 0 and below 1")]
 
 Binarisation = Literal["dynamic", "static", "none"]
+# What a likelihood is for: 0 and 1; counts 0..levels; counts without a largest; values between 0 and 1; real numbers.
+Kind = Literal["bits", "counts", "unbounded", "intensities", "reals"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Data:
     data_seed: NotNegative[int] = 0
     """Fixes the splits, the static binarisation and the bits of validation and test."""
     levels: Positive[int | None] = None
-    """Largest count in your own file of integers; by default 255, or 1 where all are 0 or 1."""
+    """Largest count that there can be in your own file of integers; by default 255, or 1 where all are 0 or 1."""
     image_size: Positive[int | None] = None
     """Images are scaled to a square of this many pixels a side; by default they stay as they are."""
     image_crop: Positive[int | None] = None

@@ -2,19 +2,24 @@
 
 from vae_jax.data.dataset import Dataset, Split, binarised
 from vae_jax.data.images import Square
-from vae_jax.data.load import load, stand_in, whole
+from vae_jax.data.load import is_own_file, load, own_levels, stand_in, whole, whole_like
 from vae_jax.data.strings import is_strings, load_strings, stand_in_strings, whole_strings
+from vae_jax.data.values import scale_fault
 
 __all__ = [
     "Dataset",
     "Split",
     "Square",
     "binarised",
+    "is_own_file",
     "is_strings",
     "load",
     "load_strings",
+    "own_levels",
+    "scale_fault",
     "stand_in",
     "stand_in_strings",
     "whole",
+    "whole_like",
     "whole_strings",
 ]

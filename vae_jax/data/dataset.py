@@ -15,10 +15,11 @@ BINARISATIONS: tuple[str, ...] = get_args(Binarisation)
 
 
 class Split(NamedTuple):
-    """`x`: `[n, …]`, uint8 counts or float32; `label`: integers `[n]`, `condition`: float32 `[n, c]`, or None.
+    """`x`: `[n, …]`, counts as integers (uint8 where they fit) or float32.
 
-    `factors`: integers `[n, f]`, the values that an example was made from, where they are known. Codes are measured by
-    them; training never sees them.
+    `label`: int32 `[n]`, −1 where the class of an example is not known. `condition`: float32 `[n, c]`. `factors`:
+    numbers `[n, f]`, the values that an example was made from. Codes are measured by them; training never sees them.
+    Each is None where the data have none.
     """
 
     x: np.ndarray
@@ -44,8 +45,8 @@ class Split(NamedTuple):
 class Dataset:
     """Three splits and their protocol.
 
-    `levels`: uint8 values are counts 0..levels (255 for images, 16 for the digits, 1 for bits); None where
-    values are real numbers. `binarisation`: "dynamic" (bits drawn afresh from the key each time), "static"
+    `levels`: values are counts 0..levels (255 for images, 16 for the digits, 1 for bits); None where they are real
+    numbers. `binarisation`: "dynamic" (bits drawn afresh from the key each time), "static"
     (drawn once, here, from `seed`) or "none".
     """
 
@@ -62,6 +63,8 @@ class Dataset:
     """Whether the model sees the counts themselves, integers 0..levels, and not shares of the largest."""
     grammar: Grammar | None = None
     """Of strings: what the numbers `[T]` of an example are rules of."""
+    classes: tuple[str, ...] | tuple[int, ...] | None = None
+    """The names of the classes by number; None where labels are numbers by themselves."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -127,22 +130,25 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     dataset = replace(dataset, source_levels=levels)
     if binarisation == "none":
         return replace(dataset, binarisation=binarisation)
-    if levels is None:
+    if levels is None and not all(_are_shares(split.x) for split in (dataset.train, dataset.validation, dataset.test)):
         raise ValueError(
-            f"binarisation {binarisation!r} needs counts (uint8), but the values of {dataset.name} are real "
-            "numbers. Where they are intensities 0..1, save them as (255 * x).round().astype(uint8); else use "
-            "--binarisation none --likelihood normal."
+            f"binarisation {binarisation!r} draws bits from counts, or from values between 0 and 1, but the values of "
+            f"{dataset.name} are real numbers. Use --binarisation none --likelihood normal."
         )
     if binarisation == "dynamic":
         return replace(dataset, binarisation=binarisation)
     random = np.random.default_rng(dataset.seed)
 
     def draw(split: Split) -> Split:
-        bits = random.random(split.x.shape, dtype=np.float32) * levels < split.x
+        bits = random.random(split.x.shape, dtype=np.float32) * (levels or 1) < split.x
         return split._replace(x=bits.astype(np.uint8))
 
     drawn = [draw(split) for split in (dataset.train, dataset.validation, dataset.test)]
     return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)
+
+
+def _are_shares(x: np.ndarray) -> bool:
+    return not x.size or bool(0 <= x.min() <= x.max() <= 1)
 
 
 def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, Split, Split]:

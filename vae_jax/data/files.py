@@ -1,104 +1,127 @@
 """The user's own `.npz` and `.npy` files."""
 
+import warnings
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.data.dataset import Split
+# What the arrays of a split may be called. Training examples may also have the ending _train.
+_NAMES = {
+    "x": ("x", "images", "data"),
+    "label": ("label", "labels", "y"),
+    "condition": ("condition", "conditions"),
+    "factors": ("factors",),
+}
+_ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_valid", "_validation"), "test": ("_test",)}
 
-_NAMES = {"x": ("x", "images", "data", "x_train"), "label": ("label", "labels", "y", "y_train")}
-_CONDITION = "condition"
-_FACTORS = "factors"
+
+class FileSplit(NamedTuple):
+    """The arrays of one split as a file holds them: `x` `[n, …]`, and what is said of each example, or None."""
+
+    x: np.ndarray
+    label: np.ndarray | None = None
+    condition: np.ndarray | None = None
+    factors: np.ndarray | None = None
 
 
-def read_file(path: Path) -> tuple[Split, Split | None, int | None]:
-    """`(train, test or None, levels)` from an array file.
+def read_file(path: Path) -> dict[str, FileSplit]:
+    """The splits "train", "validation" and "test" of an array file, those of them that it has.
 
-    A `.npy` file holds the examples, `[n, …]`. An `.npz` file holds them as `x` (or `images`, `data`, `x_train`),
-    the labels as `label` (or `labels`, `y`, `y_train`), and a test split, if it has one, as `x_test` and `y_test`.
-    A conditional model is told `condition` (and `condition_test`), real numbers `[n]` or `[n, c]`. Codes are scored
-    by `factors` (and `factors_test`), integers `[n, f]`: the values that the examples were made from. Integers
-    0..255, booleans, and real numbers that are all 0 or 1 are kept as uint8 counts; other real numbers become
-    float32 as they are. `[n, H, W]` becomes `[n, H, W, 1]`.
+    A `.npy` file holds the training examples, numbers `[n, …]`. An `.npz` file holds them as `x`, `images` or `data`,
+    and their labels `[n]` as `label`, `labels` or `y`: integers or strings. A conditional model is told `condition`,
+    real numbers `[n]` or `[n, c]`. Codes are scored by `factors` `[n, f]`, the values that the examples were made from.
+    With `_val` or `_test` after a name the array is of the validation or test split. `[n, H, W]` becomes
+    `[n, H, W, 1]`. Other arrays are named in a warning.
+
+    FileNotFoundError or ValueError, with what to do.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")
-    arrays = _arrays(path)
-    x = _find(arrays, _NAMES["x"])
-    if x is None:
-        raise ValueError(f"{path}: found the arrays {list(arrays)}, but none named {', '.join(_NAMES['x'])}.")
-    train = _split(path, x, _find(arrays, _NAMES["label"]), arrays.get(_CONDITION), arrays.get(_FACTORS))
-    test = None
-    if "x_test" in arrays:
-        beside = (arrays.get(name) for name in ("y_test", f"{_CONDITION}_test", f"{_FACTORS}_test"))
-        test = _split(path, arrays["x_test"], *beside)
-    if test is not None and (test.x.dtype, test.x.shape[1:]) != (train.x.dtype, train.x.shape[1:]):
-        raise ValueError(
-            f"{path}: x_test must be of the same kind as the training examples, {train.x.dtype} of shape "
-            f"{train.x.shape[1:]}, got {test.x.dtype} of shape {test.x.shape[1:]}."
-        )
-    if train.x.dtype != np.uint8:
-        return train, test, None
-    most = max(int(split.x.max(initial=0)) for split in (train, test) if split is not None)
-    return train, test, 1 if most <= 1 else 255
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".npy":
-            return {"x": np.load(path, allow_pickle=False)}
+            return {"train": _checked(path, FileSplit(np.load(path, allow_pickle=False)))}
         with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            return _splits(path, file)
+    except _ContentError:
+        raise
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} cannot be read as a {path.suffix} file of numbers: it is damaged or of another kind."
         ) from error
 
 
-def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
-    return next((arrays[name] for name in names if name in arrays), None)
+class _ContentError(ValueError):
+    """Something in a file that is whole, but not what it should hold."""
 
 
-def _split(
-    path: Path,
-    x: np.ndarray,
-    label: np.ndarray | None,
-    condition: np.ndarray | None,
-    factors: np.ndarray | None,
-) -> Split:
+def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, FileSplit]:
+    names = {
+        (part, field): next((n + end for end in endings for n in _NAMES[field] if n + end in file.files), None)
+        for part, endings in _ENDINGS.items()
+        for field in _NAMES
+    }
+    if names["train", "x"] is None:
+        raise _ContentError(
+            f"{path}: found the arrays {file.files}, but none named {', '.join(_NAMES['x'])} or x_train."
+        )
+    if unread := [name for name in file.files if name not in names.values()]:
+        warnings.warn(f"{path}: the arrays {', '.join(unread)} are not read.", stacklevel=3)
+    splits = {}
+    for part in _ENDINGS:
+        arrays = {field: _array(path, file, names[part, field]) for field in _NAMES}
+        if arrays["x"] is not None:
+            splits[part] = _checked(path, FileSplit(**arrays))  # pyright: ignore[reportArgumentType]
+        elif beside := [name for (of, _), name in names.items() if of == part and name is not None]:
+            raise _ContentError(f"{path} holds {beside[0]}, but no x{_ENDINGS[part][0]} that it could belong to.")
+    train = splits["train"].x
+    for part, split in splits.items():
+        if (split.x.dtype.kind == "f", split.x.shape[1:]) != (train.dtype.kind == "f", train.shape[1:]):
+            raise _ContentError(
+                f"{path}: x{_ENDINGS[part][0]} must be of the same kind as the training examples, {train.dtype} of "
+                f"shape {train.shape[1:]}, got {split.x.dtype} of shape {split.x.shape[1:]}."
+            )
+    return splits
+
+
+def _array(path: Path, file: np.lib.npyio.NpzFile, name: str | None) -> np.ndarray | None:
+    if name is None:
+        return None
+    try:
+        return file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise _ContentError(
+            f"{path}: {name} is an array of Python objects. Save it as numbers or strings: {name}.astype(float), or "
+            ".astype(str)."
+        ) from error
+
+
+def _checked(path: Path, split: FileSplit) -> FileSplit:
+    x, label, condition, factors = split
     if x.dtype.kind not in "buif" or x.ndim < 2:
-        raise ValueError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
+        raise _ContentError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
     if label is not None and label.shape != (len(x),):
-        raise ValueError(f"{path}: labels must have shape ({len(x)},), got {label.shape}.")
-    if label is not None and label.dtype.kind not in "bui":
-        raise ValueError(f"{path}: labels must be integers, got {label.dtype}. Number the classes 0, 1, 2, ….")
-    if label is not None:
-        label = label.astype(np.int32)
+        raise _ContentError(f"{path}: labels must have shape ({len(x)},), got {label.shape}.")
     if condition is not None:
-        condition = _conditions(path, condition, len(x))
-    if factors is not None and (factors.dtype.kind not in "bui" or factors.ndim != 2 or len(factors) != len(x)):
-        raise ValueError(
-            f"{path}: {_FACTORS} must be integers of shape ({len(x)}, f), got {factors.dtype} of shape {factors.shape}."
-        )
-    if x.ndim == 3:
-        x = x[..., None]
-    bits = x.dtype.kind == "f" and x.size > 0 and bool(np.isin(x, (0.0, 1.0)).all())
-    if (x.dtype.kind == "f" and not bits) or x.size == 0:
-        return Split(x.astype(np.float32), label, condition, factors)
-    if x.min() < 0 or x.max() > 255:
-        raise ValueError(
-            f"{path}: integers must be counts 0..255, got {x.min()}..{x.max()}. Save real numbers as float32."
-        )
-    return Split(x.astype(np.uint8), label, condition, factors)
+        wanted = f"({len(x)},) or ({len(x)}, c)"
+        condition = _numbers(path, "condition", condition, len(x), wanted, dimensions=(1, 2)).astype(np.float32)
+        condition = condition.reshape(len(x), -1)
+    if factors is not None:
+        factors = _numbers(path, "factors", factors, len(x), f"({len(x)}, f)", dimensions=(2,))
+    return FileSplit(x[..., None] if x.ndim == 3 else x, label, condition, factors)
 
 
-def _conditions(path: Path, condition: np.ndarray, count: int) -> np.ndarray:
-    if condition.dtype.kind not in "buif" or condition.ndim not in (1, 2) or len(condition) != count:
-        raise ValueError(
-            f"{path}: {_CONDITION} must be numbers of shape ({count},) or ({count}, c), got {condition.dtype} of shape "
-            f"{condition.shape}."
+def _numbers(
+    path: Path, name: str, array: np.ndarray, count: int, wanted: str, *, dimensions: tuple[int, ...]
+) -> np.ndarray:
+    """The array. `_ContentError` unless it holds finite numbers for each of `count` examples."""
+    if array.dtype.kind not in "buif" or array.ndim not in dimensions or len(array) != count:
+        raise _ContentError(
+            f"{path}: {name} must be numbers of shape {wanted}, got {array.dtype} of shape {array.shape}."
         )
-    if not np.isfinite(condition).all():
-        raise ValueError(f"{path}: {_CONDITION} holds NaN or infinite values. Remove those examples first.")
-    return condition.astype(np.float32).reshape(count, -1)
+    if not np.isfinite(array).all():
+        raise _ContentError(f"{path}: {name} holds NaN or infinite values. Remove those examples first.")
+    return array

@@ -1,30 +1,98 @@
-"""Labels: how many classes there are, and a few labelled examples of each."""
+"""Labels: how classes are numbered, how many there are, and a few labelled examples of each."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from vae_jax.data.dataset import Dataset
 
+# The number of an example whose class is not known.
+UNLABELLED = -1
+# Class numbers are their own up to here. Larger ones are names, or every class below would have an output of its own.
+_MOST_NUMBER = 999
+
+Classes = tuple[str, ...] | tuple[int, ...]
+
+
+def numbered(
+    name: str, labels: Sequence[np.ndarray | None], known: Classes | None = None
+) -> tuple[list[np.ndarray | None], Classes | None]:
+    """`(numbers, classes)`: the labels `[n]` of several splits as int32, and the names of the classes by number.
+
+    Integers 0..999 are numbers already, then `classes` is None. Other integers and strings are names, numbered in their
+    order; `known` names come first. −1, NaN and the empty string say that the class is not known. ValueError for
+    anything else.
+    """
+    given = [array for array in labels if array is not None]
+    for array in given:
+        _check(name, array)
+    if not given:
+        return list(labels), known
+    strings = any(array.dtype.kind in "US" for array in given)
+    plain = [array.astype(str) if strings else _integers(array) for array in given]
+    unknown = [(array == "") | (array == str(UNLABELLED)) if strings else array == UNLABELLED for array in plain]
+    present = np.unique(np.concatenate([array[~gone] for array, gone in zip(plain, unknown, strict=True)]))
+    if known is None and not strings and (not len(present) or 0 <= present[0] <= present[-1] <= _MOST_NUMBER):
+        return [None if array is None else _integers(array).astype(np.int32) for array in labels], None
+    order: list[str | int] = [*(known or ())]
+    order += [value for value in present.tolist() if value not in set(order)]
+    number = {value: i for i, value in enumerate(order)} | {"": UNLABELLED, UNLABELLED: UNLABELLED, "-1": UNLABELLED}
+    found = iter(plain)
+    numbers = [
+        None if array is None else np.array([number[value] for value in next(found).tolist()], np.int32)
+        for array in labels
+    ]
+    return numbers, tuple(order)  # pyright: ignore[reportReturnType]
+
+
+def _check(name: str, label: np.ndarray) -> None:
+    whole = label.dtype.kind == "f" and np.array_equal(label[~np.isnan(label)], np.floor(label[~np.isnan(label)]))
+    if label.dtype.kind not in "buiUS" and not whole:
+        raise ValueError(
+            f"{name}: labels must be integers or strings, got {label.dtype}. Real numbers that a model is told are "
+            "`condition`."
+        )
+
+
+def _integers(label: np.ndarray) -> np.ndarray:
+    if label.dtype.kind == "f":
+        label = np.where(np.isnan(label), UNLABELLED, label)
+    return label.astype(np.int64)
+
+
+def named(label: np.ndarray, classes: Classes | None) -> np.ndarray:
+    """Numbers of classes `[n]` as the names that they had; an unknown class is −1 or the empty string again."""
+    if classes is None:
+        return label
+    names = np.asarray(classes)
+    return np.where(label == UNLABELLED, "" if names.dtype.kind == "U" else UNLABELLED, names[label])
+
+
+def is_labelled(label: Any) -> Any:
+    """Whether the class of each example is known, `[n]`."""
+    return label != UNLABELLED
+
 
 def num_classes(dataset: Dataset) -> int:
-    """One more than the largest label: classes are numbered 0, 1, …. ValueError without labels, or below 0."""
+    """How many classes there are: those with names, or one more than the largest number. ValueError without labels."""
     labels = [split.label for split in (dataset.train, dataset.validation, dataset.test) if split.label is not None]
-    if dataset.train.label is None:
+    if dataset.train.label is None or not is_labelled(dataset.train.label).any():
         raise ValueError(
-            f"this system learns from labels, but {dataset.name} has none. Put them into your file as `label`, "
-            "integers 0, 1, 2, …."
+            f"this system learns from labels, but {dataset.name} has none. Put them into your file as `label`: class "
+            "numbers 0, 1, 2, …, or names."
         )
-    least = min(int(label.min(initial=0)) for label in labels)
-    if least < 0:
-        raise ValueError(f"labels must be integers 0, 1, 2, …, but {dataset.name} holds {least}.")
+    if dataset.classes is not None:
+        return len(dataset.classes)
     return 1 + max(int(label.max(initial=0)) for label in labels)
 
 
 def labelled_rows(label: np.ndarray | None, count: int, seed: int) -> np.ndarray:
     """`[count]` row numbers, equally many of each class, drawn by `seed`. ValueError where a class has too few."""
     if label is None:
-        raise ValueError("--labelled needs data with labels: integers 0, 1, 2, … in your file as `label`.")
-    classes = np.unique(label)
-    each, rest = divmod(count, len(classes))
+        raise ValueError("--labelled needs data with labels: class numbers or names in your file as `label`.")
+    classes = np.unique(label[is_labelled(label)])
+    each, rest = divmod(count, max(len(classes), 1))
     if rest or not each:
         raise ValueError(
             f"--labelled must give every one of {len(classes)} classes as many examples: a multiple of {len(classes)}, "

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data.labels import labelled_rows
+from vae_jax.data.labels import is_labelled, labelled_rows
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.disentanglement import beta_vae_score, dci, factor_vae_score, mig, modularity, sap
 from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
@@ -32,11 +32,14 @@ def accuracy(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     """`accuracy`: of the system's own classifier, on test labels."""
     del options, found
     run, classify = subject.run, subject.run.system.classify
-    test = run.dataset.test.take(slice(run.config.evaluate.evaluation_size))
+    label = run.dataset.test.label
     assert classify is not None
-    x = run.dataset.prepare(subject.data_key, run.dataset.test.batch())["x"][: len(test.x)]
+    assert label is not None
+    label = label[: run.config.evaluate.evaluation_size]
+    x = run.dataset.prepare(subject.data_key, run.dataset.test.batch())["x"][: len(label)]
     logits = map_batches(lambda i, x: classify(subject.params, x), x)
-    return {"accuracy": float(np.mean(np.argmax(logits, axis=1) == test.label))}
+    right = np.argmax(logits, axis=1) == label
+    return {"accuracy": float(np.mean(right[is_labelled(label)]))}
 
 
 def reconstruction(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
@@ -46,10 +49,14 @@ def reconstruction(subject: Subject, options: Options, found: dict[str, Any]) ->
     return {"reconstruction_error": float(np.mean(errors, dtype=np.float64))}
 
 
+def _has_test_labels(subject: Subject) -> bool:
+    label = subject.run.dataset.test.label
+    return label is not None and bool(is_labelled(label[: subject.run.config.evaluate.evaluation_size]).any())
+
+
 def _has_classes(subject: Subject) -> bool:
-    dataset = subject.run.dataset
-    labels = dataset.train.label
-    return labels is not None and dataset.test.label is not None and len(np.unique(labels)) > 1
+    label = subject.run.dataset.train.label
+    return label is not None and len(np.unique(label[is_labelled(label)])) > 1 and _has_test_labels(subject)
 
 
 def probe(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
@@ -60,12 +67,14 @@ def probe(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str
     del options, found
     run = subject.run
     train, test = run.dataset.train, run.dataset.test.take(slice(run.config.evaluate.evaluation_size))
-    few = run.config.labels.labelled
-    rows = slice(_PROBE_EXAMPLES) if few is None else labelled_rows(train.label, few, run.config.labels.label_seed)
-    train = train.take(rows)
-    codes = [mean_codes(subject, x) for x in (subject.prepared(run.dataset, train), subject.examples)]
+    assert train.label is not None
     assert test.label is not None
-    score = linear_probe(codes[0], np.asarray(train.label), codes[1], test.label)
+    few = run.config.labels.labelled
+    known = np.flatnonzero(is_labelled(train.label))[:_PROBE_EXAMPLES]
+    rows = known if few is None else labelled_rows(train.label, few, run.config.labels.label_seed)
+    train, tested = train.take(rows), is_labelled(test.label)
+    codes = [mean_codes(subject, x) for x in (subject.prepared(run.dataset, train), subject.examples)]
+    score = linear_probe(codes[0], np.asarray(train.label), codes[1][tested], test.label[tested])
     return {"probe_accuracy": score, "probe_examples": len(codes[0])}
 
 
@@ -175,7 +184,7 @@ PROBE = Measurement(
 )
 ACCURACY = Measurement(
     "accuracy",
-    lambda subject: subject.run.system.classify is not None and subject.run.dataset.test.label is not None,
+    lambda subject: subject.run.system.classify is not None and _has_test_labels(subject),
     accuracy,
     rows=((_GOOD_FOR, (("accuracy", "{accuracy:.2%}", "of test labels, by q(y | x)"),)),),
     summary=(("accuracy", "{accuracy:.2%} of {evaluated_examples} test examples, by q(y | x)"),),

@@ -82,6 +82,18 @@ class Subject:
         """Examples of a dataset as the model sees them: with dynamic binarisation, one fixed draw by the data seed."""
         return self.run.system.example(dataset.prepare(self.data_key, split.batch()))
 
+    def seen(self, dataset: Dataset, split: Split) -> Any:
+        """The same with bits that an example draws by its own values, wherever it stands among others."""
+        batch = split.batch()
+        digests = np.array([zlib.crc32(np.ascontiguousarray(x).tobytes()) for x in split.x], np.uint32)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.data_key, digests)
+
+        def alone(key: Key, example: Any) -> Any:
+            prepared = dataset.prepare(key, jax.tree.map(lambda leaf: leaf[None], example))
+            return first_example(self.run.system.example(prepared))
+
+        return jax.vmap(alone)(keys, batch)
+
     @property
     def data_key(self) -> Key:
         """The key of the bits of validation and test."""
@@ -106,7 +118,7 @@ class Subject:
     @property
     def is_discrete(self) -> bool:
         """Whether log p(x) is a log-probability, not a density."""
-        return LIKELIHOODS[self.run.config.model.likelihood].of in ("bits", "counts")
+        return LIKELIHOODS[self.run.config.model.likelihood].of in ("bits", "counts", "unbounded")
 
     @property
     def grammar(self) -> Grammar | None:

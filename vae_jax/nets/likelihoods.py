@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.config.fields import Kind
 from vae_jax.core.types import Array
 from vae_jax.distributions import (
     Bernoulli,
@@ -218,14 +219,28 @@ class StudentTHead(nn.Module):
         return StudentT(2.0 + jnp.exp(extra), loc, jnp.exp(log_scale))
 
 
+# The kinds of data in words.
+KINDS: dict[Kind, str] = {
+    "bits": "bits",
+    "reals": "real numbers",
+    "intensities": "values between 0 and 1",
+    "counts": "counts up to a largest",
+    "unbounded": "counts without a largest",
+}
+
+
 class Likelihood(NamedTuple):
     """`of`: the kind of data that a likelihood is for. `make(mean, levels, scale, learned)`: its head."""
 
-    of: str
+    of: Kind
     make: Callable[[np.ndarray, Any, float, Any], Any]
 
+    @property
+    def sees_counts(self) -> bool:
+        """Whether x is the counts themselves, not shares of the largest."""
+        return self.of in ("counts", "unbounded")
 
-# `of`: "bits" 0 and 1, "counts" 0..levels as integers, "intensities" in 0..1, or "reals".
+
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood("bits", lambda mean, levels, scale, learned: BernoulliHead(mean)),
     "normal": Likelihood("reals", lambda mean, levels, scale, learned: NormalHead(mean, scale, learned)),
@@ -237,6 +252,8 @@ LIKELIHOODS: dict[str, Likelihood] = {
     "categorical": Likelihood("counts", lambda mean, levels, scale, learned: CategoricalHead(mean, levels)),
     "logistic": Likelihood("counts", lambda mean, levels, scale, learned: LogisticHead(mean, levels)),
     "logistic_mixture": Likelihood("counts", lambda mean, levels, scale, learned: LogisticMixtureHead(mean, levels)),
-    "poisson": Likelihood("counts", lambda mean, levels, scale, learned: PoissonHead(mean, levels)),
-    "negative_binomial": Likelihood("counts", lambda mean, levels, scale, learned: NegativeBinomialHead(mean, levels)),
+    "poisson": Likelihood("unbounded", lambda mean, levels, scale, learned: PoissonHead(mean, levels)),
+    "negative_binomial": Likelihood(
+        "unbounded", lambda mean, levels, scale, learned: NegativeBinomialHead(mean, levels)
+    ),
 }

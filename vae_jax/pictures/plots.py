@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 _CLASS_COLOURS = "tab10"
+# A legend of more classes would cover the picture.
+_MOST_NAMES = 20
 
 
 def save_figure(path: Path, figure: Figure) -> Path:
@@ -212,10 +214,10 @@ def code_line(values: Any, labels: Any | None, *, title: str) -> Figure:
     figure = Figure(figsize=(6.0, 3.2), layout="constrained")
     axes = figure.subplots()
     values = np.asarray(values)
-    classes = [None] if labels is None else sorted(set(np.asarray(labels).tolist()))
-    groups = [values if c is None else values[np.asarray(labels) == c] for c in classes]
-    axes.hist(groups, bins=50, stacked=True, label=[str(c) for c in classes], color=_colours(len(classes)))
-    if labels is not None:
+    groups = _groups(np.zeros(len(values)) if labels is None else np.asarray(labels))
+    names, colours = [group[0] for group in groups], [group[1] for group in groups]
+    axes.hist([values[group[2]] for group in groups], bins=50, stacked=True, label=names, color=colours)
+    if labels is not None and len(groups) <= _MOST_NAMES:
         axes.legend(title="label", frameon=False, fontsize=8)
     axes.set(xlabel="z", ylabel="examples")
     axes.set_title(title, fontsize=10)
@@ -240,15 +242,22 @@ def _scatter(axes: Axes, points: np.ndarray, labels: Any | None, *, legend: bool
     if labels is None:
         axes.plot(points[:, 0], points[:, 1], ".", markersize=size, alpha=0.6)
         return
-    labels = np.asarray(labels)
-    classes = sorted(set(labels.tolist()))
-    for colour, label in zip(_colours(len(classes)), classes, strict=True):
-        chosen = points[labels == label]
-        axes.plot(chosen[:, 0], chosen[:, 1], ".", markersize=size, alpha=0.7, color=colour, label=str(label))
-    if legend and len(classes) <= 20:
+    groups = _groups(np.asarray(labels))
+    for name, colour, chosen in groups:
+        axes.plot(*points[chosen].T, ".", markersize=size, alpha=0.7, color=colour, label=name)
+    if legend and len(groups) <= _MOST_NAMES:
         axes.legend(
             title="label", frameon=False, fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1.0, 0.5)
         )
+
+
+def _groups(labels: np.ndarray) -> list[tuple[str, Any, np.ndarray]]:
+    """Name, colour and rows of every class, in order; before them, grey, the examples whose class is not known."""
+    unknown = labels == ("" if labels.dtype.kind == "U" else -1)
+    classes = np.unique(labels[~unknown])
+    colours = _colours(len(classes))
+    groups = [(str(label), colour, labels == label) for label, colour in zip(classes, colours, strict=True)]
+    return [("not known", "0.75", unknown), *groups] if unknown.any() else groups
 
 
 def _colours(number: int) -> list[Any]:

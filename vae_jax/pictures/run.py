@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
+from vae_jax.data.labels import named
 from vae_jax.evaluate.usage import kl_per_dimension, latent_means
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import manifold_grid, traverse
@@ -156,6 +157,8 @@ def _plane(subject: Subject, shown: Shown) -> Figure:
 def _latent(subject: Subject, shown: Shown) -> Figure:
     """Codes of the highest layer."""
     x, labels = shown.x, shown.test.label
+    if labels is not None:
+        labels = named(labels, subject.run.dataset.classes)
     means = jax.tree.leaves(shown.means)[-1]
     means = means.reshape(len(means), -1)
     size = means.shape[1]

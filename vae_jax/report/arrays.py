@@ -1,6 +1,7 @@
 """Arrays of a run as files: samples, and codes of data."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import numpy as np
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing, write_whole
-from vae_jax.data import Dataset, binarised, whole, whole_strings
+from vae_jax.data import Dataset, whole_like, whole_strings
+from vae_jax.data.labels import named
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import typical
+from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES
+from vae_jax.train.outline import read_outline
 from vae_jax.train.run import square_of
 
 
@@ -60,45 +64,60 @@ def write_samples(subject: Subject, *, count: int, seed: int, out: Path | None) 
 
 
 def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path | None) -> Path:
-    """The codes of every example of `data`, in its own order (for TFDS: train, then test): an .npz.
+    """The codes of every example of `data`, in its own order (train, then validation, then test): an .npz.
 
     It holds `mean` of q(z | x) (`mean1`, `mean2`, … of several layers), its `stddev` where it has a closed form, and
-    `label` and `factors` where there are any.
-    Counts in your own file are on the scale that the run was trained on (0..16 for the digits).
+    `label` and `factors` where there are any. Numbers are read as the run reads its own (0..16 for the digits), so a
+    code does not depend on what else is in the file. RequestError or ValueError where the examples are of another kind.
     """
     run, trained = subject.run, subject.run.dataset
     path = _npz(out or run.directory / CODES)
     folder = data_dir or run.config.data.data_dir
     if trained.grammar is not None:
         return _write_codes(subject, whole_strings(data, trained, data_dir=folder), path)
-    own_file = data.endswith((".npz", ".npy"))
-    same: dict[str, Any] = {"data_dir": folder, "seed": trained.seed, "square": square_of(run.config.data)}
-    source = whole(data, **same, label=run.config.data.label if data == run.config.data.dataset else None)
+    source = whole_like(
+        data,
+        trained,
+        data_dir=folder,
+        kind=LIKELIHOODS[run.config.model.likelihood].of,
+        square=square_of(run.config.data),
+        label=run.config.data.label if data == run.config.data.dataset else None,
+    )
     if source.shape != trained.shape:
         raise RequestError(
             f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
             f"{source.shape}."
         )
-    if own_file and source.levels not in (None, 1):
-        source = whole(data, **same, levels=trained.source_levels)
-    if (source.levels is None) != (trained.source_levels is None):
-        kinds = [
-            "counts" if levels is not None else "real numbers" for levels in (trained.source_levels, source.levels)
-        ]
-        raise RequestError(f"{run.directory} was trained on {kinds[0]}, but {data} holds {kinds[1]}.")
-    shown = dataclasses.replace(binarised(source, trained.binarisation), as_counts=trained.as_counts)
+    _warn_of_range(subject, source)
+    shown = dataclasses.replace(source, binarisation=trained.binarisation, as_counts=trained.as_counts)
     return _write_codes(subject, shown, path)
+
+
+def _warn_of_range(subject: Subject, source: Dataset) -> None:
+    """A warning where real numbers are of another scale than those that the model was trained on."""
+    outline, x = read_outline(subject.run.directory), source.train.x
+    if outline is None or source.levels is not None:
+        return
+    least, most = outline["range"]
+    room = 2.0 * (most - least)
+    if x.min() < least - room or x.max() > most + room:
+        warnings.warn(
+            f"the examples hold values {x.min():.3g}..{x.max():.3g}, but {subject.run.directory} was trained on values "
+            f"{least:.3g}..{most:.3g}: give them the scale of those.",
+            stacklevel=3,
+        )
 
 
 def _write_codes(subject: Subject, shown: Dataset, path: Path) -> Path:
     """The codes of the training split of a dataset that is like the run's own."""
     vae, params = subject.coder, subject.params
-    x = subject.prepared(shown, shown.train)
+    x = subject.seen(shown, shown.train)
     means = latent_means(vae, params, jax.random.key(shown.seed), x)
     arrays = _layers("mean", means)
     if subject.has_stddev:
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
-    known = {name: getattr(shown.train, name) for name in ("label", "factors")}
+    label, factors = shown.train.label, shown.train.factors
+    known = {"label": None if label is None else named(label, shown.classes), "factors": factors}
     _save_arrays(path, **arrays, **{name: array for name, array in known.items() if array is not None})
     return path
 

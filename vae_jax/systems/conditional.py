@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.config.fields import Experiment, Model
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.data.labels import num_classes
+from vae_jax.data.labels import is_labelled, num_classes
 from vae_jax.models.conditional import paired
 from vae_jax.nets.conditional import Conditional, conditional
 from vae_jax.systems.parts.families import POSTERIORS, prior_name
@@ -25,6 +26,8 @@ from vae_jax.systems.system import Batch, Metrics, Spec, System
 
 # Samples are drawn for the conditions of this many examples.
 _MOST_EXAMPLES = 5000
+# A condition is a number for each class.
+_MOST_CLASSES = 1000
 
 
 def conditional_networks(model: Model, dataset: Dataset, condition_size: int) -> Conditional:
@@ -58,6 +61,8 @@ def conditions(dataset: Dataset) -> Conditions:
     real = dataset.train.condition is not None
     classes = 0 if real else num_classes(dataset)
     name = "condition" if real else "label"
+    if not real:
+        _check_labels(dataset, classes)
 
     def condition_of(batch: Batch) -> Array:
         if name not in batch:
@@ -72,6 +77,22 @@ def conditions(dataset: Dataset) -> Conditions:
             jax.eval_shape(condition_of, split.take(slice(1)).batch())
     shown = dataset.train.condition
     return Conditions(condition_of, jnp.eye(classes) if shown is None else jnp.asarray(shown[:_MOST_EXAMPLES]))
+
+
+def _check_labels(dataset: Dataset, classes: int) -> None:
+    """ValueError where an example has no class, or where there are too many classes to be a condition."""
+    if classes > _MOST_CLASSES:
+        raise ValueError(
+            f"{dataset.name} has {classes} classes, and a conditional model is told one of at most {_MOST_CLASSES}. "
+            "Tell it numbers instead: put `condition` beside x into the .npz."
+        )
+    splits = (dataset.train, dataset.validation, dataset.test)
+    labels = np.concatenate([split.label for split in splits if split.label is not None])
+    if not is_labelled(labels).all():
+        raise ValueError(
+            f"a conditional model is told the class of every example, but {np.sum(~is_labelled(labels))} of "
+            f"{len(labels)} of {dataset.name} have none (−1). Leave those examples out."
+        )
 
 
 def build(config: Experiment, dataset: Dataset) -> System:

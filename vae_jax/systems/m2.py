@@ -19,7 +19,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.data.labels import labelled_rows, num_classes
+from vae_jax.data.labels import is_labelled, labelled_rows, num_classes
 from vae_jax.distributions import Concrete, OneHotCategorical
 from vae_jax.distributions.hierarchy import bottom_up
 from vae_jax.models.vae import VAE
@@ -155,7 +155,9 @@ def with_accuracy(loss: Loss, classify: Classify) -> Loss:
         value, metrics = loss(params, key, batch, step)
         if "label" in batch:
             predicted = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
-            metrics = {**metrics, "accuracy": jnp.mean(predicted == batch["label"])}
+            known = is_labelled(batch["label"])
+            right = jnp.sum(known & (predicted == batch["label"]))
+            metrics = {**metrics, "accuracy": right / jnp.maximum(jnp.sum(known), 1)}
         return value, metrics
 
     return measured

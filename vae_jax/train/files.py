@@ -10,6 +10,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_whole
 
 CONFIG = "config.json"
+DATA = "data.npz"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 SNAPSHOTS = "snapshots"

@@ -1,6 +1,7 @@
 """A run: the training program with a directory around it.
 
     RUN/config.json      every field of the experiment
+    RUN/data.npz         what the model must know of its data, and a digest of them
     RUN/metrics.jsonl    one line per epoch
     RUN/checkpoints/     everything needed to go on: parameters, optimiser, step, key, best so far
     RUN/snapshots/       parameters after each epoch of --snapshots
@@ -10,6 +11,7 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,18 @@ import optax
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array, Key, Params
-from vae_jax.data import Dataset, Square, is_strings, load, load_strings, stand_in, stand_in_strings
+from vae_jax.data import (
+    Dataset,
+    Square,
+    is_own_file,
+    is_strings,
+    load,
+    load_strings,
+    own_levels,
+    scale_fault,
+    stand_in,
+    stand_in_strings,
+)
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.optimizers.rules import make_optimizer
 from vae_jax.systems.registry import build_system, validate
@@ -29,6 +42,7 @@ from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import CHECKPOINTS, CONFIG, SNAPSHOTS, read_config, write_config
 from vae_jax.train.loop import RunState, num_steps, place
+from vae_jax.train.outline import check_same, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
 
@@ -109,13 +123,36 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
     ConfigError, ValueError or FileNotFoundError with what to change.
     """
     validate(config)
-    dataset = load_data(config)
+    return assembled(config, directory, load_data(config))
+
+
+def assembled(config: Experiment, directory: Path, dataset: Dataset) -> Run:
+    """The run of a config on a dataset. ConfigError or ValueError where they do not fit."""
     system = build_system(config, dataset)
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
     optimizer = make_optimizer(config.optimizer, per_epoch * config.train.epochs)
     run = Run(directory, config, dataset, system, optimizer, per_epoch)
     jax.eval_shape(run.initial)
     return run
+
+
+def settled(config: Experiment) -> Experiment:
+    """The config as a new run keeps it: with the largest count of the user's own file written out.
+
+    ValueError where the file does not tell it.
+    """
+    data = config.data
+    if not is_own_file(data.dataset):
+        return config
+    levels = own_levels(data.dataset, LIKELIHOODS[config.model.likelihood].of, data.levels)
+    return dataclasses.replace(config, data=dataclasses.replace(data, levels=levels))
+
+
+def warn_of_scale(dataset: Dataset) -> None:
+    """A warning where the values are real numbers of a scale that networks learn badly from."""
+    fault = scale_fault(dataset.name, dataset.train.x) if dataset.levels is None else None
+    if fault is not None:
+        warnings.warn(fault, stacklevel=2)
 
 
 def load_data(config: Experiment) -> Dataset:
@@ -134,31 +171,40 @@ def load_data(config: Experiment) -> Dataset:
             skip=strings.skip_strings,
             seed=data.data_seed,
         )
+    likelihood = LIKELIHOODS[config.model.likelihood]
     if data.stand_in:
         dataset = stand_in(
-            data.dataset, binarisation=data.binarisation, levels=data.levels, square=square, seed=data.data_seed
+            data.dataset,
+            binarisation=data.binarisation,
+            kind=likelihood.of,
+            levels=data.levels,
+            square=square,
+            seed=data.data_seed,
         )
     else:
         dataset = load(
             data.dataset,
             data_dir=data.data_dir,
             binarisation=data.binarisation,
+            kind=likelihood.of,
             validation_size=data.validation_size,
             levels=data.levels,
             square=square,
             label=data.label,
             seed=data.data_seed,
         )
-    counts = LIKELIHOODS[config.model.likelihood].of == "counts"
-    return dataclasses.replace(dataset, as_counts=True) if counts else dataset
+    return dataclasses.replace(dataset, as_counts=likelihood.sees_counts)
 
 
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
-    run = prepare_run(config, directory)
+    run = prepare_run(settled(validate(config)), directory)
+    warn_of_scale(run.dataset)
     directory.mkdir(parents=True, exist_ok=True)
-    write_config(directory, config)
+    write_outline(directory, run.dataset)
+    # Last: it says that here is a run.
+    write_config(directory, run.config)
     return run
 
 
@@ -177,8 +223,22 @@ def check_directory(directory: Path) -> None:
 
 
 def open_run(directory: Path) -> Run:
-    """The run of a directory. ConfigError if there is none."""
-    return prepare_run(read_config(directory), directory)
+    """The run of a directory with its data. ConfigError if there is none, RequestError if the data have changed."""
+    run = prepare_run(read_config(directory), directory)
+    check_same(directory, run.dataset)
+    return run
+
+
+def open_model(directory: Path) -> Run:
+    """The run of a directory without its data, which may have moved. ConfigError if there is none.
+
+    Zeros stand for the data. A run of version 0.1.0 kept no outline of them, so they are read.
+    """
+    outline = read_outline(directory)
+    if outline is None:
+        return open_run(directory)
+    config = validate(read_config(directory))
+    return assembled(config, directory, outlined(config, outline))
 
 
 def load_state(run: Run) -> RunState:

@@ -1,6 +1,7 @@
 """Many runs in one program: the members of a grid of numbers and seeds, trained side by side by `vmap`.
 
     SWEEP/config.json     what the members have in common
+    SWEEP/data.npz        what models must know of their data, and a digest of them
     SWEEP/sweep.json      the grid: numbers of some fields, and how many seeds
     SWEEP/metrics.jsonl   one line per epoch, with a number of each member
     SWEEP/checkpoints/    the state of all
@@ -47,8 +48,9 @@ from vae_jax.train.files import (
 )
 from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps, place
+from vae_jax.train.outline import check_same, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
-from vae_jax.train.run import Run, check_directory, held_out_batch, load_data
+from vae_jax.train.run import Run, check_directory, held_out_batch, load_data, settled, warn_of_scale
 from vae_jax.train.validation import split_metrics
 
 # No signal waits longer than this.
@@ -234,8 +236,11 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
 def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
     """A new sweep in an empty directory. ConfigError if there is something in it."""
     check_directory(directory)
+    config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
+    warn_of_scale(sweep.dataset)
     directory.mkdir(parents=True, exist_ok=True)
+    write_outline(directory, sweep.dataset)
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
     write_json(directory / SWEEP, {"over": over, "seeds": seeds})
     write_config(directory, config)
@@ -251,7 +256,9 @@ def open_sweep(directory: Path) -> Sweep:
     """The sweep of a directory that holds one."""
     saved = json.loads((directory / SWEEP).read_text())
     grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
-    return prepare_sweep(read_config(directory), typing.cast(Grid, grid), saved["seeds"], directory)
+    sweep = prepare_sweep(read_config(directory), typing.cast(Grid, grid), saved["seeds"], directory)
+    check_same(directory, sweep.dataset)
+    return sweep
 
 
 def member_state(state: RunState, number: int) -> RunState:
@@ -288,6 +295,7 @@ def write_members(sweep: Sweep, state: RunState) -> list[Path]:
         checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
         checkpoints.save(int(state.train.step), member_state(state, number))
         checkpoints.close()
+        write_outline(directory, sweep.dataset)
         write_config(directory, config)
     return written
 

@@ -89,7 +89,7 @@ def test_the_covering_array_covers() -> None:
 def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
     config = validate(experiment(*case))
     dataset = load("digits", binarisation=config.data.binarisation)
-    dataset = dataclasses.replace(dataset, as_counts=LIKELIHOODS[case[2]].of == "counts")
+    dataset = dataclasses.replace(dataset, as_counts=LIKELIHOODS[case[2]].sees_counts)
     system = build(config, dataset)
     data = dataset.train.take(slice(64)).batch()
 

@@ -8,7 +8,7 @@ from itertools import product
 
 from vae_jax.distributions import Concrete, OneHotCategorical, PointMass, StraightThrough
 from vae_jax.distributions.divergences import has_closed_form
-from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS
 from vae_jax.systems.parts.objective import BOUNDS, ESTIMATORS, TERMS
 
@@ -86,7 +86,7 @@ def table() -> str:
         "Generated from the types by `python -m vae_jax.systems.parts.legality > docs/legality.md`. Every likelihood",
         "goes with every row, if it is of the data's kind: "
         + "; ".join(
-            f"{kind}: {', '.join(f'`{name}`' for name, part in LIKELIHOODS.items() if part.of == kind)}"
+            f"{KINDS[kind]}: {', '.join(f'`{name}`' for name, part in LIKELIHOODS.items() if part.of == kind)}"
             for kind in dict.fromkeys(part.of for part in LIKELIHOODS.values())
         )
         + ".",

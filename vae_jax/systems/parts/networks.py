@@ -17,7 +17,7 @@ from vae_jax.models.vae import VAE
 from vae_jax.nets import conv, mlp
 from vae_jax.nets.grid import grid, grid_sides
 from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
-from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS
 from vae_jax.nets.pixelcnn import AutoregressiveHead
 from vae_jax.nets.priors import Prior
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
@@ -75,7 +75,7 @@ def likelihood_head(model: Model, mean: np.ndarray, levels: int | None) -> tuple
     """The head of p(x | z) for data of this mean, and what x is divided by before a network sees it."""
     likelihood = LIKELIHOODS[model.likelihood]
     head = likelihood.make(mean, levels, model.initial_scale, model.likelihood_scale)
-    divisor = (levels or 1) if likelihood.of == "counts" else 1
+    divisor = (levels or 1) if likelihood.sees_counts else 1
     if model.autoregressive_layers:
         head = AutoregressiveHead(head, model.autoregressive_layers, levels=divisor)
     return head, divisor
@@ -94,21 +94,24 @@ def highest_prior(model: Model, dataset: Dataset) -> Prior:
 
 def check_data(model: Model, dataset: Dataset) -> None:
     """Refuse a likelihood that is not for what the dataset holds."""
-    kind = LIKELIHOODS[model.likelihood].of
-    fits = {
-        "bits": dataset.is_binary,
-        "counts": dataset.levels is not None,
-        "intensities": dataset.levels is not None,
-        "reals": True,
-    }
     if model.autoregressive_layers and not dataset.is_image:
         raise ConfigError(
             f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} "
             f"has the shape {dataset.shape}."
         )
+    kind, x = LIKELIHOODS[model.likelihood].of, dataset.train.x
+    fits = {
+        "bits": dataset.is_binary,
+        "counts": dataset.levels is not None,
+        "unbounded": dataset.levels is not None,
+        # Shares of the largest count, or real numbers between 0 and 1.
+        "intensities": dataset.levels is not None or 0 <= x.min(initial=0) <= x.max(initial=0) <= 1,
+        "reals": True,
+    }
     if not fits[kind]:
         holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"
-        remedy = "--likelihood normal" if dataset.levels is None else "--binarisation dynamic (or static)"
+        bits = "--binarisation dynamic (or static), which draws bits from values between 0 and 1"
+        remedy = bits if kind == "bits" else "--likelihood normal"
         raise ConfigError(
-            f"a {model.likelihood} likelihood is for {kind}, but {dataset.name} holds {holds}. Use {remedy}."
+            f"a {model.likelihood} likelihood is for {KINDS[kind]}, but {dataset.name} holds {holds}. Use {remedy}."
         )

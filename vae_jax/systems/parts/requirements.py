@@ -2,17 +2,10 @@
 
 from vae_jax.config.fields import Experiment
 from vae_jax.distributions import OneHotCategorical
-from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS
 from vae_jax.systems.parts.families import POSTERIORS, prior_name
 from vae_jax.systems.parts.legality import apart, objection
 from vae_jax.systems.system import Requirement
-
-_HELD_BY = {
-    "bits": "bits",
-    "counts": "counts, integers as they are stored",
-    "intensities": "intensities between 0 and 1",
-    "reals": "real numbers",
-}
 
 
 def same_space(config: Experiment) -> str | None:
@@ -26,7 +19,7 @@ def bits_for_bits(config: Experiment) -> str | None:
     if binarisation == "none" or kind == "bits":
         return None
     return (
-        f"--likelihood {config.model.likelihood} is for {_HELD_BY[kind]}, but --binarisation {binarisation} gives "
+        f"--likelihood {config.model.likelihood} is for {KINDS[kind]}, but --binarisation {binarisation} gives "
         "bits: use --binarisation none, or --likelihood bernoulli"
     )
 

@@ -1,0 +1,112 @@
+"""RUN/data.npz, what a run keeps of its data: enough to open the model without them, and to see that they changed."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import RequestError
+from vae_jax.core.files import replacing
+from vae_jax.data import Dataset, Split
+from vae_jax.languages.grammar import Grammar, Rule
+from vae_jax.train.files import DATA
+
+# The conditions of this many examples are kept. A model draws from so many at most.
+_MOST_CONDITIONS = 5000
+_SPLITS = ("train", "validation", "test")
+# What a model is trained or measured on. Factors may be added later.
+_COMPARED = ("x", "label", "condition")
+
+
+def write_outline(directory: Path, dataset: Dataset) -> None:
+    """Keep the outline of a new run's data."""
+    train, grammar = dataset.train, dataset.grammar
+    told = {
+        "name": dataset.name,
+        "shape": dataset.shape,
+        "sizes": [len(getattr(dataset, part).x) for part in _SPLITS],
+        "levels": dataset.levels,
+        "source_levels": dataset.source_levels,
+        "as_counts": dataset.as_counts,
+        "classes": dataset.classes,
+        "range": [float(train.x.min(initial=0)), float(train.x.max(initial=0))],
+        "grammar": None if grammar is None else grammar.rules,
+        "digests": _digests(dataset),
+    }
+    arrays = {
+        "label": train.label,
+        "condition": None if train.condition is None else train.condition[:_MOST_CONDITIONS],
+    }
+    kept: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
+    with replacing(directory / DATA) as partial:
+        np.savez_compressed(partial, told=json.dumps(told), **kept)
+
+
+def read_outline(directory: Path) -> dict[str, Any] | None:
+    """What was kept; None of a run of version 0.1.0, which kept nothing."""
+    if not (directory / DATA).is_file():
+        return None
+    with np.load(directory / DATA, allow_pickle=False) as file:
+        arrays = dict(file)
+    return {**json.loads(str(arrays.pop("told"))), **arrays}
+
+
+def check_same(directory: Path, dataset: Dataset) -> None:
+    """RequestError where the data are not those that a run was made with."""
+    outline = read_outline(directory)
+    found = _digests(dataset)
+    if outline is None or found == outline["digests"]:
+        return
+    changed = [name for name, digest in outline["digests"].items() if found.get(name) != digest]
+    if changed:
+        raise RequestError(
+            f"the data of {directory} have changed since it was made: {', '.join(changed)} of {dataset.name}. Its test "
+            "split may now hold examples that it was trained on. Put the file back as it was, or train anew."
+        )
+
+
+def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
+    """A dataset of zeros in the place of the data: with it a model can be opened, but not trained or measured."""
+    shape, classes = tuple(outline["shape"]), outline["classes"]
+    stored = np.float32 if outline["levels"] is None else np.uint8
+    label, condition = outline.get("label"), outline.get("condition")
+
+    def zeros(count: int) -> Split:
+        """No memory is taken: every example is the same one."""
+        x, *beside = (
+            None if one is None else np.broadcast_to(np.zeros((), one.dtype), (count, *one.shape[1:]))
+            for one in (np.zeros((0, *shape), stored), label, condition)
+        )
+        return Split(x, *beside)  # pyright: ignore[reportArgumentType]
+
+    train, validation, test = map(zeros, outline["sizes"])
+    rules = [Rule(left, tuple(map(tuple, right))) for left, right in outline["grammar"] or ()]
+    return Dataset(
+        outline["name"],
+        train._replace(label=label, condition=condition),
+        validation,
+        test,
+        levels=outline["levels"],
+        binarisation=config.data.binarisation,
+        seed=config.data.data_seed,
+        source_levels=outline["source_levels"],
+        as_counts=outline["as_counts"],
+        grammar=Grammar(tuple(rules)) if rules else None,
+        classes=None if classes is None else tuple(classes),
+    )
+
+
+def _digests(dataset: Dataset) -> dict[str, str]:
+    """A digest of each array of the splits by name, "test x"."""
+    digests = {}
+    for part in _SPLITS:
+        split = getattr(dataset, part)
+        for name in _COMPARED:
+            array = getattr(split, name)
+            if array is not None:
+                content = repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes()
+                digests[f"{part} {name}"] = hashlib.sha256(content).hexdigest()
+    return digests
