@@ -32,9 +32,9 @@ def console() -> Console:
 
 def trained(directory: Path, config: Experiment | None = None) -> tuple[Run, RunState]:
     run = create(config or experiment(), directory)
-    state, finished, _ = train(run, console())
-    assert finished
-    return run, state
+    done = train(run, console())
+    assert done.finished
+    return run, done.state
 
 
 def measured(run: Run, state: RunState, *measurements: Measurement, **options: Any) -> dict[str, Any]:

@@ -43,9 +43,10 @@ def check(result: dict, expected: dict) -> None:
 )
 def test_an_old_run_goes_on(name: str, measurements: tuple, tmp_path: Path) -> None:
     run = open_run(copied(name, tmp_path))
-    state, finished, moved = train(run, console())
-    assert finished
-    assert moved
+    trained = train(run, console())
+    state = trained.state
+    assert trained.finished
+    assert trained.moved
     losses = [line["train"]["loss"] for line in read_metrics(run.directory)]
     np.testing.assert_allclose(losses, EXPECTED[f"{name} losses"], rtol=1e-4)
     check(measured(run, state, *measurements, decodings=EXPECTED[name].get("string_decodings", 1)), EXPECTED[name])

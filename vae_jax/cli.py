@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
     except KeyboardInterrupt:
         print(
-            f"\nvae-jax {arguments[0]}: interrupted; finished parts are kept, and the same command goes on.",
+            f"\nvae-jax {arguments[0]}: interrupted; what was written stays. A run goes on with vae-jax resume RUN, "
+            "any other command when it is given again.",
             file=sys.stderr,
         )
         return 130

@@ -56,7 +56,7 @@ def test_diagnostics_add_up(digits) -> None:
     run, state = digits
     asked = {"gap_examples": 10, "annealed_examples": 5, "temperatures": 100}
     found = result = chains = measured(run, state, LIKELIHOOD, DIMENSION_KL, DIAGNOSTICS, ANNEALED, **asked)
-    estimates = example_log_marginals(subject_of(run, state), Options())
+    estimates = example_log_marginals(subject_of(run, state), Options(), 10)
     np.testing.assert_allclose(found["index_code"] + found["marginal_kl"], result["rate"], atol=0.1)
     np.testing.assert_allclose(found["total_correlation"] + found["dimension_wise_kl"], found["marginal_kl"], atol=0.05)
     np.testing.assert_allclose(sum(found["kl_per_dimension"]), result["rate"], atol=0.1)
@@ -175,7 +175,7 @@ def test_a_conditional_model_is_measured_given_its_condition(tmp_path) -> None:
     assert "joint_kl" not in result
     assert abs(result["ais_log_marginal"] - result["ais_sampled_log_marginal"]) < 1.0
     subject = subject_of(run, state)
-    assert np.isfinite(example_log_marginals(subject, Options()).value).all()
+    assert np.isfinite(example_log_marginals(subject, Options(), 10).value).all()
     assert not PROBE.answers(subject)
     assert "conditions" in {path.stem for path in write_pictures(subject)}
 

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from vae_jax.train.progress import Display
+from vae_jax.train.progress import Display, bar
 
 
 def show(console: Console) -> None:
@@ -18,6 +18,28 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     (line,) = text.getvalue().splitlines()
     assert line.startswith("epoch 4/4  bound -1.234  (validation -5.678)  lr 1.0e-03")
     assert "examples/s  0 s left" in line
+
+
+def test_an_epoch_is_printed_once_unless_it_takes_long(monkeypatch) -> None:
+    seconds = iter([0.0, *range(1, 100)])
+    monkeypatch.setattr("vae_jax.train.progress.time.monotonic", lambda: float(next(seconds)))
+    text = io.StringIO()
+    with Display(Console(file=text, width=200), start=0, steps=80, per_epoch=40, batch_size=1) as display:
+        for step in range(1, 81):
+            display.update(step, metrics={"loss": 1.0}, learning_rate=1e-3, validation={})
+    starts = [line.split("  ")[0] for line in text.getvalue().splitlines()]
+    assert starts == ["epoch 1/2 at 75%", "epoch 1/2", "epoch 2/2 at 75%", "epoch 2/2"]
+
+
+def test_a_long_measurement_says_how_far_it_is(monkeypatch) -> None:
+    seconds = iter(range(0, 1000, 4))
+    monkeypatch.setattr("vae_jax.train.progress.time.monotonic", lambda: float(next(seconds)))
+    text = io.StringIO()
+    with bar(Console(file=text, width=80), "log p(x)", 100) as show_done:
+        for done in range(10, 101, 10):
+            show_done(done)
+    assert text.getvalue().splitlines()[0] == "log p(x): 30 of 100, 28 s left"
+    assert len(text.getvalue().splitlines()) == 3
 
 
 def test_a_live_line_on_a_terminal() -> None:

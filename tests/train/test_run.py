@@ -39,8 +39,8 @@ def test_a_run_leaves_its_directory(tmp_path) -> None:
 
 def test_a_finished_run_resumes_to_itself(tmp_path) -> None:
     run, state = trained(tmp_path / "run")
-    again, finished, moved = train(open_run(run.directory), console())
-    assert finished
+    again, stopped_by, moved = train(open_run(run.directory), console())
+    assert stopped_by is None
     assert not moved
     assert_equal_states(again, state)
     assert len(read_metrics(run.directory)) == 3
@@ -167,8 +167,8 @@ from pathlib import Path
 from rich.console import Console
 from vae_jax.train.loop import train
 from vae_jax.train.run import open_run
-finished = train(open_run(Path(sys.argv[1])), Console()).finished
-sys.exit(0 if finished else 130)
+trained = train(open_run(Path(sys.argv[1])), Console())
+sys.exit(0 if trained.finished else 128 + trained.signal)
 """
 
 
@@ -221,7 +221,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
         time.sleep(0.001)
     process.send_signal(number)
     process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     state = load_state(run)
     assert 0 < int(state.train.step) < num_steps(run)
 

@@ -12,18 +12,21 @@ from vae_jax.commands.parse import RunPath, opened_model, parse
 def sample_command(arguments: list[str], console: Console) -> int:
     """Draw from the model of a run."""
 
-    def sample(run: RunPath, count: int = 72, seed: int = 0, out: Path | None = None) -> int:
+    def sample(
+        run: RunPath, count: int = 72, seed: int = 0, condition: tuple[str, ...] = (), out: Path | None = None
+    ) -> int:
         """Draw x from the model: an .npz with `x` (samples), `mean` (of p(x | z)) and `z`, and a picture of images.
 
         Args:
             run: Directory of the run.
             count: Number of samples.
             seed: Seed of the samples.
+            condition: What a conditional model is told: a class, or its numbers; by default each sample has its own.
             out: The .npz file; by default RUN/samples.npz.
         """
         from vae_jax.report.arrays import write_samples
 
-        for path in write_samples(opened_model(run), count=count, seed=seed, out=out):
+        for path in write_samples(opened_model(run), count=count, seed=seed, out=out, condition=condition):
             console.print(f"written: {path}", soft_wrap=True)
         return 0
 

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import files
-from vae_jax.config.fields import Experiment, quick
+from vae_jax.config.fields import Experiment, quick, sections
+from vae_jax.config.rules import flag
 from vae_jax.core.errors import ConfigError
 
 
@@ -43,7 +44,7 @@ def train_command(arguments: list[str], console: Console) -> int:
     from vae_jax.train.run import create
 
     run = create(options.experiment, _directory(options, name))
-    console.print(f"{options.experiment.description}\nrun: {run.directory}", soft_wrap=True)
+    console.print(f"{_first_line(options.experiment, name)}\nrun: {run.directory}", soft_wrap=True)
     return _train_and_report(run, console)
 
 
@@ -57,7 +58,7 @@ def sweep_command(arguments: list[str], console: Console) -> int:
     from vae_jax.train.sweep import create_sweep
 
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
-    console.print(f"{options.experiment.description}\nsweep: {sweep.directory}", soft_wrap=True)
+    console.print(f"{_first_line(options.experiment, name)}\nsweep: {sweep.directory}", soft_wrap=True)
     return _train_and_report_sweep(sweep, console)
 
 
@@ -78,6 +79,19 @@ def resume_command(arguments: list[str], console: Console) -> int:
         return _train_and_report(open_run(run), console)
 
     return parse("resume", resume, arguments)
+
+
+def _first_line(experiment: Experiment, name: str) -> str:
+    """What is trained: the description of the config, or where flags made another of it, what they changed."""
+    config = files.load_config(name)
+    changed = [
+        f"{flag(field)} {value}"
+        for (section, part), other in zip(sections(experiment).items(), sections(config).values(), strict=True)
+        for field, value in dataclasses.asdict(part).items()
+        if (section, field) != ("data", "stand_in") and value != getattr(other, field)
+    ]
+    changed += [f"--system {experiment.system}"] if experiment.system != config.system else []
+    return f"{Path(name).stem} with {' '.join(changed)}" if changed else experiment.description
 
 
 def _directory(options: _TrainOptions, name: str) -> Path:
@@ -148,6 +162,7 @@ def _free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
+    from vae_jax.data import scale_fault
     from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
     from vae_jax.measure.measurement import Options
     from vae_jax.measure.subject import subject_of
@@ -157,18 +172,20 @@ def _train_and_report(run: Any, console: Console) -> int:
 
     # Read first: a measurement of the user's that fails to load must not cost a training.
     measurements = first_measurements(run.config)
-    state, finished, trained = train(run, console)
-    if not finished:
-        return _stopped(run, state, console)
-    if not trained and _is_measured(run.directory, int(state.train.step), console):
+    trained = train(run, console)
+    state = trained.state
+    if trained.signal is not None:
+        return _stopped(run, trained, console)
+    if not trained.moved and _is_measured(run.directory, int(state.train.step), console):
         return 0
     subject = subject_of(run, state)
-    result = evaluate(subject, measurements, Options(console=console))
+    result = evaluate(subject, measurements, Options(console=console, grows=True))
     write_pictures(subject)
     # Last: it says that all is done.
     write_evaluation(subject, result)
     console.print(panel(subject, result, measurements))
-    return 0
+    # A model that has learned less than nothing since its data are of a wrong scale is a failure, though a whole one.
+    return 1 if "worse_than_constant" in result and scale_fault(run.dataset.name, run.dataset.train.x) else 0
 
 
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:
@@ -181,10 +198,11 @@ def _train_and_report_sweep(sweep: Any, console: Console) -> int:
 
     # Read first, as for a run.
     first_measurements(sweep.config)
-    state, finished, trained = train(sweep, console)
-    if not finished:
-        return _stopped(sweep, state, console)
-    if not trained and _is_measured(sweep.directory, None, console):
+    trained = train(sweep, console)
+    state = trained.state
+    if trained.signal is not None:
+        return _stopped(sweep, trained, console)
+    if not trained.moved and _is_measured(sweep.directory, None, console):
         return 0
     written = write_members(sweep, state)
     results = measure_members(sweep, state, console)
@@ -197,15 +215,16 @@ def _train_and_report_sweep(sweep: Any, console: Console) -> int:
     return 0
 
 
-def _stopped(run: Any, state: Any, console: Console) -> int:
+def _stopped(run: Any, trained: Any, console: Console) -> int:
+    """Say how to go on. The exit status is that of the signal, as shells have it: 130 for SIGINT, 143 for SIGTERM."""
     from vae_jax.train.loop import num_steps
 
-    step = int(state.train.step)
+    step = int(trained.state.train.step)
     console.print(
         f"stopped at step {step} of {num_steps(run)}, saved. Continue with: vae-jax resume {run.directory}",
         soft_wrap=True,
     )
-    return 130
+    return 128 + trained.signal
 
 
 def _is_measured(directory: Path, step: int | None, console: Console) -> bool:

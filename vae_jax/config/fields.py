@@ -165,8 +165,8 @@ class Objective:
     """The KL of a dimension, on the mean of the batch, is not pressed below this many nats."""
     capacity: NotNegative[float | None] = None
     """Hold the KL at this many nats, with the weight beta."""
-    most_distortion: Positive[float | None] = None
-    """Find the weight (GECO): the least KL whose -log p(x | z) is at most this many nats."""
+    most_distortion: float | None = None
+    """Find the weight (GECO): the least KL whose -log p(x | z) is at most so many nats, negative for a density."""
 
 
 @dataclass(frozen=True)

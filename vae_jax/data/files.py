@@ -67,7 +67,7 @@ def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, FileSplit]:
             f"{path}: found the arrays {file.files}, but none named {', '.join(_NAMES['x'])} or x_train."
         )
     if unread := [name for name in file.files if name not in names.values()]:
-        warnings.warn(f"{path}: the arrays {', '.join(unread)} are not read.", stacklevel=3)
+        warnings.warn(f"{path}: the arrays {', '.join(unread)} are not read.", stacklevel=1)
     splits = {}
     for part in _ENDINGS:
         arrays = {field: _array(path, file, names[part, field]) for field in _NAMES}

@@ -40,10 +40,9 @@ def annealed(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     The gap is the mean of upper minus lower bound over as many examples that the model draws itself. The importance-
     weighted mean over the same examples stands beside it. Interrupted, it goes on where it stopped when called again.
     """
-    del found
     if not options.annealed_examples:
         return {}
-    vae, params, k = subject.density, subject.params, subject.run.config.evaluate.evaluation_samples
+    vae, params, k = subject.density, subject.params, found["k"]
     x = jax.tree.map(lambda leaf: leaf[: options.annealed_examples], subject.examples)
     ais_key, bdmc_key = jax.random.split(stream(options.seed, "annealed"))
     sizes = {"num_chains": options.chains, "num_temperatures": options.temperatures}
@@ -63,7 +62,7 @@ def annealed(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     steps = resumable(path, fingerprint, batches_from, size=size, kind=_AnnealedExample)
     chains = finished(steps, size, options.console, "annealing")
     gap = np.asarray(chains.gap, np.float64)
-    sampled = jax.tree.map(lambda leaf: leaf[:size], example_log_marginals(subject, options))
+    sampled = jax.tree.map(lambda leaf: leaf[:size], example_log_marginals(subject, options, k))
     mean = mean_log_marginal(sampled, num_samples=k)
     return {
         "ais_log_marginal": float(np.mean(chains.value, dtype=np.float64)),

@@ -11,6 +11,7 @@ from vae_jax.core.files import write_json
 from vae_jax.core.modules import load_from
 from vae_jax.measure.annealed import ANNEALED
 from vae_jax.measure.codes import ACCURACY, CODE_USE, DIMENSION_KL, DISENTANGLEMENT, PROBE, RECONSTRUCTION
+from vae_jax.measure.constant import CONSTANT
 from vae_jax.measure.diagnostics import DIAGNOSTICS
 from vae_jax.measure.likelihood import CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD
 from vae_jax.measure.measurement import Measurement, Options
@@ -20,8 +21,8 @@ from vae_jax.train.files import evaluation_file
 
 # What every training and every sweep ends with.
 _FIRST = (
-    *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CODE_USE, DIMENSION_KL, RECONSTRUCTION, STRINGS),
-    *(ACCURACY, DISENTANGLEMENT, PROBE),
+    *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CONSTANT, CODE_USE, DIMENSION_KL, RECONSTRUCTION),
+    *(STRINGS, ACCURACY, DISENTANGLEMENT, PROBE),
 )
 # What `vae-jax evaluate` adds.
 FURTHER = (DIAGNOSTICS, ANNEALED)

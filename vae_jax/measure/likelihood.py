@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import num_examples
-from vae_jax.evaluate.batched import log_marginal_batches, mean_log_marginal
+from vae_jax.evaluate.batched import MeanLogMarginal, log_marginal_batches, mean_log_marginal
 from vae_jax.evaluate.elbo_surgery import bits_per_dimension, rates_distortions
 from vae_jax.evaluate.likelihood import LogMarginal
 from vae_jax.evaluate.usage import active_units, latent_means
@@ -21,6 +21,10 @@ from vae_jax.train.files import evaluation_file
 # Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
 _CHUNK = 100
 
+# Where more than this share of examples has too heavy weights, k was not enough. It then grows, to this many times the
+# config's, and as long as all examples together take so many draws.
+_FEW, _MOST_GROWTH, _MOST_DRAWS = 0.1, 16, 20_000_000
+
 # A rate below this says nothing of x, in nats.
 _LEAST_RATE = 0.1
 
@@ -28,16 +32,17 @@ _LEAST_RATE = 0.1
 _DRAWS = 100
 
 
-def example_log_marginals(subject: Subject, options: Options) -> LogMarginal:
-    """The estimates of log p(x) of every test example. RequestError where one of them is not finite.
+def example_log_marginals(subject: Subject, options: Options, k: int) -> LogMarginal:
+    """The estimates of log p(x) of every test example by k samples. RequestError where one of them is not finite.
 
     They are kept in RUN/evaluation.npz, and what is there already is not computed again. Interrupted, it goes on where
     it stopped when called again.
     """
-    vae, x, k = subject.density, subject.examples, subject.run.config.evaluate.evaluation_samples
+    vae, x = subject.density, subject.examples
     path = evaluation_file(subject.run.directory, subject.snapshot, ".npz")
     fingerprint = f"{subject.fingerprint} k={k} seed={options.seed}"
     estimates = read_estimates(path, fingerprint, LogMarginal)
+    measured_now = estimates is None
     if estimates is None:
         key = jax.random.key(options.seed)
 
@@ -54,16 +59,29 @@ def example_log_marginals(subject: Subject, options: Options) -> LogMarginal:
             f"{len(estimates.value)} examples, number {impossible[0]} the first: the likelihood cannot give the data. "
             "Nothing was written."
         )
-    write_estimates(path, fingerprint, estimates)
+    if measured_now:
+        write_estimates(path, fingerprint, estimates)
     return estimates
+
+
+def enough_samples(subject: Subject, options: Options) -> tuple[LogMarginal, int]:
+    """The estimates, and their k: the config's, or where it may grow, fourfold until it is enough or a limit is met."""
+    k = subject.run.config.evaluate.evaluation_samples
+    most = min(_MOST_GROWTH * k, _MOST_DRAWS // num_examples(subject.examples))
+    while True:
+        estimates = example_log_marginals(subject, options, k)
+        is_short = mean_log_marginal(estimates, num_samples=k).unreliable > _FEW
+        if not (is_short and options.grows) or 4 * k > most:
+            return estimates, k
+        k *= 4
 
 
 def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
     """log p(x), its errors, rate and distortion, active units, in nats."""
     del found
     vae, params, x = subject.density, subject.params, subject.examples
-    k = subject.run.config.evaluate.evaluation_samples
-    mean = mean_log_marginal(example_log_marginals(subject, options), num_samples=k)
+    estimates, k = enough_samples(subject, options)
+    mean = mean_log_marginal(estimates, num_samples=k)
     code_key, mean_key = jax.random.split(stream(options.seed, "likelihood"))
     draws = 1 if subject.is_certain else _DRAWS
     rate, distortion = rates_distortions(vae, params, code_key, x, num_samples=draws)
@@ -82,16 +100,41 @@ def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dic
         "active_units": [int(layer.sum()) for layer in active],
         "latent_size": [len(layer) for layer in active],
     }
-    if result["rate"] < _LEAST_RATE or not sum(result["active_units"]):
-        result["warning"] = (
-            f"the decoder ignores z: a rate of {result['rate']:.3f} nats, {sum(result['active_units'])} active units. "
-            "What z could say is coded without it: use a weaker decoder (fewer --autoregressive-layers), "
-            "--beta-warmup, --free-bits or --most-distortion."
-        )
+    if not subject.is_certain:
+        result["certainty"] = _certainty(mean)
+    if warning := _unused_code(result["rate"], sum(result["active_units"])):
+        result["warning"] = warning
     # A derivation's length says nothing of the string's, and most of it may be its end.
     if subject.is_discrete and subject.grammar is None:
         result["bits_per_dimension"] = float(bits_per_dimension(mean.value, subject.run.dataset.shape))
     return result
+
+
+def _certainty(mean: MeanLogMarginal) -> str:
+    """What the standard error from the samples is worth."""
+    if mean.unreliable > _FEW:
+        return (
+            f"a lower bound, low by an unknown amount: k = {mean.num_samples} is not enough for {mean.unreliable:.0%} "
+            "of the examples (Pareto k above 0.7)"
+        )
+    return (
+        f"± {mean.monte_carlo_error:.3f} from the {mean.num_samples} samples (median effective number {mean.ess:.0f})"
+    )
+
+
+def _unused_code(rate: float, active: int) -> str | None:
+    """What is wrong with a code that says nothing of x, and what to do; None where it says something."""
+    if rate < _LEAST_RATE:
+        return (
+            f"the decoder ignores z: a rate of {rate:.3f} nats, {active} active units. What z could say is coded "
+            "without it: use a weaker decoder (fewer --autoregressive-layers), --beta-warmup, --free-bits or --most-distortion."
+        )
+    if active == 0:
+        return (
+            f"z does not tell examples apart: 0 active units, though its rate is {rate:.1f} nats. q(z | x) is far from "
+            "the prior, and nearly the same for every x. Train anew with --optimizer adam --learning-rate 1e-3."
+        )
+    return None
 
 
 _ROWS: tuple[Section, ...] = (
@@ -99,7 +142,7 @@ _ROWS: tuple[Section, ...] = (
         "likelihood, nats per test example",
         (
             ("log p(x)", "{log_marginal:.3f}", "importance-weighted, k = {k}: in expectation a lower bound"),
-            ("± Monte Carlo", "{monte_carlo_error:.3f}", "from the {k} samples"),
+            ("samples", "{k}", "{certainty}"),
             ("± test examples", "{test_examples_error:.3f}", "from the choice of {evaluated_examples} examples"),
             ("effective samples", "{median_effective_sample_size:.1f}", "median over examples, of {k}"),
             ("Pareto k > 0.7", "{fraction_pareto_k_above_0.7:.1%}", "of examples: where not small, k was not enough"),
@@ -136,11 +179,7 @@ LIKELIHOOD = Measurement(
     _ROWS,
     summary=(
         ("test log p(x)", _VALUE),
-        (
-            "± Monte Carlo",
-            "{monte_carlo_error:.3f}, from the {k} samples (median effective number "
-            "{median_effective_sample_size:.0f})",
-        ),
+        ("Monte Carlo", "{certainty}"),
         _EXAMPLES,
         _SEEDS,
         ("reliability", "examples with a Pareto k of the weights above 0.7: {fraction_pareto_k_above_0.7:.1%}"),

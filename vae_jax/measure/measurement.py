@@ -19,7 +19,8 @@ class Options:
     """How much is measured, and by which noise.
 
     `seed`: of all draws. `decodings`: draws of a string for each code. `gap_examples`: examples of the inference gaps.
-    `annealed_examples`, `temperatures`, `chains`: of annealed importance sampling. `console`: where progress is shown.
+    `annealed_examples`, `temperatures`, `chains`: of annealed importance sampling. `grows`: k may be made larger than
+    the config's where Pareto k says that it is not enough. `console`: where progress is shown.
     """
 
     seed: int = 0
@@ -28,6 +29,7 @@ class Options:
     annealed_examples: int = 0
     temperatures: int = 1000
     chains: int = 16
+    grows: bool = False
     console: Console | None = None
 
 

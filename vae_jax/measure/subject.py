@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -76,6 +76,29 @@ class Subject:
             )
         return self.coder
 
+    def given(self, condition: Sequence[str]) -> VAE:
+        """The model of x given a condition: a class by its name or number, or the numbers that it is told.
+
+        RequestError where the model is told none, or others.
+        """
+        run, dataset = self.run, self.run.dataset
+        if run.system.given is None or run.system.conditions is None:
+            raise RequestError(f"the model of {run.directory} is told no condition: leave --condition out.")
+        size = run.system.conditions.shape[1]
+        if dataset.train.condition is not None:
+            try:
+                numbers = [float(number) for number in condition]
+            except ValueError:
+                numbers = []
+            if len(numbers) != size:
+                raise RequestError(f"--condition must be {size} numbers, got {' '.join(condition)}.")
+            return run.system.given(jnp.asarray(numbers))
+        names = list(map(str, dataset.classes or range(size)))
+        if len(condition) != 1 or condition[0] not in names:
+            known = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            raise RequestError(f"--condition must be one of the classes {known}; got {' '.join(condition)}.")
+        return run.system.given(jnp.eye(size)[names.index(condition[0])])
+
     # Examples.
 
     def prepared(self, dataset: Dataset, split: Split) -> Any:
@@ -118,7 +141,12 @@ class Subject:
     @property
     def is_discrete(self) -> bool:
         """Whether log p(x) is a log-probability, not a density."""
-        return LIKELIHOODS[self.run.config.model.likelihood].of in ("bits", "counts", "unbounded")
+        return LIKELIHOODS[self.run.config.model.likelihood].is_discrete
+
+    @property
+    def is_of_reals(self) -> bool:
+        """Whether x is real numbers as they were given, and nothing but x is known of an example."""
+        return self.run.dataset.levels is None and not self.run.dataset.is_binary and not self.is_conditional
 
     @property
     def grammar(self) -> Grammar | None:
@@ -236,11 +264,13 @@ class Subject:
         _ = self.density
         if not self.has_fitted_prior:
             run = self.run
+            more = f"Go on with: vae-jax resume {run.directory}"
+            if self.progress["step"] >= num_steps(run):
+                more = "The run is finished: train anew with a smaller --second-stage-at."
             raise RequestError(
                 f"the prior over the codes of {run.directory} has not been fitted yet, so there is nothing to sample: "
                 f"that begins at step {run.system.prior_from} of {num_steps(run)}, and its parameters are of step "
-                f"{int(self.progress['parameters_of_epoch']) * run.steps_per_epoch}. Go on with: vae-jax resume "
-                f"{run.directory}"
+                f"{int(self.progress['parameters_of_epoch']) * run.steps_per_epoch}. {more}"
             )
 
     # What a number must carry with it.

@@ -236,6 +236,11 @@ class Likelihood(NamedTuple):
     make: Callable[[np.ndarray, Any, float, Any], Any]
 
     @property
+    def is_discrete(self) -> bool:
+        """Whether p(x | z) is a probability, not a density."""
+        return self.of in ("bits", "counts", "unbounded")
+
+    @property
     def sees_counts(self) -> bool:
         """Whether x is the counts themselves, not shares of the largest."""
         return self.of in ("counts", "unbounded")

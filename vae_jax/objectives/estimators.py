@@ -98,7 +98,7 @@ def _scale_gradient(value: Any, factor: Array) -> Any:
 @_scale_gradient.defjvp
 def _(primals: tuple[Any, Array], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
     value, factor = primals
-    return value, jax.tree.map(lambda tangent: factor * tangent, tangents[0])
+    return value, jax.tree.map(lambda tangent: factor.astype(tangent.dtype) * tangent, tangents[0])
 
 
 def dreg(bound: Bound) -> Estimate:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,18 @@ from vae_jax.train.outline import read_outline
 from vae_jax.train.run import square_of
 
 
-def write_samples(subject: Subject, *, count: int, seed: int, out: Path | None) -> list[Path]:
+def write_samples(
+    subject: Subject, *, count: int, seed: int, out: Path | None, condition: Sequence[str] = ()
+) -> list[Path]:
     """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image.
 
-    Of a conditional model each x has a `condition` of its own, one of the data's.
-
-    Of strings a .txt file beside it, one on each line.
+    `condition`: a class by its name or number, or the numbers that a conditional model is told; by default each x has a
+    `condition` of its own, one of the data's. Of strings a .txt file beside it, one on each line.
     """
     check_count("sample", "--count", count)
     subject.check_fitted_prior()
-    vae, params, dataset = subject.density, subject.params, subject.run.dataset
+    params, dataset = subject.params, subject.run.dataset
+    vae = subject.given(condition) if condition else subject.density
     path = _npz(out or subject.run.directory / SAMPLES)
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
@@ -42,7 +45,7 @@ def write_samples(subject: Subject, *, count: int, seed: int, out: Path | None) 
     def decode(z: Any, key: Any) -> dict[str, Any]:
         decoded = vae.decode(params, z)
         x = decoded.sample(key)
-        if subject.is_conditional:
+        if subject.is_conditional and not condition:
             return {**x, "mean": typical(decoded.decode(x["condition"]), key)}
         return {"x": x, "mean": typical(decoded, key)}
 

@@ -27,8 +27,12 @@ class Checkpoints:
 
     def save(self, step: int, tree: PyTree) -> None:
         """Write `tree` under `step`, unless that step is saved already."""
-        if step != self._manager.latest_step():
+        if step != self.newest():
             self._manager.save(step, args=ocp.args.StandardSave(tree))
+
+    def newest(self) -> int | None:
+        """The largest number that can be restored; None where nothing is saved."""
+        return self._manager.latest_step()
 
     def numbers(self) -> list[int]:
         """What can be restored, rising."""
@@ -39,7 +43,7 @@ class Checkpoints:
 
         ConfigError, naming the first differing array, if the checkpoint is of another architecture.
         """
-        step = self._manager.latest_step() if step is None else step
+        step = self.newest() if step is None else step
         if step is None or step not in self._manager.all_steps():
             return None
         # Orbax reports a mismatch by printing both trees; one line is enough.

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Params
+from vae_jax.data import Dataset, scale_fault
 from vae_jax.optimizers.rules import staged_schedule
 from vae_jax.systems.system import Metrics
 from vae_jax.train.checkpoint import Checkpoints
@@ -53,6 +54,11 @@ class Trainable(Protocol):
         ...
 
     @property
+    def dataset(self) -> Dataset:
+        """The data."""
+        ...
+
+    @property
     def steps_per_epoch(self) -> int:
         """Whole batches in one pass over the training split."""
         ...
@@ -81,11 +87,16 @@ class Trainable(Protocol):
 
 
 class Trained(NamedTuple):
-    """Where training came to: `finished` unless a signal stopped it, `moved` unless there was nothing left to do."""
+    """Where training came to: the `signal` that stopped it, `moved` unless there was nothing left to do."""
 
     state: RunState
-    finished: bool
+    signal: int | None
     moved: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end."""
+        return self.signal is None
 
 
 def num_steps(run: Trainable) -> int:
@@ -102,7 +113,7 @@ def place(tree: Any) -> Any:
 def train(run: Trainable, console: Console) -> Trained:
     """Train from the newest checkpoint, or from the start, to the end.
 
-    SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `finished` is False.
+    SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `signal` is its number.
     TrainingError if the loss (of every member) is no longer finite (the last checkpoint stays).
     """
     checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
@@ -123,7 +134,7 @@ def train(run: Trainable, console: Console) -> Trained:
         checkpoints.close()
         if snapshots is not None:
             snapshots.close()
-    return Trained(state, not interruption.requested, int(state.train.step) > start)
+    return Trained(state, interruption.signal, int(state.train.step) > start)
 
 
 def _train_chunks(
@@ -144,7 +155,7 @@ def _train_chunks(
     shown = Display(console, start=step, steps=last, per_epoch=per_epoch, batch_size=batch_size)
     held_out: dict[str, np.ndarray] = {}
     with shown as display:
-        while step < last and not _exhausted(run, state, step) and not interruption.requested:
+        while step < last and not _exhausted(run, state, step) and interruption.signal is None:
             stop = min(step + chunk, (step // per_epoch + 1) * per_epoch)
             started = time.monotonic()
             trained = jax.block_until_ready(advance(state.train, jnp.int32(stop)))
@@ -154,10 +165,7 @@ def _train_chunks(
             state = state._replace(train=trained, seconds=jnp.float32(time.monotonic() - began))
             means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch).items()}
             if not np.isfinite(means["loss"]).any():
-                raise TrainingError(
-                    f"the loss became {np.ravel(means['loss'])[0]} before step {step}. Try a lower --learning-rate, or "
-                    f"--clip-norm 10. The last checkpoint in {run.directory} is from before."
-                )
+                raise TrainingError(_diverged(run, float(np.ravel(means["loss"])[0]), step, checkpoints.newest()))
             learning_rate = float(rate(step))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
@@ -175,6 +183,16 @@ def _train_chunks(
                 checkpoints.save(step, state)
                 saved = time.monotonic()
     return state
+
+
+def _diverged(run: Trainable, loss: float, step: int, saved: int | None) -> str:
+    """What happened, what to do, and what is left."""
+    data = run.dataset
+    fault = scale_fault(data.name, data.train.x) if data.levels is None else None
+    remedy = "Train anew with a lower --learning-rate, or with --clip-norm 10."
+    left = "No checkpoint was written." if saved is None else f"The checkpoint of step {saved} stays."
+    cause = remedy if fault is None else f"The likely cause: {fault}"
+    return f"the loss became {loss} before step {step}. {cause} {left}"
 
 
 def _kept(
@@ -212,10 +230,10 @@ def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
 
 
 class _Interruption:
-    """While active, SIGINT and SIGTERM set `requested`; a second SIGINT interrupts at once."""
+    """While active, SIGINT and SIGTERM become `signal`; a second one of either interrupts at once."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "_Interruption":
@@ -224,9 +242,9 @@ class _Interruption:
         return self
 
     def _request(self, number: int, frame: Any) -> None:
-        if self.requested and number == signal.SIGINT:
+        if self.signal is not None:
             raise KeyboardInterrupt
-        self.requested = True
+        self.signal = number
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

@@ -106,7 +106,7 @@ def train_step(
     if average is not None:
         decay = jnp.minimum(average_decay, (1.0 + state.step) / (10.0 + state.step))
         average = optax.incremental_update(params, average, 1.0 - decay)
-    return TrainState(
+    after = TrainState(
         params=params,
         average=average,
         opt_state=opt_state,
@@ -114,6 +114,12 @@ def train_step(
         key=state.key,
         metrics=jax.tree.map(jnp.add, state.metrics, {"loss": loss, **metrics}),
     )
+    return jax.tree.map(_in_precision_of, after, state)
+
+
+def _in_precision_of(new: Array, old: Array) -> Array:
+    """Under jax_enable_x64 parts of a step are float64, while parameters and sums stay what they were made as."""
+    return new.astype(old.dtype) if jnp.issubdtype(old.dtype, jnp.inexact) else new
 
 
 def train_until(

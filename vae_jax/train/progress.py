@@ -8,8 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-# Least time between plain lines, so that a log of 300 short epochs stays readable.
-_PLAIN_SECONDS = 2.0
+# Least time between plain lines, so that a log of 300 short epochs stays readable; and the most without one.
+_PLAIN_SECONDS, _SILENT_SECONDS = 2.0, 30.0
 
 
 class Display:
@@ -57,11 +57,18 @@ class Display:
         status += f"lr {learning_rate:.1e}  {rate:,.0f} examples/s"
         if self._live is not None:
             self._live.update(self._task, completed=step, epoch=epoch, status=status)
-        elif elapsed - self._printed >= _PLAIN_SECONDS or step == self._steps:
+        elif self._is_time(step, elapsed - self._printed):
             self._printed = elapsed
             left = (self._steps - step) * elapsed / max(step - self._start, 1)
+            within = step % self._per_epoch / self._per_epoch
+            epoch += f" at {within:.0%}" if within else ""
             self._console.print(f"epoch {epoch}  {status}  {left:.0f} s left", highlight=False, soft_wrap=True)
         return rate
+
+    def _is_time(self, step: int, silent: float) -> bool:
+        """Whether a plain line is due: at the end of an epoch, or within one that takes long."""
+        ended = step % self._per_epoch == 0 and silent >= _PLAIN_SECONDS
+        return ended or silent >= _SILENT_SECONDS or step == self._steps
 
 
 def waiting(console: Console | None, name: str) -> AbstractContextManager[object]:
@@ -71,7 +78,24 @@ def waiting(console: Console | None, name: str) -> AbstractContextManager[object
 
 @contextmanager
 def bar(console: Console | None, name: str, size: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal while something of `size` parts is done; what it gives is told how many are."""
+    """A bar while something of `size` parts is done, or plain lines; what it gives is told how many are done."""
+    if console is not None and not console.is_terminal:
+        yield _plain_bar(console, name, size)
+        return
     with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as progress:
         task = progress.add_task(name, total=size)
         yield lambda completed: progress.update(task, completed=completed)
+
+
+def _plain_bar(console: Console, name: str, size: int) -> Callable[[int], None]:
+    began = printed = time.monotonic()
+
+    def show(completed: int) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        if now - printed >= _SILENT_SECONDS / 3:
+            printed = now
+            left = (size - completed) * (now - began) / max(completed, 1)
+            console.print(f"{name}: {completed} of {size}, {left:.0f} s left", highlight=False, soft_wrap=True)
+
+    return show

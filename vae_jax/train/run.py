@@ -196,11 +196,23 @@ def load_data(config: Experiment) -> Dataset:
     return dataclasses.replace(dataset, as_counts=likelihood.sees_counts)
 
 
+def warn_of_bias(config: Experiment) -> None:
+    """A warning where the estimator, though it can be used, does not follow the gradient of the bound."""
+    bound, estimator = config.objective.bound, config.objective.estimator
+    if estimator == "stl" and bound != "elbo":
+        warnings.warn(
+            f"--bound {bound} --estimator stl is biased: it leaves out a term that is not zero on average for a bound "
+            "of several samples. Unbiased: --estimator dreg.",
+            stacklevel=2,
+        )
+
+
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
     run = prepare_run(settled(validate(config)), directory)
     warn_of_scale(run.dataset)
+    warn_of_bias(run.config)
     directory.mkdir(parents=True, exist_ok=True)
     write_outline(directory, run.dataset)
     # Last: it says that here is a run.

@@ -94,6 +94,13 @@ def highest_prior(model: Model, dataset: Dataset) -> Prior:
 
 def check_data(model: Model, dataset: Dataset) -> None:
     """Refuse a likelihood that is not for what the dataset holds."""
+    shape = dataset.shape
+    colours_first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
+    if colours_first and (model.network != "mlp" or model.autoregressive_layers):
+        raise ConfigError(
+            f"{dataset.name} has images of shape {shape}, colours first, and networks for images take them last: save "
+            "x.transpose(0, 2, 3, 1)."
+        )
     if model.autoregressive_layers and not dataset.is_image:
         raise ConfigError(
             f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} "

@@ -42,8 +42,19 @@ def possible_networks(config: Experiment) -> str | None:
     return None
 
 
+def possible_distortion(config: Experiment) -> str | None:
+    """-log p(x | z) can be as small as is asked: of a probability it is never negative."""
+    most = config.objective.most_distortion
+    if most is None or most > 0 or not LIKELIHOODS[config.model.likelihood].is_discrete:
+        return None
+    return (
+        f"--most-distortion must be greater than 0 for --likelihood {config.model.likelihood}, whose p(x | z) is a "
+        f"probability, got {most}"
+    )
+
+
 # What is required whatever the system.
-EVERY_SYSTEM: tuple[Requirement, ...] = (same_space, bits_for_bits, possible_networks)
+EVERY_SYSTEM: tuple[Requirement, ...] = (same_space, bits_for_bits, possible_networks, possible_distortion)
 
 
 def trainable_bound(config: Experiment) -> str | None:

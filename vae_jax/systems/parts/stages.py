@@ -46,7 +46,7 @@ def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
             return chosen([jax.value_and_grad(at(each), has_aux=True) for each in losses], step, params)
 
         def backwards(gradient: Params, cotangent: tuple[Array, Metrics]) -> tuple[Params]:
-            return (jax.tree.map(lambda leaf: cotangent[0] * leaf, gradient),)
+            return (jax.tree.map(lambda leaf: cotangent[0].astype(leaf.dtype) * leaf, gradient),)
 
         value.defvjp(forwards, backwards)
         return value(params)
