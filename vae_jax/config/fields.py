@@ -121,6 +121,7 @@ class Model:
     likelihood: Literal[
         "bernoulli",
         "normal",
+        "bounded_normal",
         "student_t",
         "continuous_bernoulli",
         "binomial",

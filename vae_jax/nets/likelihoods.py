@@ -70,13 +70,27 @@ class NormalHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> DiagNormal:
-        loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        loc = self.location(out[..., 0])
         log_scale = jnp.log(jnp.asarray(self.scale, jnp.float32))
         if self.learned in ("shared", "optimal"):
             log_scale = self.param("log_scale", lambda key: log_scale)
         if self.learned == "predicted":
             log_scale = log_scale + out[..., 1]
         return DiagNormal(loc, jnp.exp(log_scale))
+
+    @nn.nowrap
+    def location(self, out: Array) -> Array:
+        """The mean of x."""
+        return out + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+
+
+class BoundedNormalHead(NormalHead):
+    """The same with μ(z) between 0 and 1, where intensities lie, as arXiv 1312.6114 has it for the Frey faces."""
+
+    @nn.nowrap
+    def location(self, out: Array) -> Array:
+        """The mean of x."""
+        return nn.sigmoid(out + self.param("bias", lambda key: start_logits(self.mean)))
 
 
 class ContinuousBernoulliHead(nn.Module):
@@ -219,6 +233,9 @@ class StudentTHead(nn.Module):
         return StudentT(2.0 + jnp.exp(extra), loc, jnp.exp(log_scale))
 
 
+# Those with a standard deviation, `log_scale`.
+NORMALS = ("normal", "bounded_normal")
+
 # The kinds of data in words.
 KINDS: dict[Kind, str] = {
     "bits": "bits",
@@ -249,6 +266,9 @@ class Likelihood(NamedTuple):
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood("bits", lambda mean, levels, scale, learned: BernoulliHead(mean)),
     "normal": Likelihood("reals", lambda mean, levels, scale, learned: NormalHead(mean, scale, learned)),
+    "bounded_normal": Likelihood(
+        "intensities", lambda mean, levels, scale, learned: BoundedNormalHead(mean, scale, learned)
+    ),
     "student_t": Likelihood("reals", lambda mean, levels, scale, learned: StudentTHead(mean, scale)),
     "continuous_bernoulli": Likelihood(
         "intensities", lambda mean, levels, scale, learned: ContinuousBernoulliHead(mean)

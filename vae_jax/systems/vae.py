@@ -12,6 +12,7 @@ import flax.linen as nn
 from vae_jax.config.fields import Experiment
 from vae_jax.data.dataset import Dataset
 from vae_jax.nets.layers import StochasticLayer, layered_init, layered_vae
+from vae_jax.nets.likelihoods import NORMALS
 from vae_jax.nets.priors import Prior
 from vae_jax.optimizers.optimal_scale import optimal_scale
 from vae_jax.systems.parts.networks import vae_networks
@@ -39,7 +40,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     model = config.model
     vae, init = vae_networks(model, dataset)
     system = constrained(System(init=init, loss=staged_objective(vae, config, dataset), vae=vae), config.objective)
-    if model.likelihood == "normal" and model.likelihood_scale == "optimal":
+    if model.likelihood in NORMALS and model.likelihood_scale == "optimal":
         return system._replace(optimizer=partial(optimal_scale, math.prod(dataset.shape)))
     return system
 

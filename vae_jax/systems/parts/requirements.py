@@ -2,7 +2,7 @@
 
 from vae_jax.config.fields import Experiment
 from vae_jax.distributions import OneHotCategorical
-from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS
+from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, NORMALS
 from vae_jax.systems.parts.families import POSTERIORS, prior_name
 from vae_jax.systems.parts.legality import apart, objection
 from vae_jax.systems.system import Requirement
@@ -115,14 +115,14 @@ def two_in_a_batch(config: Experiment) -> str | None:
 
 def gradient_scale(config: Experiment) -> str | None:
     """The scale of a normal likelihood follows the gradient: the loss does not hold log p(x | z) with the weight 1."""
-    if config.model.likelihood != "normal" or config.model.likelihood_scale != "optimal":
+    if config.model.likelihood not in NORMALS or config.model.likelihood_scale != "optimal":
         return None
     return f"--likelihood-scale optimal is for --system vae or m1m2: with {config.system} use --likelihood-scale shared"
 
 
 def optimal_scale_alone(config: Experiment) -> str | None:
     """The best scale of the likelihood is that of an unweighted likelihood."""
-    optimal = config.model.likelihood == "normal" and config.model.likelihood_scale == "optimal"
+    optimal = config.model.likelihood in NORMALS and config.model.likelihood_scale == "optimal"
     if not optimal or config.objective.most_distortion is None:
         return None
     return (
