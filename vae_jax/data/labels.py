@@ -75,16 +75,23 @@ def is_labelled(label: Any) -> Any:
 
 
 def num_classes(dataset: Dataset) -> int:
-    """How many classes there are: those with names, or one more than the largest number. ValueError without labels."""
+    """How many classes there are: those with names, or one more than the largest number. ValueError without labels, or
+    with more classes than a model can be told.
+    """
     labels = [split.label for split in (dataset.train, dataset.validation, dataset.test) if split.label is not None]
     if dataset.train.label is None or not is_labelled(dataset.train.label).any():
         raise ValueError(
             f"this system learns from labels, but {dataset.name} has none. Put them into your file as `label`: class "
             "numbers 0, 1, 2, …, or names."
         )
-    if dataset.classes is not None:
-        return len(dataset.classes)
-    return 1 + max(int(label.max(initial=0)) for label in labels)
+    if dataset.classes is None:
+        return 1 + max(int(label.max(initial=0)) for label in labels)
+    if len(dataset.classes) > _MOST_NUMBER + 1:
+        raise ValueError(
+            f"{dataset.name} has {len(dataset.classes)} classes, and a model is told one of {_MOST_NUMBER + 1} at most. "
+            "A conditional model may be told numbers instead: put `condition` beside x into the .npz."
+        )
+    return len(dataset.classes)
 
 
 def labelled_rows(label: np.ndarray | None, count: int, seed: int) -> np.ndarray:

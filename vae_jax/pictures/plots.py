@@ -1,6 +1,7 @@
 """Pictures, from arrays to matplotlib figures. Nothing here knows of runs or models.
 
-Images are `[…, H, W, C]` in 0..1 (C is 1 or 3), shown as ink on paper: 0 is white where C is 1.
+Images are `[…, H, W, C]` in 0..1 (C is 1 or 3). Grey ones on an empty ground are shown as ink on paper, where 0 is
+white; others are photographs, where 0 is black.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ from matplotlib.ticker import NullFormatter
 _CLASS_COLOURS = "tab10"
 # A legend of more classes would cover the picture.
 _MOST_NAMES = 20
+# The edge of a drawing is below this.
+_EMPTY = 0.1
 
 
 def save_figure(path: Path, figure: Figure) -> Path:
@@ -48,7 +51,8 @@ def show_images(images: Any, *, title: str, row_names: Sequence[str] = ()) -> Fi
     inches = 7.0
     figure = Figure(figsize=(inches, inches * height / width + 0.5), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(_ink(paper), cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest")
+    shades = "gray_r" if _is_drawing(images) else "gray"
+    axes.imshow(_ink(paper), cmap=shades, vmin=0.0, vmax=1.0, interpolation="nearest")
     axes.set_xticks([])
     step = height / len(images)
     axes.set_yticks([step * (i + 0.5) for i in range(len(row_names))], labels=list(row_names))
@@ -83,6 +87,13 @@ def string_grid(
                 axes.spines[:].set(color="tab:red", linewidth=2.0)
     figure.suptitle(title, fontsize=9)
     return figure
+
+
+def _is_drawing(images: Any) -> bool:
+    """Whether the edges of the images are mostly empty."""
+    images = np.asarray(images)
+    edges = [images[..., 0, :, :], images[..., -1, :, :], images[..., :, 0, :], images[..., :, -1, :]]
+    return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) < _EMPTY)
 
 
 def _ink(image: np.ndarray) -> np.ndarray:

@@ -26,8 +26,6 @@ from vae_jax.systems.system import Batch, Metrics, Spec, System
 
 # Samples are drawn for the conditions of this many examples.
 _MOST_EXAMPLES = 5000
-# A condition is a number for each class.
-_MOST_CLASSES = 1000
 
 
 def conditional_networks(model: Model, dataset: Dataset, condition_size: int) -> Conditional:
@@ -62,7 +60,7 @@ def conditions(dataset: Dataset) -> Conditions:
     classes = 0 if real else num_classes(dataset)
     name = "condition" if real else "label"
     if not real:
-        _check_labels(dataset, classes)
+        _check_labels(dataset)
 
     def condition_of(batch: Batch) -> Array:
         if name not in batch:
@@ -79,13 +77,8 @@ def conditions(dataset: Dataset) -> Conditions:
     return Conditions(condition_of, jnp.eye(classes) if shown is None else jnp.asarray(shown[:_MOST_EXAMPLES]))
 
 
-def _check_labels(dataset: Dataset, classes: int) -> None:
-    """ValueError where an example has no class, or where there are too many classes to be a condition."""
-    if classes > _MOST_CLASSES:
-        raise ValueError(
-            f"{dataset.name} has {classes} classes, and a conditional model is told one of at most {_MOST_CLASSES}. "
-            "Tell it numbers instead: put `condition` beside x into the .npz."
-        )
+def _check_labels(dataset: Dataset) -> None:
+    """ValueError where an example has no class."""
     splits = (dataset.train, dataset.validation, dataset.test)
     labels = np.concatenate([split.label for split in splits if split.label is not None])
     if not is_labelled(labels).all():

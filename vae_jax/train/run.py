@@ -42,6 +42,7 @@ from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import CHECKPOINTS, CONFIG, SNAPSHOTS, read_config, write_config
 from vae_jax.train.loop import RunState, num_steps, place
+from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.outline import check_same, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
@@ -132,7 +133,9 @@ def assembled(config: Experiment, directory: Path, dataset: Dataset) -> Run:
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
     optimizer = make_optimizer(config.optimizer, per_epoch * config.train.epochs)
     run = Run(directory, config, dataset, system, optimizer, per_epoch)
-    jax.eval_shape(run.initial)
+    # A step holds the state twice, and gradients.
+    needed = 2 * size_of(jax.eval_shape(run.initial))
+    check_memory("the model", needed, "Make it smaller: fewer --hidden, --latent-size, codes or classes.")
     return run
 
 

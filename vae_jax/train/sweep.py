@@ -15,8 +15,6 @@ swept, and a member does what a run of its config and seed does.
 
 import functools
 import json
-import math
-import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,11 +46,13 @@ from vae_jax.train.files import (
 )
 from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps, place
+from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.outline import check_same, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import Run, check_directory, held_out_batch, load_data, settled, warn_of_scale
 from vae_jax.train.validation import split_metrics
 
+_FEWER = "Sweep fewer numbers or seeds, a part at a time."
 # No signal waits longer than this.
 _MOST_CHUNK_SECONDS = 20.0
 # Axes of members in a `TrainState`: the step is one for all, so that the loop's end is too.
@@ -167,7 +167,7 @@ class Sweep:
         memory = compiled.memory_analysis()
         if memory is not None:
             needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-            _check_memory(needed, len(self.members))
+            check_memory(f"a sweep of {len(self.members)} members", needed, _FEWER)
         return lambda state, stop: compiled(state, values, data, stop)
 
     def held_out(self) -> Callable[[Params], Metrics]:
@@ -184,25 +184,6 @@ class Sweep:
         compiled = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
         values = self.values()
         return lambda params: compiled(values, params, batch)
-
-
-def _check_memory(needed: int, members: int) -> None:
-    """Refuse what needs more bytes than the device has."""
-    most = _memory()
-    if most is not None and needed > most:
-        raise ConfigError(
-            f"a sweep of {members} members needs about {needed / 2**30:.1f} GiB at once, but there are "
-            f"{most / 2**30:.1f}. Sweep fewer numbers or seeds, a part at a time."
-        )
-
-
-def _memory() -> int | None:
-    """Bytes of the device's memory, or None where it does not say."""
-    device = jax.devices()[0]
-    if device.platform != "cpu":
-        return (device.memory_stats() or {}).get("bytes_limit")
-    asked = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
-    return math.prod(map(os.sysconf, asked)) if set(asked) <= set(os.sysconf_names) else None
 
 
 def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
@@ -229,7 +210,7 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
             f"one. ({str(error).splitlines()[0]})"
         ) from error
     # A step holds the state twice, and gradients; how much in all, the compiled program knows.
-    _check_memory(2 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)), len(sweep.members))
+    check_memory(f"a sweep of {len(sweep.members)} members", 2 * size_of(state), _FEWER)
     return sweep
 
 

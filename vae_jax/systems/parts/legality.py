@@ -87,7 +87,7 @@ def table() -> str:
         "goes with every row, if it is of the data's kind: "
         + "; ".join(
             f"{KINDS[kind]}: {', '.join(f'`{name}`' for name, part in LIKELIHOODS.items() if part.of == kind)}"
-            for kind in dict.fromkeys(part.of for part in LIKELIHOODS.values())
+            for kind in KINDS
         )
         + ".",
         "",

@@ -1,0 +1,32 @@
+"""Whether what is to be trained fits into the memory of the device, known before anything is computed."""
+
+import math
+import os
+from typing import Any
+
+import jax
+
+from vae_jax.core.errors import ConfigError
+
+
+def check_memory(what: str, needed: int, remedy: str) -> None:
+    """ConfigError where `what` needs more bytes than the device has."""
+    most = _memory()
+    if most is not None and needed > most:
+        raise ConfigError(
+            f"{what} needs about {needed / 2**30:.1f} GiB at once, but there are {most / 2**30:.1f}. {remedy}"
+        )
+
+
+def size_of(state: Any) -> int:
+    """Bytes of a tree of arrays, which may be abstract."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+
+def _memory() -> int | None:
+    """Bytes of the device's memory, or None where it does not say."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return (device.memory_stats() or {}).get("bytes_limit")
+    asked = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    return math.prod(map(os.sysconf, asked)) if set(asked) <= set(os.sysconf_names) else None
