@@ -94,7 +94,7 @@ def test_strings_that_do_not_fit(tmp_path: Path) -> None:
     ):
         load_strings(path, **options)
     with pytest.raises(
-        ValueError, match=r"1 have more than 6 rules, the first on line 3, which has 8\. To train without them"
+        ValueError, match=r"1 have more than 6 rules, the first on line 3, which has 8\. With skip=True they are"
     ):
         load_strings(path, most=6, **options)
     with pytest.warns(UserWarning, match="2 are not in the language.* They were left out"):
@@ -109,9 +109,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_strings(lines(tmp_path / "empty.txt", ""), grammar="equations")
     with pytest.raises(FileNotFoundError, match="nowhere.txt is not there"):
         load_strings(str(tmp_path / "nowhere.txt"), grammar="equations")
-    with pytest.raises(
-        FileNotFoundError, match=r"no data for zinc: .*zinc250k.smi.gz is not there. Name its folder with"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no data for zinc: .*zinc250k.smi.gz is not there. Put it there, or"):
         load_strings("zinc", grammar="smiles", data_dir=tmp_path)
 
 

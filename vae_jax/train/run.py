@@ -10,7 +10,8 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import optax
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array, Key, Params
-from vae_jax.data import Dataset, Square, is_strings, load, load_strings, stand_in, stand_in_strings
+from vae_jax.data import Dataset, Square, UnfitStringsError, is_strings, load, load_strings, stand_in, stand_in_strings
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.optimizers.rules import make_optimizer
 from vae_jax.systems.registry import build_system, validate
@@ -153,6 +154,21 @@ def load_data(config: Experiment) -> Dataset:
     return dataclasses.replace(dataset, as_counts=True) if counts else dataset
 
 
+# What to do about strings that do not fit: when a run is made with the flags of `train`, and when it is opened.
+TO_TRAIN = "To train without them: --skip-strings."
+TO_OPEN = "When this was trained all strings fitted: put the file, or the grammar, back as it was."
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Complain of strings that do not fit with this advice."""
+    try:
+        yield
+    except UnfitStringsError as error:
+        raise error.advising(advice) from None
+
+
+@advising(TO_TRAIN)
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
@@ -176,6 +192,7 @@ def check_directory(directory: Path) -> None:
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
 
 
+@advising(TO_OPEN)
 def open_run(directory: Path) -> Run:
     """The run of a directory. ConfigError if there is none."""
     return prepare_run(read_config(directory), directory)
