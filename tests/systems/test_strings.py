@@ -56,7 +56,7 @@ def test_published_equations_and_molecules(shared_data: Path, tmp_path: Path) ->
     equations = load_strings("equations", grammar="equations", data_dir=tmp_path, validation_size=100)
     assert (len(equations.train.x), len(equations.validation.x), len(equations.test.x)) == (700, 100, 200)
     assert equations.shape[0] <= 14
-    molecules = load_strings("zinc", grammar="smiles", data_dir=tmp_path)
+    molecules = load_strings("zinc", grammar="smiles_zinc", data_dir=tmp_path)
     # The first 5,000 lines are the test split, in their order.
     assert (len(molecules.train.x), len(molecules.validation.x), len(molecules.test.x)) == (540, 60, 5000)
     assert molecules.grammar is not None
