@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 
 import pytest
@@ -117,6 +118,16 @@ def test_a_config_by_path(tmp_path) -> None:
     text = 'from vae_jax.config import *\ndef get_config():\n    return Experiment("mine", Data("curve"))\n'
     (tmp_path / "mine.py").write_text(text)
     assert load_config(str(tmp_path / "mine.py")).description == "mine"
+
+
+def test_a_saved_config_says_its_format_and_one_without_is_of_version_0_1_0() -> None:
+    saved = json.loads(to_json(changed("strings", grammar="smiles")))
+    assert from_json(json.dumps(saved)).strings.grammar == "smiles"
+    for other in (0, 3, "2"):
+        with pytest.raises(ConfigError, match=f"is of format {other}, but this version reads 1 to 2"):
+            from_json(json.dumps(saved | {"format": other}))
+    del saved["format"]
+    assert from_json(json.dumps(saved)).strings.grammar == "smiles_zinc"
 
 
 def test_a_field_of_another_version_is_named() -> None:

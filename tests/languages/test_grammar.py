@@ -17,7 +17,11 @@ from vae_jax.languages.grammar import (
 )
 
 TINY = 'start: "a" start start | "b" | other\nother: "c" | "d" other'
-LANGUAGES: dict[str, Any] = {"equations": "equation2_15.txt.gz", "smiles": "zinc250k.smi.gz"}
+LANGUAGES: dict[str, Any] = {
+    "equations": "equation2_15.txt.gz",
+    "smiles": "zinc250k.smi.gz",
+    "smiles_zinc": "zinc250k.smi.gz",
+}
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
@@ -144,7 +148,9 @@ def test_unparse_refuses_what_is_no_derivation(numbers: list[int], message: str)
 
 
 def test_unknown_grammars_and_lengths(tmp_path: Path) -> None:
-    with pytest.raises(GrammarError, match="no grammar 'smile': it must be equations, smiles, or the path"):
+    with pytest.raises(
+        GrammarError, match="no grammar 'smile': it must be equations, smiles, smiles_zinc, or the path"
+    ):
         load_grammar("smile")
     (tmp_path / "mine.lark").write_text('start: "x" b')
     with pytest.raises(GrammarError, match=r"mine.lark: .*'b' used but not defined"):

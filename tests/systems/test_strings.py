@@ -56,7 +56,7 @@ def test_published_equations_and_molecules(shared_data: Path, tmp_path: Path) ->
     equations = load_strings("equations", grammar="equations", data_dir=tmp_path, validation_size=100)
     assert (len(equations.train.x), len(equations.validation.x), len(equations.test.x)) == (700, 100, 200)
     assert equations.shape[0] <= 14
-    molecules = load_strings("zinc", grammar="smiles", data_dir=tmp_path)
+    molecules = load_strings("zinc", grammar="smiles_zinc", data_dir=tmp_path)
     # The first 5,000 lines are the test split, in their order.
     assert (len(molecules.train.x), len(molecules.validation.x), len(molecules.test.x)) == (540, 60, 5000)
     assert molecules.grammar is not None
@@ -94,7 +94,7 @@ def test_strings_that_do_not_fit(tmp_path: Path) -> None:
     ):
         load_strings(path, **options)
     with pytest.raises(
-        ValueError, match=r"1 have more than 6 rules, the first on line 3, which has 8\. To train without them"
+        ValueError, match=r"1 have more than 6 rules, the first on line 3, which has 8\. With skip=True they are"
     ):
         load_strings(path, most=6, **options)
     with pytest.warns(UserWarning, match="2 are not in the language.* They were left out"):
@@ -109,9 +109,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_strings(lines(tmp_path / "empty.txt", ""), grammar="equations")
     with pytest.raises(FileNotFoundError, match="nowhere.txt is not there"):
         load_strings(str(tmp_path / "nowhere.txt"), grammar="equations")
-    with pytest.raises(
-        FileNotFoundError, match=r"no data for zinc: .*zinc250k.smi.gz is not there. Name its folder with"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no data for zinc: .*zinc250k.smi.gz is not there. Put it there, or"):
         load_strings("zinc", grammar="smiles", data_dir=tmp_path)
 
 

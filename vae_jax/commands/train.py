@@ -14,6 +14,7 @@ from vae_jax.config import files
 from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.rules import flag
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.text import read_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,7 +233,7 @@ def _is_measured(directory: Path, step: int | None, console: Console) -> bool:
     from vae_jax.train.files import evaluation_file
 
     path = evaluation_file(directory)
-    if not path.is_file() or (step is not None and json.loads(path.read_text())["step"] != step):
+    if not path.is_file() or (step is not None and json.loads(read_text(path))["step"] != step):
         return False
     console.print(f"{directory} is finished and evaluated already: {path}", soft_wrap=True)
     return True

@@ -272,7 +272,8 @@ class Strings:
     """How --system strings reads and writes strings."""
 
     grammar: str = "equations"
-    """equations, smiles, characters (any string over those of the data), or the path of a .lark file."""
+    """equations, smiles (OpenSMILES), smiles_zinc (what of it the molecules of ZINC need), characters (any string over
+    those of the data), or the path of a .lark file."""
     max_rules: Positive[int | None] = None
     """Rules of the longest derivation; by default that of the data."""
     skip_strings: bool = False

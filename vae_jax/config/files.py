@@ -53,14 +53,31 @@ def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
     return dataclasses.replace(config, system=absolute(config.system), evaluate=evaluate)
 
 
+# A saved config says how it is to be read. Those of version 0.1.0 do not: theirs is format 1, where the grammar that is
+# now called "smiles_zinc" had another name.
+_FORMAT = 2
+GRAMMAR_OF_FORMAT_1 = {"smiles_zinc": "smiles"}
+
+
 def to_json(config: Experiment) -> str:
-    """The resolved config, every field written out."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    """The resolved config, every field written out, and the format that they are written in."""
+    return json.dumps({"format": _FORMAT} | dataclasses.asdict(config), indent=2) + "\n"
 
 
 def from_json(text: str) -> Experiment:
-    """The inverse of `to_json`. ConfigError if a field is unknown to this version."""
-    return _build(Experiment, json.loads(text))
+    """The inverse of `to_json`, also of earlier versions. ConfigError where a field or the format is unknown."""
+    values = dict(json.loads(text))
+    written_in = values.pop("format", 1)
+    if written_in not in (1, _FORMAT):
+        raise ConfigError(f"the saved config is of format {written_in}, but this version reads 1 to {_FORMAT}.")
+    config = _build(Experiment, values)
+    return config if written_in == _FORMAT else _with_new_names(config)
+
+
+def _with_new_names(config: Experiment) -> Experiment:
+    new_name = {old: new for new, old in GRAMMAR_OF_FORMAT_1.items()}
+    grammar = new_name.get(config.strings.grammar, config.strings.grammar)
+    return dataclasses.replace(config, strings=dataclasses.replace(config.strings, grammar=grammar))
 
 
 def _build(cls: Any, values: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.core.files import replacing
+from vae_jax.core.text import read_lines
 
 # Larger arrays are not kept: they would fill a disk that nobody offered.
 _MOST_BYTES = 2**30
@@ -39,9 +40,9 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
 def kept_lines(path: Path, make: Callable[[], list[str]]) -> list[str]:
     """The lines in `path`. Where there is no such file, `make` makes them, and they are written to it."""
     if path.is_file():
-        return path.read_text().splitlines()
+        return read_lines(path)
     made = make()
-    _keep(path, lambda partial: partial.write_text("\n".join(made) + "\n"))
+    _keep(path, lambda partial: partial.write_text("\n".join(made) + "\n", encoding="utf-8", newline="\n"))
     return made
 
 

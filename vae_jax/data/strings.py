@@ -1,6 +1,6 @@
 """Strings as data: lines of a file, each as the derivation that a grammar gives it."""
 
-import gzip
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from vae_jax.core.text import read_lines
 from vae_jax.data.cache import cache_file, kept_arrays, kept_lines
 from vae_jax.data.dataset import Dataset, Split, split_rows
 from vae_jax.languages.grammar import Grammar, NotInLanguageError, characters, check_ambiguity, load_grammar
@@ -22,6 +23,25 @@ _ENDINGS = (".txt", ".smi", ".txt.gz", ".smi.gz")
 # Equations that are made where there is no file: as many as were published, and as long.
 _MADE, _MADE_RULES = 100_000, 14
 _STAND_IN = 512
+
+# A message names no more lines than these, so that it can still be read.
+_LISTED = 100
+
+
+class UnfitStringsError(ValueError):
+    """Strings outside the language of a grammar, or too long.
+
+    `complaint`: how many, and the first of them. `lines`: the numbers of all, from 1. `advice`: what to do, which
+    depends on what they were read for; a caller who knows better raises `advising(…)`.
+    """
+
+    def __init__(self, complaint: str, lines: Sequence[int], advice: str) -> None:
+        super().__init__(f"{complaint} {advice}")
+        self.complaint, self.lines = complaint, lines
+
+    def advising(self, advice: str) -> "UnfitStringsError":
+        """The same complaint with other advice."""
+        return UnfitStringsError(self.complaint, self.lines, advice)
 
 
 def is_strings(name: str) -> bool:
@@ -43,9 +63,13 @@ def load_strings(
 
     `name`: "equations" (of the file equation2_15.txt.gz in `data_dir`, or 100,000 made from the grammar without one),
     "zinc" (zinc250k.smi.gz in `data_dir`; its first 5,000 lines are the test split), or a file with a string on each
-    line, of which a `.smi` file may say more after a space. `grammar`: "equations", "smiles", "characters" (any string
-    over those of the data) or a `.lark` file. `most`: rules of the longest derivation, by default that of the data.
-    `skip`: leave out what does not fit, and say how many. `validation_size` and `seed` as in `load`.
+    line, of which a `.smi` file may say more after a space or a tab. A line ends at "\\n" or "\\r\\n", and the text is
+    UTF-8. `grammar`: "equations", "smiles", "smiles_zinc", "characters" (any string over those of the data) or a
+    `.lark` file. `most`: rules of the longest derivation, by default that of the data. `skip`: leave out what does not
+    fit, and say how many. `validation_size` and `seed` as in `load`.
+
+    FileNotFoundError without the file, ValueError where it is no text in UTF-8 or holds nothing, and of these
+    UnfitStringsError where a string does not fit and `skip` is not set.
 
     Derivations are kept (`vae_jax.data.cache`), so that parsing is paid for once.
     """
@@ -65,12 +89,17 @@ def load_strings(
 def whole_strings(name: str, like: Dataset, *, data_dir: str | Path | None = None) -> Dataset:
     """All strings of a source, in its own order, as derivations of the grammar and of the length of `like`.
 
-    ValueError where a string is not in the language, or longer.
+    ValueError where there are no strings, and of these UnfitStringsError where one is not in the language, or longer.
     """
     if like.grammar is None or not is_strings(name):
         raise ValueError(f"{name} does not hold strings: name equations, zinc, or a .txt or .smi file.")
-    lines = _read_lines(name, _found(name, data_dir))
-    numbers, _ = derivations(name, like.grammar, lines, most=like.shape[0])
+    path = _found(name, data_dir)
+    try:
+        numbers, _ = derivations(name, like.grammar, _read_lines(name, path), most=like.shape[0])
+    except UnfitStringsError as error:
+        shown = ", ".join(map(str, error.lines[:_LISTED]))
+        more = f" and {len(error.lines) - _LISTED} more" if len(error.lines) > _LISTED else ""
+        raise error.advising(f"Name a copy of {path} without these: line {shown}{more}.") from None
     nothing = Split(numbers[:0], None)
     return _dataset(name, like.grammar, Split(numbers, None), nothing, nothing, like.seed)
 
@@ -102,8 +131,8 @@ def derivations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`(numbers [n, T], rows [n])`: the derivations of the lines that fit, and the numbers of these lines.
 
-    ValueError, with the first line and its column and how many they are, where some are not in the language or have
-    more than `most` rules, unless `skip`; and where none are left.
+    UnfitStringsError, with the lines and the column of the first, where some are not in the language or have more than
+    `most` rules, unless `skip`; ValueError where none are left.
     """
     if grammar.end > np.iinfo(np.uint8).max:
         raise ValueError(f"the grammar has {grammar.end} rules, and there must not be more than 255.")
@@ -111,12 +140,14 @@ def derivations(
     numbers, lengths, failures = kept["numbers"], kept["lengths"], kept["failures"].tolist()
     longest = lengths.max(initial=0) if most is None else most
     unfit = (lengths == 0) | (lengths > longest)
-    if unfit.any() and not skip:
-        raise ValueError(f"{_complaint(name, lengths, failures, longest)} To train without them: --skip-strings.")
-    if unfit.any() and not unfit.all():
-        warnings.warn(_complaint(name, lengths, failures, longest) + " They were left out.", stacklevel=2)
-    if unfit.all():
-        raise ValueError(f"{name} holds no string that fits its grammar.")
+    if unfit.any():
+        complaint = _complaint(name, lengths, failures, longest)
+        if unfit.all():
+            raise ValueError(f"{name} holds no string that fits its grammar: {complaint}")
+        if not skip:
+            unfit_lines = (np.flatnonzero(unfit) + 1).tolist()
+            raise UnfitStringsError(complaint, unfit_lines, "With skip=True they are left out.")
+        warnings.warn(f"{complaint} They were left out.", stacklevel=2)
     (rows,) = np.nonzero(~unfit)
     padded = np.full((len(rows), longest), grammar.end, np.uint8)
     width = min(longest, numbers.shape[1])
@@ -154,17 +185,20 @@ def _found(name: str, data_dir: str | Path | None) -> Path:
         return Path(name)
     path = Path(data_dir or ".").expanduser() / _FILES[name]
     if not path.is_file():
-        raise FileNotFoundError(f"no data for {name}: {path} is not there. Name its folder with --data-dir.")
+        raise FileNotFoundError(
+            f"no data for {name}: {path} is not there. Put it there, or name its folder to train, sweep or encode: "
+            "--data-dir FOLDER."
+        )
     return path
 
 
 def _read_lines(name: str, path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there, or not a file.")
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        lines = file.read().splitlines()
-    if ".smi" in path.suffixes:
-        lines = [(line.split() or [""])[0] for line in lines]
+    lines = read_lines(path)
+    if path.name.endswith((".smi", ".smi.gz")):
+        # Only these two part a molecule from its name: what other spaces are in it, the grammar refuses.
+        lines = [re.split("[ \t]", line.strip(" \t"), maxsplit=1)[0] for line in lines]
     # The published equations have a space between any two symbols.
     lines = [line.replace(" ", "") for line in lines] if name == "equations" else lines
     if not any(lines):

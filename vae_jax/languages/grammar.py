@@ -23,6 +23,8 @@ import lark
 import numpy as np
 from lark.load_grammar import GrammarBuilder
 
+from vae_jax.core.text import read_text
+
 # Derivations drawn to see whether a parser finds them again, and their longest.
 _TRIALS, _TRIAL_RULES = 200, 60
 
@@ -199,14 +201,17 @@ def checked_grammar(rules: Sequence[Rule], names: Sequence[str] = ()) -> Grammar
 
 
 def load_grammar(name: str) -> Grammar:
-    """A grammar that ships ("equations", "smiles"), or that of a `.lark` file. GrammarError if there is none."""
+    """A grammar that ships ("equations", "smiles", "smiles_zinc"), or that of a `.lark` file.
+
+    GrammarError if there is none, or it cannot be read; ValueError where the file is no text in UTF-8.
+    """
     folder = Path(__file__).parent / "grammars"
     path = Path(name) if name.endswith(".lark") else folder / f"{name}.lark"
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in folder.glob("*.lark")))
         raise GrammarError(f"no grammar {name!r}: it must be {shipped}, or the path of a .lark file.")
     try:
-        return read_grammar(path.read_text(encoding="utf-8"))
+        return read_grammar(read_text(path))
     except GrammarError as error:
         raise GrammarError(f"{path}: {error}") from error
 
@@ -300,12 +305,11 @@ class _Parser:
         literals = sorted({symbol for rule in grammar.rules for symbol, literal in rule.right if literal and symbol})
         terminal = {literal: f"T{i}" for i, literal in enumerate(literals)}
         lines = [f"{name}: {json.dumps(literal, ensure_ascii=False)}" for literal, name in terminal.items()]
+        alternatives: dict[str, list[str]] = {short: [] for short in number.values()}
         for i, rule in enumerate(grammar.rules):
             right = " ".join(terminal[symbol] if literal else number[symbol] for symbol, literal in rule.right)
-            lines.append(f"{number[rule.left]}_{i}: {right}")
-        for name, short in number.items():
-            alternatives = " | ".join(f"{short}_{i}" for i, rule in enumerate(grammar.rules) if rule.left == name)
-            lines.append(f"?{short}: {alternatives}")
+            alternatives[number[rule.left]].append(f"{right} -> r{i}")
+        lines += [f"{short}: {' | '.join(some)}" for short, some in alternatives.items()]
         self.lark = lark.Lark("\n".join(lines), start="n0", maybe_placeholders=False, **options)
 
     def parse(self, string: str) -> list[int]:
@@ -320,7 +324,7 @@ class _Parser:
         numbers, stack = list[int](), [tree]
         while stack:
             node = stack.pop()
-            numbers.append(int(node.data.rpartition("_")[2]))
+            numbers.append(int(node.data[1:]))
             stack.extend(child for child in reversed(node.children) if isinstance(child, lark.Tree))
         return numbers
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from vae_jax.config.fields import Experiment, sections
 from vae_jax.core.errors import RequestError
+from vae_jax.core.text import read_text
 from vae_jax.evaluate.statistics import standard_error
 from vae_jax.train.files import evaluation_file, read_config, read_metrics
 
@@ -55,7 +56,7 @@ def read_run(directory: Path) -> Measured:
     """A run that was evaluated. RequestError, with the command that does it, if it was not."""
     config = read_config(directory)
     numbers, estimates = evaluation_file(directory), evaluation_file(directory, ending=".npz")
-    result = json.loads(numbers.read_text()) if numbers.is_file() else {}
+    result = json.loads(read_text(numbers)) if numbers.is_file() else {}
     unknown = [name for name in _SHOWN if name not in result]
     if result and "log_marginal" in unknown:
         raise RequestError(

@@ -9,6 +9,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import write_json
 from vae_jax.core.modules import load_from
+from vae_jax.core.text import read_text
 from vae_jax.measure.annealed import ANNEALED
 from vae_jax.measure.codes import ACCURACY, CODE_USE, DIMENSION_KL, DISENTANGLEMENT, PROBE, RECONSTRUCTION
 from vae_jax.measure.constant import CONSTANT
@@ -65,6 +66,6 @@ def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
     What an earlier evaluation of the same parameters and examples found, and this one did not look at, stays.
     """
     path = evaluation_file(subject.run.directory, subject.snapshot)
-    before = json.loads(path.read_text()) if path.is_file() else {}
+    before = json.loads(read_text(path)) if path.is_file() else {}
     write_json(path, before | result if before.get("measured") == result["measured"] else result)
     return path

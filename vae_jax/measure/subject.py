@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
 from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import first_example, num_examples
 from vae_jax.core.types import Key, Params
@@ -283,6 +284,8 @@ class Subject:
     def fingerprint_of(self, x: Any) -> str:
         """The same with other examples."""
         config = dataclasses.asdict(self.run.config) | {"evaluate": _NO_EVALUATION}
+        grammar = config["strings"]["grammar"]
+        config["strings"]["grammar"] = GRAMMAR_OF_FORMAT_1.get(grammar, grammar)
         digest = hashlib.sha256((json.dumps(config, indent=2) + "\n").encode())
         for leaf in (*jax.tree.leaves(self.stored), *jax.tree.leaves(x)):
             digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())

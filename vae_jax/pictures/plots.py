@@ -69,7 +69,10 @@ def string_grid(
     title: str,
     boxed: tuple[int, int] | None = None,
 ) -> Figure:
-    """A grid of drawings, `draw(axes, string)` of each cell `(string, caption)`, one of them in a box."""
+    """A grid of drawings, `draw(axes, string)` of each cell `(string, caption)`, one of them in a box.
+
+    The title is plain text: it may hold strings, and a dollar is no mathematics.
+    """
     rows, columns = len(cells), len(cells[0])
     figure = Figure(figsize=(1.1 * columns, 0.95 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -85,7 +88,7 @@ def string_grid(
                 axes.set_title(caption, fontsize=6)
             if (i, j) == boxed:
                 axes.spines[:].set(color="tab:red", linewidth=2.0)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
 
 

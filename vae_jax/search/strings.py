@@ -14,8 +14,8 @@ from vae_jax.evaluate.usage import latent_means
 from vae_jax.languages import expressions, molecules
 from vae_jax.measure.strings import likely_strings, texts
 from vae_jax.measure.subject import Subject
-from vae_jax.pictures.plots import save_figure, string_grid
-from vae_jax.pictures.strings import drawer
+from vae_jax.pictures.plots import save_figure
+from vae_jax.pictures.strings import drawn
 from vae_jax.search.bayesian import Found, search
 from vae_jax.train.files import SEARCH
 
@@ -83,7 +83,7 @@ def write_search(subject: Subject, target: Target, scored: list[Found], path: Pa
     """A .json file of every string with its number and its round, the best first; and a picture of the best."""
     write_json(path, [{"string": s.string, target.name: target.shown(s.score), "round": s.round} for s in scored])
     best: list[Any] = [(s.string, f"{target.shown(s.score):.4f}") for s in scored if s.round][:_SHOWN]
-    figure = string_grid([best], drawer(subject), title=f"the best new strings, and their {target.name}")
+    figure = drawn(subject, [best], f"the best new strings, and their {target.name}")
     return [path, save_figure(path.with_suffix(".png"), figure)]
 
 

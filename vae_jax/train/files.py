@@ -8,6 +8,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.config.files import from_json, to_json
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_whole
+from vae_jax.core.text import read_text
 
 CONFIG = "config.json"
 DATA = "data.npz"
@@ -31,7 +32,7 @@ def read_config(directory: Path) -> Experiment:
             f"{directory} holds no run (no {CONFIG}). Start one with: vae-jax train CONFIG --out {directory}"
         )
     try:
-        return from_json(file.read_text())
+        return from_json(read_text(file))
     except (json.JSONDecodeError, TypeError) as error:
         raise ConfigError(f"{file} is not the config of a run ({error}). Restore it, or start a new run.") from error
 
@@ -51,7 +52,7 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     path = directory / METRICS
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in read_text(path).split("\n")[:-1]]
 
 
 def write_metrics(directory: Path, lines: list[dict[str, Any]]) -> None:
@@ -61,5 +62,5 @@ def write_metrics(directory: Path, lines: list[dict[str, Any]]) -> None:
 
 def add_metrics(directory: Path, line: dict[str, Any]) -> None:
     """One more line of metrics.jsonl."""
-    with (directory / METRICS).open("a") as file:
+    with (directory / METRICS).open("a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(line) + "\n")

@@ -12,7 +12,8 @@ Nothing is written before the config, the data and the model have been found to 
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import (
     Dataset,
     Square,
+    UnfitStringsError,
     is_own_file,
     is_strings,
     load,
@@ -210,6 +212,21 @@ def warn_of_bias(config: Experiment) -> None:
         )
 
 
+# What to do about strings that do not fit: when a run is made with the flags of `train`, and when it is opened.
+TO_TRAIN = "To train without them: --skip-strings."
+TO_OPEN = "When this was trained all strings fitted: put the file, or the grammar, back as it was."
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Complain of strings that do not fit with this advice."""
+    try:
+        yield
+    except UnfitStringsError as error:
+        raise error.advising(advice) from None
+
+
+@advising(TO_TRAIN)
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
@@ -237,6 +254,7 @@ def check_directory(directory: Path) -> None:
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
 
 
+@advising(TO_OPEN)
 def open_run(directory: Path) -> Run:
     """The run of a directory with its data. ConfigError if there is none, RequestError if the data have changed."""
     run = prepare_run(read_config(directory), directory)

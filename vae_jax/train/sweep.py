@@ -28,6 +28,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
+from vae_jax.core.text import read_text
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import make_optimizer, staged_schedule
@@ -49,7 +50,17 @@ from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.outline import check_same, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
-from vae_jax.train.run import Run, check_directory, held_out_batch, load_data, settled, warn_of_scale
+from vae_jax.train.run import (
+    TO_OPEN,
+    TO_TRAIN,
+    Run,
+    advising,
+    check_directory,
+    held_out_batch,
+    load_data,
+    settled,
+    warn_of_scale,
+)
 from vae_jax.train.validation import split_metrics
 
 _FEWER = "Sweep fewer numbers or seeds, a part at a time."
@@ -214,6 +225,7 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
     return sweep
 
 
+@advising(TO_TRAIN)
 def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
     """A new sweep in an empty directory. ConfigError if there is something in it."""
     check_directory(directory)
@@ -233,9 +245,10 @@ def is_sweep(directory: Path) -> bool:
     return (directory / SWEEP).is_file()
 
 
+@advising(TO_OPEN)
 def open_sweep(directory: Path) -> Sweep:
     """The sweep of a directory that holds one."""
-    saved = json.loads((directory / SWEEP).read_text())
+    saved = json.loads(read_text(directory / SWEEP))
     grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
     sweep = prepare_sweep(read_config(directory), typing.cast(Grid, grid), saved["seeds"], directory)
     check_same(directory, sweep.dataset)
