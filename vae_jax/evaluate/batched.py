@@ -49,7 +49,7 @@ def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
 
 
 def vectorised(function: Callable[..., Any], *, shared: int) -> Callable[..., Any]:
-    """Compile `function(*shared, i, x)` of one example for batches of i and x; the first `shared` arguments have none."""
+    """Compile `function(*shared, i, x)` for batches of i and x; all examples share the first `shared` arguments."""
     return jax.jit(jax.vmap(function, in_axes=(*(None,) * shared, 0, 0)))
 
 
