@@ -71,7 +71,7 @@ class Transformed:
         return value, log_prob - log_det
 
     def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The same, with the gradient of the log-density through the value alone. First derivatives only."""
+        """As `sample_and_log_prob`, but its gradient goes through the value alone. First derivatives only."""
         check_key("Transformed.sample_and_path_log_prob", key)
         z = self.base.sample(key)
         value = self.bijection.forward(z)[0]

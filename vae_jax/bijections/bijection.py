@@ -137,7 +137,7 @@ class Reverse:
         return jnp.flip(z), jnp.zeros(())
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
-        """The same."""
+        """`forward`, which is its own inverse."""
         return self.forward(y)
 
 

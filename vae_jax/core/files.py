@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to. At the end of the block it replaces `path`; if the block fails, it is deleted."""
+    """A temporary path, in a folder that is made. It replaces `path` after the block, or is deleted if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
     try:

@@ -10,7 +10,7 @@ Distributions with independent elements have a third method: `log_probs(value)` 
 in the event shape, so that some can be left out (`Masked`) or mixed (`ElementMixture`). Parameters of such a
 distribution have the event shape, or are scalars.
 
-A sample knows its density. Estimators never call `log_prob` on a sample of their own; they call
+Estimators never call `log_prob` on a sample of their own, whose density is often known at once; they call
 `sample_and_log_prob` or `sample_and_path_log_prob` of this module, which use the distribution's method of
 that name where it has one (a flow never inverts its own sample) and the two basic methods otherwise.
 """
@@ -38,7 +38,7 @@ class Distribution(Protocol):
 
 
 def sample_and_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
-    """One sample `z` and `log q(z)`, with the full gradient (through `z` and through the parameters)."""
+    """One sample `z` and `log q(z)`, nats, with the full gradient (through `z` and through the parameters)."""
     if hasattr(distribution, "sample_and_log_prob"):
         return distribution.sample_and_log_prob(key)
     value = distribution.sample(key)
@@ -46,7 +46,7 @@ def sample_and_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
 
 
 def sample_and_path_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
-    """One sample `z` and `log q(z)`, whose gradient flows through `z` alone (the path derivative)."""
+    """One sample `z` and `log q(z)`, nats, whose gradient flows through `z` alone (the path derivative)."""
     if hasattr(distribution, "sample_and_path_log_prob"):
         return distribution.sample_and_path_log_prob(key)
     value = distribution.sample(key)

@@ -96,7 +96,7 @@ class Chain:
 
 
 def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
-    """`p(z1) p(z2 | z1) …`: drawn from the lowest layer up, as a posterior q(z1 | x) q(z2 | z1).
+    """`p(z1) p(z2 | z1) …`: drawn from the lowest layer up, as a posterior q(z1 | x) q(z2 | z1) is.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
@@ -105,7 +105,7 @@ def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
 
 
 def top_down(last: Distribution, *conditionals: Conditional) -> Chain:
-    """`p(zL) p(zL−1 | zL) …`: drawn from the highest layer down, as a prior p(z2) p(z1 | z2).
+    """`p(zL) p(zL−1 | zL) …`: drawn from the highest layer down, as a prior p(z2) p(z1 | z2) is.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """

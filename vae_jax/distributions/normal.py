@@ -15,7 +15,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
     """A sample `loc + scale * eps` of `N(loc, scale²)`, `eps ~ N(0, 1)`, differentiable in `loc` and `scale`.
 
-    `loc` and `scale` broadcast against each other; the result has their common shape.
+    `loc` and `scale` broadcast against each other; the result has their common shape. TypeError for an untyped key.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """

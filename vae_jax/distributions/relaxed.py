@@ -89,7 +89,7 @@ class Concrete:
         return jnp.exp(log_y), self._log_density(log_y)
 
     def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The same, with the gradient of the log-density through the sample alone."""
+        """As `sample_and_log_prob`, but the gradient of the log-density goes through the sample alone."""
         log_y = self._log_sample(key, ())
         return jnp.exp(log_y), freeze(self)._log_density(log_y)
 
@@ -149,7 +149,7 @@ class RelaxedBernoulli:
         return jax.nn.sigmoid(logit), self._log_density(logit)
 
     def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The same, with the gradient of the log-density through the sample alone."""
+        """As `sample_and_log_prob`, but the gradient of the log-density goes through the sample alone."""
         logit = self._sample_logit(key, ())
         return jax.nn.sigmoid(logit), freeze(self)._log_density(logit)
 

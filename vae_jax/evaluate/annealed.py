@@ -131,7 +131,7 @@ def reverse_ais(
 
     `z` must be an exact draw from p(z | x): there is one where `(x, z)` was drawn from the model itself. All chains
     start at this z, and `standard_error` leaves out its noise: more chains do not replace more draws of z. The other
-    arguments, the path and the search for step sizes are those of `ais`.
+    arguments, the path, the search for step sizes and the errors are those of `ais`.
 
     Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
     """
@@ -161,6 +161,7 @@ def bdmc(
     """Bidirectional Monte Carlo: draw one `(x, z)` from the model, and bound log p(x) from both sides, nats.
 
     The mean of `upper.value − lower.value` over many draws bounds the mean error of `ais` on data from the model.
+    Arguments and errors are those of `ais`.
 
     Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
     """

@@ -130,7 +130,7 @@ def _log_marginals(vae: VAE, num_samples: int, chunk_size: int) -> Callable[...,
 def example_log_marginals(
     vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int, batch_size: int = 100, chunk_size: int = 100
 ) -> LogMarginal:
-    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`. ValueError if there are none."""
+    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`, nats. ValueError if there are no examples."""
     options = {"num_samples": num_samples, "batch_size": batch_size, "chunk_size": chunk_size}
     return join(log_marginal_batches(vae, params, key, x, **options))
 
@@ -144,7 +144,7 @@ def join(parts: Iterable[Estimates]) -> Estimates:
 
 
 def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMarginal:
-    """The mean over examples, with its two standard errors kept apart; `num_samples`: the k of the `estimates`."""
+    """The mean over `[n]` estimates, nats, with its two standard errors kept apart; `num_samples`: their k."""
     value = np.asarray(estimates.value, np.float64)
     n = len(value)
     pareto_k = np.asarray(estimates.pareto_k)

@@ -39,7 +39,7 @@ class Coding(NamedTuple):
 
     `rate`, `distortion`: `−elbo = distortion + rate`. `index_code`: the mutual information I_q(n; z) between an
     example's number and its code, at most log N. `marginal_kl`: KL(q(z) ‖ p(z)).
-    `standard_errors` `[4]`: of these four, in this order, from the spread over examples and draws.
+    `standard_errors` `[4]`: of these four, in this order, from the spread over examples, noise of draws included.
     """
 
     rate: Array
@@ -73,7 +73,8 @@ class JointKL(NamedTuple):
 def rate_distortion(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 100) -> tuple[Array, Array]:
     """`(rate, distortion)` of one example: `E log q(z|x) − log p(z)` and `−E log p(x|z)`, nats, by `num_samples` draws.
 
-    For any posterior and prior, also without a KL in closed form. `ELBO = −rate − distortion`. `vmap` for many.
+    For any posterior and prior, also without a KL in closed form. `ELBO = −rate − distortion`. One example (else
+    ValueError); `vmap` for many.
 
     Source: Fixing a Broken ELBO, arXiv 1711.00464.
     """
@@ -108,7 +109,7 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
 
     q(z) is the exact mixture of the N posteriors, so the time grows with N²; memory is set by `batch_size`. Posterior
     and prior may be any distributions. The N posteriors are held at once, and in a hierarchy each of them holds a copy
-    of its network.
+    of its network. ValueError for no examples.
 
     Source: ELBO surgery: yet another way to carve up the variational evidence lower bound (Hoffman and Johnson, 2016).
     """
@@ -139,7 +140,7 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
 
 
 def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, batch_size: int = 10) -> MarginalKL:
-    """Total correlation and dimension-wise KL `[d]` of the mixture of N posteriors, `num_samples` draws from each.
+    """Total correlation and dimension-wise KL `[d]`, nats, of the mixture of N posteriors, `num_samples` draws each.
 
     `posteriors`: a stack of `DiagNormal` (leaves `[N, d]`), as `encode_dataset` gives; `prior`: a `DiagNormal` of
     `[d]`. TypeError for other families. The time grows with N²; memory is set by `batch_size`.
@@ -170,7 +171,7 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, 
 
 
 def joint_kl(found: Coding, log_marginal: Array, *, num_examples: int) -> JointKL:
-    """KL(q(x, z) ‖ p(x, z)) and its two splits, from a `Coding` and the mean log p(x) of the same N examples.
+    """KL(q(x, z) ‖ p(x, z)) and its two splits, nats, from a `Coding` and the mean log p(x) of the same N examples.
 
     For discrete x and distinct examples; otherwise only differences between models mean anything.
 

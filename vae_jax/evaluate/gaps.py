@@ -107,7 +107,7 @@ def inference_gaps(
     """The approximation and the amortisation gap of one example, nats; their sum is log p(x) − ELBO.
 
     Both ELBOs are means over `num_samples` draws. log p(x) is the importance-weighted estimate with the draws of q*,
-    which is a lower bound in expectation. One example; `vmap` for many.
+    which is a lower bound in expectation. One example; `vmap` for many. Errors are those of `optimise_posterior`.
 
     Source: Inference Suboptimality in Variational Autoencoders, arXiv 1801.03558.
     """

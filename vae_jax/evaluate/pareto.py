@@ -30,8 +30,8 @@ def tail_size(num_samples: int) -> int:
 def pareto_k(largest: Array) -> Array:
     """k̂ from the `tail_size + 1` largest log-weights `[M + 1]`, in any order: a scalar.
 
-    A generalised Pareto distribution is fitted to what the M largest weights exceed the next one by, and k̂ is its
-    shape. The fit is the empirical Bayes one of Zhang and Stephens (2009), with a weak prior at 0.5.
+    A generalised Pareto distribution is fitted to the differences between the M largest weights and the next one;
+    k̂ is its shape. The fit is the empirical Bayes one of Zhang and Stephens (2009), with a weak prior at 0.5.
     −inf where all are equal to 0.1%: so good a sampler leaves only rounding to fit. +inf where most vanish beside
     the largest: float32 cannot hold both. NaN where a quarter equal the next one: the few weights of a discrete
     code have no tail.

@@ -14,7 +14,7 @@ from vae_jax.models.vae import VAE, Autoencoder
 def reconstruction_errors(coder: VAE | Autoencoder, params: Params, x: Any) -> np.ndarray:
     """`[n]`: the mean over elements of `(x − E[x | mean code])²` for every example of `x` `[n, …]`.
 
-    AttributeError where posterior or likelihood have no mean.
+    AttributeError where the posterior or the likelihood has no mean.
     """
     return join(in_batches(_squared_errors(coder), x, params))
 

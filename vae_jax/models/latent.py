@@ -11,7 +11,7 @@ def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
     """`[num, num, 2]`: codes at equal steps of prior probability, by the inverse CDF of the standard normal.
 
     Row 0 is the top of a picture (largest second coordinate). `tail` is the probability left outside at each
-    end. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
+    end. ValueError for num < 1. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
     """
     check_count("manifold_grid", "num", num)
     ticks = jax.scipy.stats.norm.ppf(jnp.linspace(tail, 1.0 - tail, num))
@@ -20,7 +20,7 @@ def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
 
 
 def interpolate(start: Array, end: Array, num: int) -> Array:
-    """`[num, d]`: points at equal steps on the line from `start` `[d]` to `end` `[d]`, both included."""
+    """`[num, d]`: equal steps on the line from `start` `[d]` to `end` `[d]`, ends included. ValueError for num < 1."""
     check_count("interpolate", "num", num)
     weight = jnp.linspace(0.0, 1.0, num)[:, None]
     return (1.0 - weight) * start[None] + weight * end[None]

@@ -22,7 +22,8 @@ from vae_jax.distributions import sample_and_log_prob
 class VAE(NamedTuple):
     """A variational autoencoder: three pure functions.
 
-    `encode(params, x)` is q(z | x), `decode(params, z)` is p(x | z), `prior(params)` is p(z).
+    `encode(params, x)` is q(z | x), `decode(params, z)` is p(x | z), `prior(params)` is p(z). Source: Auto-Encoding
+    Variational Bayes, arXiv 1312.6114.
     """
 
     encode: Callable[[Params, Any], Any]
@@ -107,7 +108,7 @@ def generate(vae: VAE, params: Params, key: Key) -> Any:
 
 
 def reconstruct(vae: VAE, params: Params, key: Key, x: PyTree) -> Any:
-    """p(x | z) for one `z ~ q(z | x)`: a distribution, of which the caller takes the mean or a sample."""
+    """p(x | z) for one `z ~ q(z | x)`, a distribution: take its mean or a sample. ValueError for a batch of x."""
     posterior, _ = posterior_and_prior("reconstruct", vae, params, key, x)
     return vae.decode(params, posterior.sample(key))
 

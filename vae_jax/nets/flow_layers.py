@@ -31,14 +31,14 @@ def autoregressive_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _M
 
 
 def coupling_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same for an affine coupling."""
+    """As `autoregressive_flow`, with an affine coupling."""
     fixed = size // 2
     sizes = [fixed, *hidden, 2 * (size - fixed)]
     return sizes, lambda p: Composed((AffineCoupling(Partial(affine, p)), Reverse()))
 
 
 def spline_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same for a spline coupling."""
+    """As `autoregressive_flow`, with a spline coupling."""
     free = size - size // 2
     pieces = _spline_pieces(free)
     sizes = [size - free, *hidden, free * (3 * _PIECES - 1)]

@@ -36,7 +36,7 @@ class Estimate(Protocol):
     """The value of a bound for one example, in nats, with the gradient of one estimator."""
 
     def __call__(self, vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
-        """One value, a scalar; `num_samples` is k."""
+        """The value, a scalar in nats, from k = `num_samples` draws of z. ValueError for a batch of x."""
         ...
 
 
@@ -44,7 +44,8 @@ def total(bound: Bound) -> Estimate:
     """The plain reparameterised estimator: `jax.grad` of the bound through everything.
 
     Unbiased for every bound. Its encoder gradient keeps the score term, whose expectation is zero, so it has
-    variance even where the posterior is exact; for `iwae` its signal-to-noise ratio falls with k.
+    variance even where the posterior is exact; for `iwae` its signal-to-noise ratio falls with k. TypeError for a
+    posterior whose samples carry no gradient.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """
@@ -76,6 +77,7 @@ def stl(bound: Bound) -> Estimate:
     Unbiased for `elbo` only, whose gradient for the encoder is then exactly zero where q is the true posterior.
     **`stl` of any other bound, `stl(iwae)` for one, is biased for the encoder's parameters**: use `dreg`. Its variance
     is smaller than that of `total` where q is as wide as the posterior, larger where q is five times narrower.
+    TypeError for a posterior whose samples carry no gradient. First derivatives only.
 
     Source: Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference,
     arXiv 1703.09194.
@@ -107,7 +109,8 @@ def dreg(bound: Bound) -> Estimate:
     With `g = ∇bound(log_w)` and `H = ∇²bound(log_w)`, the path derivative of sample i gets the weight
     `g_i − H_ii` (`vae_jax.objectives.bounds.path_weights`), and the gradient of decoder and prior the weight `g_i`.
     So `dreg(elbo)` is `stl(elbo)`. Unbiased. Its variance is smaller than that of `total` where q is as wide as the
-    posterior, larger where q is five times narrower. First derivatives only.
+    posterior, larger where q is five times narrower. TypeError for a posterior whose samples carry no gradient.
+    First derivatives only.
 
     Source: Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives, arXiv 1810.04152;
     Rényi weights: Alpha-divergence Variational Inference Meets Importance Weighted Auto-Encoders, arXiv 2210.06226.
@@ -181,7 +184,8 @@ def piwae(generative: Bound, inference: Bound) -> Estimate:
 
     PIWAE is `piwae(iwae, miwae(M))`: the decoder follows the tightest bound, and the encoder a bound whose gradient
     has a higher signal-to-noise ratio. The value is that of `generative`. The gradients are those of `total` for
-    each bound, so unbiased; they cost a second backward pass of the decoder. First derivatives only.
+    each bound, so unbiased; they cost a second backward pass of the decoder. TypeError for a posterior whose
+    samples carry no gradient. First derivatives only.
 
     Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
     """

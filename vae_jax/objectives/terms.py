@@ -30,8 +30,8 @@ def elbo_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: in
     """Estimator B: the likelihood by `num_samples` reparameterised draws, the KL in closed form.
 
     It has the same expectation as estimator A, `total(elbo)`, and a smaller variance while q is far from the
-    posterior; where q is the posterior, A has no variance. TypeError (naming the pair) where posterior and
-    prior have no closed form.
+    posterior; where q is the posterior, A has no variance. TypeError (naming the pair) where the KL has no closed
+    form, or where samples of the posterior carry no gradient.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """

@@ -40,7 +40,7 @@ class TrainState(NamedTuple):
 
 
 def steps_per_epoch(data: Batch, batch_size: int) -> int:
-    """Whole batches in one pass over the data; which examples are left over changes from epoch to epoch."""
+    """Whole batches in one pass over the data. ValueError where a batch is larger than the data."""
     check_count("training", "batch_size", batch_size)
     size = num_examples(data)
     if batch_size > size:
@@ -129,7 +129,8 @@ def train_until(
 ) -> TrainState:
     """Train from `state.step` until step `stop` (may be traced), on stored `data` `[n, …]`.
 
-    Each epoch is `n // batch_size` steps in a new order. At its first step the sums of metrics start at 0 again.
+    Each epoch is `n // batch_size` steps, in a new order, so other examples are left over. At its first step the sums
+    of metrics start at 0 again. ValueError where `batch_size` is larger than n.
     """
     size = num_examples(data)
     data = jax.tree.map(jnp.asarray, data)
@@ -172,7 +173,7 @@ def fit(
     num_steps: int,
     average_decay: float | Array | None = None,
 ) -> TrainState:
-    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`.
+    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`. `data` is `[n, …]`.
 
     With `average_decay`, `average` of the result is the running mean of the parameters.
     """

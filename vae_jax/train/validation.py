@@ -23,7 +23,7 @@ def split_metrics(system: System, params: Params, key: Key, batch: Batch, step: 
         return jax.tree.map(lambda value: value * (weight / size), {"loss": loss, **metrics})
 
     whole = jax.tree.map(lambda leaf: leaf[: size - remainder].reshape(count, batch_size, *leaf.shape[1:]), batch)
-    parts = lax.map(lambda numbered: weighted(*numbered, batch_size), (jnp.arange(count), whole))
+    parts = lax.map(lambda indexed: weighted(indexed[0], indexed[1], batch_size), (jnp.arange(count), whole))
     result = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
     if remainder:
         last = jax.tree.map(lambda leaf: leaf[size - remainder :], batch)
