@@ -17,6 +17,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.measure.members import measure_members, write_results
 from vae_jax.pictures.sweep import write_sweep_pictures
 from vae_jax.report.sweep import sweep_table
+from vae_jax.train import memory
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import read_metrics
 from vae_jax.train.grid import grid_points, parse_grid, sweepable

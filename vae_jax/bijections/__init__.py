@@ -1,4 +1,4 @@
-"""Bijections of a vector, a file for each kind, and what composes them. Imports core and distributions alone."""
+"""Bijections of a vector, a file for each kind, and those that compose others. Imports core alone."""
 
 from vae_jax.bijections.autoregressive import AutoregressiveAffine
 from vae_jax.bijections.bijection import Bijection, Composed, Inverse, Permute, Reverse, Stacked, permute

@@ -1,4 +1,4 @@
-"""The autoregressive layer: each coordinate is moved as the ones before it say."""
+"""The autoregressive layer: each coordinate is scaled and shifted by functions of those before it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from vae_jax.core.types import Array
 class AutoregressiveAffine:
     """`y_j = shift_j(z_<j) + exp(log_scale_j(z_<j)) z_j`: the step of an inverse autoregressive flow.
 
-    `conditioner`: `z [d] -> (shift [d], log_scale [d])`, masked. Forward is one evaluation; the inverse takes d of
-    them, and `Inverse(AutoregressiveAffine(…))` is the masked autoregressive flow, whose density is one evaluation.
+    `conditioner`: `z [d] -> (shift [d], log_scale [d])`, masked. `forward` evaluates it once, `inverse` d + 1 times.
+    `Inverse(AutoregressiveAffine(…))` is the masked autoregressive flow, whose density takes one evaluation.
 
     Source: Improved Variational Inference with Inverse Autoregressive Flow, arXiv 1606.04934; Masked
     Autoregressive Flow, arXiv 1705.07057.
@@ -40,7 +40,7 @@ class AutoregressiveAffine:
         return z, -jnp.sum(self.conditioner(z)[1])
 
     def solve_transposed(self, z: Array, gradient: Array) -> Array:
-        """`J(z)⁻ᵀ gradient` by Jacobi's sweeps, exact after d of them and mostly good to rounding after a few."""
+        """`J(z)⁻ᵀ gradient` by Jacobi iteration: exact after d sweeps, mostly exact to rounding after a few."""
         scale = jnp.exp(self.conditioner(z)[1])
         _, transposed = jax.vjp(lambda z: self.forward(z)[0], z)
         tolerance = 1e-6 * jnp.max(jnp.abs(gradient / scale))

@@ -1,7 +1,7 @@
-"""What a flow is made of: the protocol of a bijection, and values that compose several or turn one around.
+"""The protocol of a bijection, and the bijections that compose, invert or permute.
 
-Where a bijection has a network inside, its `conditioner` is a `jax.tree_util.Partial(apply, params)`, so that its
-parameters can be frozen and stacked. With zero outputs of the conditioner each is the identity.
+The network inside a bijection, its `conditioner`, is a `jax.tree_util.Partial(apply, params)`, so that its parameters
+can be frozen and stacked. Where the outputs of the conditioner are zero, the bijection is the identity.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from vae_jax.core.types import Array
 
 @runtime_checkable
 class Bijection(Protocol):
-    """What a flow is made of. It must also be a pytree."""
+    """The two methods of a bijection, which must also be a pytree."""
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])` of one `z` `[d]`."""
@@ -29,7 +29,7 @@ class Bijection(Protocol):
 
 
 def _solve_transposed(bijection: Any, z: Array, y: Array, gradient: Array) -> Array:
-    """`J(z)⁻ᵀ gradient`, by the bijection's own method or by the gradient of its inverse at `y` = forward(z)."""
+    """`J(z)⁻ᵀ gradient`, by the bijection's own method or by the derivative of its inverse at `y` = forward(z)."""
     if hasattr(bijection, "solve_transposed"):
         return bijection.solve_transposed(z, gradient)
     return jax.vjp(lambda y: bijection.inverse(y)[0], y)[1](gradient)[0]
@@ -39,34 +39,28 @@ def push_through(bijection: Any, z: Array, gradient: Array) -> tuple[Array, Arra
     """`(y, log|det J|, ∂ log q(y)/∂y)` from `z` and `gradient` = ∂ log q(z)/∂z."""
     if hasattr(bijection, "push"):
         return bijection.push(z, gradient)
-    (y, log_det), slope = _value_and_slope(bijection, z)
+
+    def log_det_and_y(z: Array) -> tuple[Array, Array]:
+        y, log_det = bijection.forward(z)
+        return log_det, y
+
+    (log_det, y), slope = jax.value_and_grad(log_det_and_y, has_aux=True)(z)
     return y, log_det, _solve_transposed(bijection, z, y, gradient - slope)
-
-
-def _value_and_slope(bijection: Any, z: Array) -> tuple[tuple[Array, Array], Array]:
-    """`(forward(z), ∂ log|det J(z)| / ∂z)`."""
-
-    def log_det(z: Array) -> tuple[Array, Array]:
-        y, value = bijection.forward(z)
-        return value, y
-
-    (value, y), slope = jax.value_and_grad(log_det, has_aux=True)(z)
-    return (y, value), slope
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Inverse:
-    """A bijection turned around: the flow whose density is cheap where the other's samples are, and the reverse."""
+    """A bijection turned around: a flow with it has cheap densities where the other has cheap samples."""
 
     bijection: Any
 
     def forward(self, z: Array) -> tuple[Array, Array]:
-        """The inverse of the bijection."""
+        """`inverse` of the bijection."""
         return self.bijection.inverse(z)
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
-        """The bijection itself."""
+        """`forward` of the bijection."""
         return self.bijection.forward(y)
 
 
@@ -105,29 +99,21 @@ class Composed:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """K equal bijections in one scan: `layers` is one bijection with stacked leaves `[K, …]`.
+    """K bijections of one kind in one scan: `layers` is one bijection with stacked leaves `[K, …]`.
 
-    Compiles in the time of one layer, whatever K.
+    It compiles in the time of one layer, whatever K.
     """
 
     layers: Any
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         """All K in turn."""
-
-        def step(z: Array, layer: Any) -> tuple[Array, Array]:
-            return layer.forward(z)
-
-        y, log_dets = jax.lax.scan(step, z, self.layers)
+        y, log_dets = jax.lax.scan(lambda z, layer: layer.forward(z), z, self.layers)
         return y, jnp.sum(log_dets)
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """Their inverses, the last first."""
-
-        def step(y: Array, layer: Any) -> tuple[Array, Array]:
-            return layer.inverse(y)
-
-        z, log_dets = jax.lax.scan(step, y, self.layers, reverse=True)
+        z, log_dets = jax.lax.scan(lambda y, layer: layer.inverse(y), y, self.layers, reverse=True)
         return z, jnp.sum(log_dets)
 
     def push(self, z: Array, gradient: Array) -> tuple[Array, Array, Array]:
@@ -144,14 +130,14 @@ class Stacked:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Reverse:
-    """`y[i] = z[d − 1 − i]`: what changes places between layers, faster than `permute`, whose gradient scatters."""
+    """`y[i] = z[d − 1 − i]`, to go between layers: it is faster than `permute`, whose gradient is a scatter."""
 
     def forward(self, z: Array) -> tuple[Array, Array]:
-        """The vector turned around; its log-determinant is 0."""
+        """The vector in reverse order; the log-determinant is 0."""
         return jnp.flip(z), jnp.zeros(())
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
-        """The same."""
+        """`forward`, which is its own inverse."""
         return self.forward(y)
 
 
@@ -163,7 +149,7 @@ class Permute:
     order: tuple[int, ...] = field(metadata={"static": True})
 
     def forward(self, z: Array) -> tuple[Array, Array]:
-        """The permutation; its log-determinant is 0."""
+        """The vector in the new order; the log-determinant is 0."""
         check_value("Permute.forward", z, (len(self.order),))
         return z[np.asarray(self.order)], jnp.zeros(())
 

@@ -1,4 +1,4 @@
-"""Couplings: one half of a vector passes, and says how the other half is moved."""
+"""Coupling layers: the first half of a vector stays, and the other half is moved by functions of the first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ from vae_jax.core.types import Array
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class AffineCoupling:
-    """The first ⌊d/2⌋ coordinates pass; the others become `shift + exp(log_scale) z`, of a network of the first.
+    """The first ⌊d/2⌋ coordinates stay; the others become `shift + exp(log_scale) z`.
 
-    `conditioner`: `[d // 2] -> (shift, log_scale)`, both `[d − d // 2]`. Both directions are one evaluation.
+    `conditioner`: `[d // 2] -> (shift, log_scale)`, both `[d − d // 2]`. Both directions evaluate it once. ValueError
+    for d < 2.
 
     Source: Density Estimation Using Real NVP, arXiv 1605.08803.
     """
@@ -38,10 +39,10 @@ class AffineCoupling:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class SplineCoupling:
-    """The first ⌊d/2⌋ coordinates pass; each other one goes through a rational-quadratic spline of K pieces.
+    """The first ⌊d/2⌋ coordinates stay; each of the others goes through a rational-quadratic spline of K pieces.
 
-    `conditioner`: `[d // 2] -> [d − d // 2, 3K − 1]`: widths and heights of the pieces before a softmax, and the
-    slopes between them. The spline acts on ±`bound`; beyond it is the identity. Both directions are one evaluation.
+    `conditioner`: `[d // 2] -> [d − d // 2, 3K − 1]`: widths and heights of the pieces before a softmax, and the slopes
+    between them. Outside of ±`bound` the spline is the identity. Both directions evaluate the conditioner once.
 
     Source: Neural Spline Flows, arXiv 1906.04032.
     """
@@ -60,7 +61,7 @@ class SplineCoupling:
     def _apply(self, v: Array, curve: Callable[..., tuple[Array, Array]]) -> tuple[Array, Array]:
         fixed, free = _halves(v)
         inside = jnp.abs(free) < self.bound
-        # Outside the pieces their formula has no root, and its gradient would be NaN even where it is not used.
+        # Outside the pieces the formula has no root, and its gradient would be NaN even where it is not used.
         within = jnp.where(inside, free, 0.0)
         moved_within, log_slopes = jax.vmap(lambda v, raw: curve(v, *_knots(raw, self.bound)))(
             within, self.conditioner(fixed)
@@ -75,12 +76,12 @@ def _halves(z: Array) -> tuple[Array, Array]:
     return z[: z.size // 2], z[z.size // 2 :]
 
 
-# No piece of a spline is narrower than this share of an even one, nor flatter than this slope.
+# No piece of a spline is narrower than this share of an equal piece, and no slope is less than this.
 _LEAST = 1e-2
 
 
 def _knots(raw: Array, bound: float) -> tuple[Array, Array, Array]:
-    """Knots x and y `[K + 1]` from −bound to bound and slopes `[K + 1]` at them, 1 at both ends, of `[3K − 1]`."""
+    """From `raw` `[3K − 1]`: knots x and y `[K + 1]`, from −bound to bound, and slopes `[K + 1]`, 1 at both ends."""
     pieces = (raw.size + 1) // 3
     widths, heights, slopes = jnp.split(raw, [pieces, 2 * pieces])
 
@@ -91,8 +92,8 @@ def _knots(raw: Array, bound: float) -> tuple[Array, Array, Array]:
 
     # A raw slope of zero is a slope of 1: then the spline of equal pieces is the identity.
     inner = _LEAST + (1.0 - _LEAST) * jax.nn.softplus(slopes) / jnp.log(2.0)
-    one = jnp.ones(1)
-    return places(widths), places(heights), jnp.concatenate([one, inner, one])
+    end = jnp.ones(1)
+    return places(widths), places(heights), jnp.concatenate([end, inner, end])
 
 
 def _piece(v: Array, knots: Array) -> Array:
@@ -105,9 +106,9 @@ def _spline(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array, Array]:
     width, height = x[i + 1] - x[i], y[i + 1] - y[i]
     share = jnp.clip((v - x[i]) / width, 0.0, 1.0)
     steep = height / width
-    below = steep + (slopes[i + 1] + slopes[i] - 2.0 * steep) * share * (1.0 - share)
-    value = y[i] + height * (steep * jnp.square(share) + slopes[i] * share * (1.0 - share)) / below
-    return value, _log_slope(share, steep, slopes[i], slopes[i + 1], below)
+    denominator = steep + (slopes[i + 1] + slopes[i] - 2.0 * steep) * share * (1.0 - share)
+    value = y[i] + height * (steep * jnp.square(share) + slopes[i] * share * (1.0 - share)) / denominator
+    return value, _log_slope(share, steep, slopes[i], slopes[i + 1], denominator)
 
 
 def _spline_inverse(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array, Array]:
@@ -120,14 +121,14 @@ def _spline_inverse(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array,
     a = height * (steep - slopes[i]) + rise * bend
     b = height * slopes[i] - rise * bend
     c = -steep * rise
-    # The form of the root that does not cancel; b > 0 or the discriminant carries it.
+    # This form of the root does not cancel: b > 0, or the discriminant outweighs it.
     root = 2.0 * c / (-b - jnp.sqrt(jnp.maximum(jnp.square(b) - 4.0 * a * c, 0.0)))
     share = jnp.clip(root, 0.0, 1.0)
-    below = steep + bend * share * (1.0 - share)
-    return x[i] + share * width, -_log_slope(share, steep, slopes[i], slopes[i + 1], below)
+    denominator = steep + bend * share * (1.0 - share)
+    return x[i] + share * width, -_log_slope(share, steep, slopes[i], slopes[i + 1], denominator)
 
 
-def _log_slope(share: Array, steep: Array, left: Array, right: Array, below: Array) -> Array:
-    other = 1.0 - share
-    above = right * jnp.square(share) + 2.0 * steep * share * other + left * jnp.square(other)
-    return 2.0 * jnp.log(steep) + jnp.log(above) - 2.0 * jnp.log(below)
+def _log_slope(share: Array, steep: Array, left: Array, right: Array, denominator: Array) -> Array:
+    rest = 1.0 - share
+    numerator = right * jnp.square(share) + 2.0 * steep * share * rest + left * jnp.square(rest)
+    return 2.0 * jnp.log(steep) + jnp.log(numerator) - 2.0 * jnp.log(denominator)

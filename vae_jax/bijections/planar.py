@@ -1,4 +1,4 @@
-"""The planar layer: a vector is moved along one direction, as far as another direction says."""
+"""The planar layer: a vector is moved along one direction, as far as its component along another says."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from vae_jax.core.types import Array
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Planar:
-    """`y = z + û tanh(w · z + b)`; `u`, `w`: `[d]`, `b`: `[]`. û is u moved along w until w · û > −1: invertible.
+    """`y = z + û tanh(w · z + b)`; `u`, `w`: `[d]`, `b`: `[]`. û is u, moved along w so that w · û > −1.
 
-    The inverse is a root in one dimension, found by bisection.
+    This makes the layer invertible. The inverse is a root in one dimension, found by bisection.
 
     Source: Variational Inference with Normalizing Flows, arXiv 1505.05770.
     """
@@ -30,7 +30,7 @@ class Planar:
         """`(û, w · û)`."""
         along = jnp.dot(self.w, self.u)
         wanted = jax.nn.softplus(along) - 1.0
-        # A w of zero moves nothing, wherever û is.
+        # With w = 0 the layer is a shift, which every û makes invertible.
         u = self.u + (wanted - along) * self.w / (jnp.dot(self.w, self.w) + 1e-12)
         return u, jnp.dot(self.w, u)
 
@@ -58,7 +58,7 @@ class Planar:
 
 
 def _increasing_root(function: Callable[[Array, Array], Array], target: Array, parameter: Array, reach: Array) -> Array:
-    """a with `function(a, parameter) = target`, known to lie within `reach` of the target; differentiable once."""
+    """The a with `function(a, parameter) = target`, which lies within `reach` of `target`; differentiable once."""
     fixed, goal = freeze(parameter), freeze(target)
 
     def halve(ends: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
@@ -70,6 +70,6 @@ def _increasing_root(function: Callable[[Array, Array], Array], target: Array, p
     reach = freeze(reach)
     (low, high), _ = lax.scan(halve, (goal - reach, goal + reach), None, length=40)
     root = 0.5 * (low + high)
-    # One step of Newton's from the root itself changes nothing but carries the derivatives.
+    # A Newton step from the root itself does not change the value, and carries the derivatives.
     slope = jax.grad(function)(root, fixed)
     return root - (function(root, parameter) - target) / slope

@@ -14,7 +14,7 @@ from vae_jax.core.types import Array
 class Radial:
     """`y = z + β̂ (z − c) / (α + |z − c|)`; `centre` c `[d]`, `log_alpha` `[]`, `beta` `[]`.
 
-    β̂ = −α + softplus(`beta`) > −α: invertible, in closed form.
+    β̂ = −α + softplus(`beta`) > −α, so the layer is invertible, in closed form; α = exp(`log_alpha`).
 
     Source: Variational Inference with Normalizing Flows, arXiv 1505.05770.
     """
@@ -24,9 +24,9 @@ class Radial:
     beta: Array
 
     def _stretch(self, r: Array) -> tuple[Array, Array]:
-        """Factors by which the map stretches across the radius and along it, at distance `r` of the centre."""
+        """The factors by which the map stretches across the radius and along it, at distance `r` from the centre."""
         alpha, inner = jnp.exp(self.log_alpha), jax.nn.softplus(self.beta)
-        # Sums of positive numbers: 1 + β̂h would cancel where the flow contracts.
+        # As sums of positive numbers: 1 + β̂h would cancel where the flow contracts.
         across = (r + inner) / (alpha + r)
         along = (2.0 * alpha * r + jnp.square(r) + alpha * inner) / jnp.square(alpha + r)
         return across, along
@@ -52,7 +52,7 @@ class Radial:
         return self.centre + offset / across, -(y.size - 1) * jnp.log(across) - jnp.log(along)
 
     def solve_transposed(self, z: Array, gradient: Array) -> Array:
-        """`J(z)⁻ᵀ gradient`: the Jacobian has one direction of its own, the radius."""
+        """`J(z)⁻ᵀ gradient`: the Jacobian stretches along the radius by one factor, across it by another."""
         offset = z - self.centre
         r = _length(offset)
         across, along = self._stretch(r)

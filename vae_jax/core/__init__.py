@@ -1,1 +1,1 @@
-"""Words that every room shares: types, trees, checks, files, errors. Imports nothing of the package."""
+"""What every room shares: types, trees, checks, files, errors. Imports nothing of the package."""

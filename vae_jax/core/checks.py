@@ -1,4 +1,4 @@
-"""The checks that every public function shares: shapes, keys and counts, refused at trace time."""
+"""The checks that every public function shares: they refuse wrong shapes, keys and counts at trace time."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from vae_jax.core.trees import num_examples
 
 
 def check_key(where: str, key: Any) -> None:
-    """Refuse what is not one typed PRNG key."""
+    """TypeError unless `key` is a typed PRNG key, ValueError unless it is a single one."""
     if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         got = f"an array of {key.dtype}" if hasattr(key, "dtype") else repr(key)
         raise TypeError(
@@ -26,12 +26,12 @@ def check_key(where: str, key: Any) -> None:
 
 
 def is_known(value: Any) -> bool:
-    """Whether a number can be looked at: not where it is swept, for then it was looked at before it was traced."""
+    """Whether a number is concrete. In a sweep it is a tracer, and its values were checked before the trace."""
     return not isinstance(value, Tracer)
 
 
 def check_count(where: str, name: str, value: Any) -> None:
-    """Refuse a count that is not a static integer of at least 1."""
+    """TypeError unless `value` is a static integer, ValueError unless it is at least 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{where}: {name} must be a static integer, got {value!r}.")
     if value.__index__() < 1:
@@ -39,7 +39,7 @@ def check_count(where: str, name: str, value: Any) -> None:
 
 
 def check_examples(where: str, stacked: Any) -> int:
-    """The number n of examples of a pytree of arrays `[n, …]`; refuse none."""
+    """The number n of examples of a pytree of arrays `[n, …]`. ValueError where n is 0."""
     size = num_examples(stacked)
     if size == 0:
         raise ValueError(f"{where}: there are no examples to evaluate: the dataset is empty.")
@@ -47,7 +47,7 @@ def check_examples(where: str, stacked: Any) -> int:
 
 
 def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
-    """Refuse a value that is not one event of the distribution `name`."""
+    """ValueError unless `value` is one event of the distribution `name`."""
     if jnp.shape(value) != event_shape:
         raise ValueError(
             f"{name}.log_prob: value must be one event of shape {event_shape}, got {jnp.shape(value)}. "
@@ -57,7 +57,7 @@ def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
 
 
 def check_positive(where: str, **values: Any) -> None:
-    """Refuse parameters that are not positive, where they are known: under `jit` they are not, and become NaN."""
+    """ValueError unless all values are above 0. Under `jit` they are unknown and pass: the result is then NaN."""
     for name, value in values.items():
         if isinstance(value, (Tracer, jax.ShapeDtypeStruct)):
             continue
@@ -69,7 +69,7 @@ def check_positive(where: str, **values: Any) -> None:
 
 
 def check_log_weights(name: str, log_w: Any) -> None:
-    """Refuse log-weights that are not a vector of at least one entry."""
+    """ValueError unless `log_w` is a vector of at least one entry."""
     shape = jnp.shape(log_w)
     if len(shape) != 1 or shape[0] < 1:
         raise ValueError(

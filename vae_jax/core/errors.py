@@ -6,4 +6,4 @@ class ConfigError(ValueError):
 
 
 class RequestError(ValueError):
-    """Something was asked of a run, a model or a file that it cannot give."""
+    """A run, a model or a file cannot give what was asked of it."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, also where two processes write the same one."""
+"""Files that are written whole or not at all, even where two processes write the same one."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write in the place of `path`, which becomes it when all is written; its folder is made."""
+    """A temporary path, in a folder that is made. It replaces `path` after the block, or is deleted if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
     try:
@@ -28,7 +28,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a .json file. JSON has no infinity and no NaN: a number that is not finite is null."""
+    """Write a .json file. JSON has no infinity and no NaN: a number that is not finite is written as null."""
     write_whole(path, json.dumps(_known(content), indent=2, allow_nan=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Python files of the user's own: configs, systems and measurements, by path."""
+"""Load the user's own Python files by path: configs, systems and measurements."""
 
 import functools
 import importlib.util
@@ -15,22 +15,22 @@ _PREFIX = "vae_jax_user_"
 
 
 def load_from(path: Path, name: str, kind: type) -> Any:
-    """What the Python file at `path` calls `name`, or `name()` gives, a `kind`.
+    """The object `name` of the Python file at `path`, or, where `name` ends in "()", what it returns; of type `kind`.
 
-    ConfigError where the file fails, with the line, or has no such thing. The file may import others beside it. It is
-    run once, and again only when it has changed.
+    ConfigError where the file fails (with the line) or has no such object. The file may import others beside it. It
+    runs once, and again only when it has changed.
     """
     if not path.is_file():
         raise ConfigError(f"there is no file {path}.")
     module = _run(path.absolute(), path.stat().st_mtime_ns)
-    called = name.removesuffix("()")
-    if not hasattr(module, called):
+    attribute = name.removesuffix("()")
+    if not hasattr(module, attribute):
         raise ConfigError(f"{path} defines no {name}.")
-    found = getattr(module, called)
-    found = found() if called != name else found
-    if not isinstance(found, kind):
-        raise ConfigError(f"{name} of {path} must be of the type {kind.__name__}, got {type(found).__name__}.")
-    return found
+    value = getattr(module, attribute)
+    value = value() if attribute != name else value
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} of {path} must be of the type {kind.__name__}, got {type(value).__name__}.")
+    return value
 
 
 @functools.cache
@@ -54,7 +54,7 @@ def _run(path: Path, changed: int) -> ModuleType:
 
 
 def users_line(error: BaseException) -> str | None:
-    """`my_system.py, line 12`: the innermost line of the user's own files that an error came through; None if none."""
+    """`my_system.py, line 12`: the innermost line of the user's files in the traceback; None where there is none."""
     lines = [
         f"{frame.f_code.co_filename}, line {number}"
         for frame, number in traceback.walk_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""What can be done with any pytree: count its examples, and hold its gradients back."""
+"""Functions of any pytree: stop its gradients, count its examples, take the first one."""
 
 from typing import Any
 

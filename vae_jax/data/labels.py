@@ -88,7 +88,7 @@ def num_classes(dataset: Dataset) -> int:
         return 1 + max(int(label.max(initial=0)) for label in labels)
     if len(dataset.classes) > _MOST_NUMBER + 1:
         raise ValueError(
-            f"{dataset.name} has {len(dataset.classes)} classes, and a model is told one of {_MOST_NUMBER + 1} at most. "
+            f"{dataset.name} has {len(dataset.classes)} classes, but a model knows {_MOST_NUMBER + 1} at most. "
             "A conditional model may be told numbers instead: put `condition` beside x into the .npz."
         )
     return len(dataset.classes)

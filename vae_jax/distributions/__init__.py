@@ -1,4 +1,4 @@
-"""Distributions: immutable pytrees that speak of one example, a file for each family. Imports core alone."""
+"""Distributions: immutable pytrees of one example each, a file for each family. Imports core and languages."""
 
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key, PyTree

@@ -17,10 +17,9 @@ from vae_jax.distributions.distribution import draws
 class Autoregressive:
     """`log p(v) = Σ_j log p_j(v_j | v_<j)`, elements in the order of `jnp.ravel`.
 
-    `conditional`: `value [*shape] -> distribution` with independent elements of that shape, element j of which may
-    depend on the elements of the value before j only: a masked network, as `jax.tree_util.Partial(apply, params)`, so
-    that its parameters can be frozen. All densities come of one evaluation; a sample takes one for each element, in
-    one scan.
+    `conditional` maps a value `[*shape]` to a distribution of independent elements, element j of which may depend only
+    on the elements of the value before j: a masked network, as `jax.tree_util.Partial(apply, params)`, so that its
+    parameters can be frozen. A density takes one evaluation, and a sample one for each element, in one scan.
 
     Source: Pixel Recurrent Neural Networks, arXiv 1601.06759; as a decoder: PixelVAE, arXiv 1611.05013.
     """
@@ -35,25 +34,25 @@ class Autoregressive:
 
     @property
     def reparameterised(self) -> bool:
-        """Whether samples carry a gradient: whether those of the conditional do."""
+        """Whether samples carry a gradient, as those of the conditional do."""
         return getattr(jax.eval_shape(self.conditional, jnp.zeros(self.shape)), "reparameterised", True)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values of shape `shape + event_shape`, one element after the other."""
         check_key("Autoregressive.sample", key)
-        kind = jax.eval_shape(lambda key: self.conditional(jnp.zeros(self.shape)).sample(key), key).dtype
+        dtype = jax.eval_shape(lambda key: self.conditional(jnp.zeros(self.shape)).sample(key), key).dtype
         size = jnp.zeros(self.shape).size
 
-        def one(key: Key) -> Array:
+        def value(key: Key) -> Array:
             def step(flat: Array, at: tuple[Array, Key]) -> tuple[Array, None]:
                 place, key = at
                 drawn = self.conditional(flat.reshape(self.shape)).sample(key)
                 return flat.at[place].set(jnp.ravel(drawn)[place]), None
 
             places = (jnp.arange(size), jax.random.split(key, size))
-            return jax.lax.scan(step, jnp.zeros(size, kind), places)[0].reshape(self.shape)
+            return jax.lax.scan(step, jnp.zeros(size, dtype), places)[0].reshape(self.shape)
 
-        return draws(one, key, shape)
+        return draws(value, key, shape)
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""

@@ -15,8 +15,8 @@ from vae_jax.core.types import Array, Key
 class Certain:
     """All probability on `value`, integers `[*shape]` or a tuple of such: log p is 0 there and −inf elsewhere.
 
-    Unlike a `PointMass` it has a probability, since its values are discrete, so that `log p(x, z) − log q(z | x)` is a
-    bound on log p(x): the whole cost of x in nats when z is sent first. Samples carry no gradient.
+    Its values are discrete, so unlike a `PointMass` it has a probability: `log p(x, z) − log q(z | x)` is a lower bound
+    on log p(x), and minus it the cost in nats of sending z and then x. Samples carry no gradient.
     """
 
     value: Any
@@ -38,11 +38,9 @@ class Certain:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*shape, *jnp.shape(leaf))), self.value)
 
     def log_prob(self, value: Any) -> Array:
-        """0 where `value` is the one, −inf elsewhere: nats, a scalar."""
-        if jax.tree.map(jnp.shape, value) != self.event_shape:
-            raise ValueError(
-                f"Certain.log_prob: value must be one event of shape {self.event_shape}, got "
-                f"{jax.tree.map(jnp.shape, value)}."
-            )
-        same = jax.tree.map(lambda one, other: jnp.all(one == other), value, self.value)
+        """0 for the certain value, −inf for any other: nats, a scalar."""
+        shape = jax.tree.map(jnp.shape, value)
+        if shape != self.event_shape:
+            raise ValueError(f"Certain.log_prob: value must be one event of shape {self.event_shape}, got {shape}.")
+        same = jax.tree.map(lambda given, certain: jnp.all(given == certain), value, self.value)
         return jnp.where(jnp.all(jnp.stack(jax.tree.leaves(same))), 0.0, -jnp.inf)

@@ -1,4 +1,4 @@
-"""Derivations of a context-free grammar: a network writes rule after rule, and only those that fit can be written."""
+"""Derivations of a context-free grammar: a network writes rule after rule, each of them one that fits."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -11,13 +11,13 @@ from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
 from vae_jax.languages.grammar import Grammar
 
-# A logit that has no probability; −inf would make a NaN of a step at which nothing fits.
+# The logit of a rule that does not fit; −inf would give NaN at a step where nothing fits.
 _NEVER = -1e30
 
 
 class _Open(NamedTuple):
-    """What a derivation has still to expand: a stack of nonterminals `[S]`, how many there are, and how many rules more
-    than the shortest way to its end fit."""
+    """What a derivation has still to expand: a stack of nonterminals `[S]`, its depth, and the slack, which is how many
+    steps are left beyond the shortest way to the end."""
 
     stack: Array
     depth: Array
@@ -29,13 +29,13 @@ class _Open(NamedTuple):
 class Derivation:
     """Derivations of at most `length` rules: integers `[length]`, `grammar.end` after the last rule.
 
-    `network` gives the logits, a pytree with `start`, its first state, and `embed(rule) -> input`,
-    `step(state, input) -> (state, features)` and `logits(features) -> [R + 1]`, where the first input is that of
-    `grammar.end`. A rule can only be written where the first open nonterminal is its left side and enough steps are
-    left to end: all probability is on whole derivations, and every sample is a string of the language.
+    `network` gives the logits. It is a pytree with `start`, its first state, `embed(rule) -> input`,
+    `step(state, input) -> (state, features)` and `logits(features) -> [R + 1]`; its first input is that of
+    `grammar.end`. A rule fits where its left side is the first open nonterminal and enough steps are left to end.
+    Only rules that fit are written, so every sample is a whole derivation, of a string of the language.
 
     Without the second condition it is the decoder of Grammar Variational Autoencoder, arXiv 1703.01925, some of whose
-    samples do not end. Raises ValueError where no derivation is as short as `length`.
+    samples do not end. ValueError where the shortest derivation is longer than `length`.
     """
 
     network: Any
@@ -57,17 +57,17 @@ class Derivation:
         """Integers of shape `shape + event_shape`, whole derivations. Not reparameterised: no gradient."""
         check_key("Derivation.sample", key)
 
-        def one(key: Key) -> Array:
+        def derivation(key: Key) -> Array:
             return self._written(jax.random.split(key, self.length), jax.random.categorical)
 
-        return draws(one, key, shape)
+        return draws(derivation, key, shape)
 
     def likely(self) -> Array:
-        """The derivation of the likeliest rule at each step (not that of the largest probability): `[length]`."""
+        """`[length]`: the derivation of the likeliest rule at each step; it need not be the likeliest derivation."""
         return self._written(jnp.arange(self.length), lambda place, logits: jnp.argmax(logits))
 
     def log_prob(self, value: Array) -> Array:
-        """Log-probability in nats, a scalar; −inf where `value` is not a derivation."""
+        """Log-probability in nats, a scalar; −inf where `value` is no derivation. TypeError unless of integers."""
         check_value("Derivation", value, self.event_shape)
         if not jnp.issubdtype(jnp.result_type(value), jnp.integer):
             raise TypeError(f"Derivation.log_prob: value must hold numbers of rules, got {jnp.result_type(value)}.")
@@ -82,12 +82,13 @@ class Derivation:
         return jnp.where(jnp.all(jnp.any(chosen & fits, axis=-1)), log_probs, -jnp.inf)
 
     def _written(self, places: Array, choose: Any) -> Array:
-        """The derivation that `choose(place, logits)` makes."""
+        """The derivation in which `choose(place, logits)` chooses each rule."""
 
         def step(carry: tuple[Any, _Open, Array], place: Array) -> tuple[tuple[Any, _Open, Array], Array]:
             state, still_open, before = carry
             state, features = self.network.step(state, self.network.embed(before))
-            logits = jnp.where(self._allowed(still_open), self.network.logits(features), _NEVER)
+            fits = self._rules_of(self._first(still_open), still_open.slack)
+            logits = jnp.where(fits, self.network.logits(features), _NEVER)
             rule = jnp.asarray(choose(place, logits), jnp.int32)
             return (state, self._expanded(still_open, rule), rule), rule
 
@@ -95,7 +96,7 @@ class Derivation:
         return jax.lax.scan(step, start, places)[1]
 
     def _fitting(self, value: Array) -> Array:
-        """`[length, R + 1]`: the rules that could be written at each step, after those of `value` before it."""
+        """`[length, R + 1]`: the rules that fit at each step, after the rules of `value` before it."""
 
         def step(still_open: _Open, rule: Array) -> tuple[_Open, tuple[Array, Array]]:
             return self._expanded(still_open, rule), (self._first(still_open), still_open.slack)
@@ -105,21 +106,19 @@ class Derivation:
 
     def _opened(self) -> _Open:
         tables = self.grammar.tables
-        # An open nonterminal needs a step, so that there are never more than steps; room for what one rule pushes.
+        # Each open nonterminal needs a step, so there are never more than steps; one rule's pushes need room beyond.
         stack = jnp.zeros(self.length + tables.pushes.shape[1], jnp.int32)
         return _Open(stack, jnp.int32(1), jnp.int32(self.length - tables.least))
 
     def _first(self, still_open: _Open) -> Array:
-        """The nonterminal to expand next, or their number where none is open."""
+        """The nonterminal to expand next; where none is open, the number of nonterminals, which marks the end."""
         top = still_open.stack[jnp.maximum(still_open.depth - 1, 0)]
         return jnp.where(still_open.depth > 0, top, len(self.grammar.nonterminals))
 
     def _rules_of(self, first: Array, slack: Array) -> Array:
+        """`[R + 1]`: the rules that fit."""
         tables = self.grammar.tables
         return (tables.left == first) & (tables.extra <= slack)
-
-    def _allowed(self, still_open: _Open) -> Array:
-        return self._rules_of(self._first(still_open), still_open.slack)
 
     def _expanded(self, still_open: _Open, rule: Array) -> _Open:
         tables = self.grammar.tables

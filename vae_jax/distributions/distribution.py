@@ -1,16 +1,16 @@
-"""Distributions: immutable pytrees that speak of one example.
+"""What a distribution is: an immutable pytree that gives samples and log-densities of one example.
 
 A distribution is any pytree with two methods (`Distribution` below): `sample(key, shape=())` draws
 values of shape `shape + event_shape`, and `log_prob(value)` is the log-density of ONE value, a scalar in
 nats. There is no batch shape: a batch of distributions is a distribution whose leaves were stacked by
-`jax.vmap`, and it is used inside another `jax.vmap`. Objects of other libraries that keep to these two
-methods (numpyro's with `.to_event()`) work as they are.
+`jax.vmap`, and it is used inside another `jax.vmap`. Objects of other libraries that have these two methods
+(numpyro's with `.to_event()`) work as they are.
 
-A third method is for distributions whose elements are independent: `log_probs(value)` keeps the log-density of every
-element apart, in the event shape, so that some may be left out (`Masked`) or mixed (`ElementMixture`). Parameters of
-such a distribution have the event shape, or are scalars.
+Distributions with independent elements have a third method: `log_probs(value)` is the log-density of every element,
+in the event shape, so that some can be left out (`Masked`) or mixed (`ElementMixture`). Parameters of such a
+distribution have the event shape, or are scalars.
 
-A sample knows its density. Estimators never call `log_prob` on a sample of their own; they call
+Estimators never call `log_prob` on a sample of their own, whose density is often known at once; they call
 `sample_and_log_prob` or `sample_and_path_log_prob` of this module, which use the distribution's method of
 that name where it has one (a flow never inverts its own sample) and the two basic methods otherwise.
 """
@@ -38,7 +38,7 @@ class Distribution(Protocol):
 
 
 def sample_and_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
-    """One sample `z` and `log q(z)`, with the full gradient (through `z` and through the parameters)."""
+    """One sample `z` and `log q(z)`, nats, with the full gradient (through `z` and through the parameters)."""
     if hasattr(distribution, "sample_and_log_prob"):
         return distribution.sample_and_log_prob(key)
     value = distribution.sample(key)
@@ -46,7 +46,7 @@ def sample_and_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
 
 
 def sample_and_path_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
-    """One sample `z` and `log q(z)`, whose gradient flows through `z` alone (the path derivative)."""
+    """One sample `z` and `log q(z)`, nats, whose gradient flows through `z` alone (the path derivative)."""
     if hasattr(distribution, "sample_and_path_log_prob"):
         return distribution.sample_and_path_log_prob(key)
     value = distribution.sample(key)
@@ -64,7 +64,7 @@ def log_probs(distribution: Any, value: Any) -> Any:
 
 
 def draws(one: Callable[[Key], Any], key: Key, shape: tuple[int, ...]) -> Any:
-    """`one(key)` once for every place of `shape`, each with a key of its own, stacked."""
+    """`one(key)` for every place of `shape`, each with its own key; the results are stacked."""
     if not shape:
         return one(key)
     for _ in shape:
@@ -73,7 +73,7 @@ def draws(one: Callable[[Key], Any], key: Key, shape: tuple[int, ...]) -> Any:
 
 
 def check_reparameterised(where: str, distribution: Any) -> None:
-    """Refuse, with a TypeError, a distribution whose samples carry no gradient (or one that is made of such)."""
+    """TypeError for a distribution whose samples carry no gradient, or that contains such a distribution."""
 
     def marked(node: Any) -> bool:
         return hasattr(type(node), "reparameterised")

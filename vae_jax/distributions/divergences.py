@@ -28,7 +28,7 @@ _ROWS: dict[tuple[type, type], Callable[[Any, Any], Array]] = {}
 
 
 def register_kl(q: type, p: type) -> Callable[[Callable[[Any, Any], Array]], Callable[[Any, Any], Array]]:
-    """Decorator: make a function the closed form for `kl(q, p)` of these two types."""
+    """Decorator: make a function `(q, p) -> [d]` or `[]`, nats, the closed form of `kl(q, p)` for these two types."""
 
     def register(row: Callable[[Any, Any], Array]) -> Callable[[Any, Any], Array]:
         _ROWS[q, p] = row
@@ -38,17 +38,17 @@ def register_kl(q: type, p: type) -> Callable[[Callable[[Any, Any], Array]], Cal
 
 
 def has_kl(q: Any, p: Any) -> bool:
-    """Whether this pair has a closed form here."""
+    """Whether `kl` has a closed form for this pair."""
     return has_closed_form(type(q), type(p))
 
 
 def has_closed_form(q: type, p: type) -> bool:
-    """Whether this pair of types has a closed form here."""
+    """Whether `kl` has a closed form for this pair of types."""
     return (q, p) in _ROWS
 
 
 def kl_terms(q: Any, p: Any) -> Array:
-    """The terms of KL(q ‖ p): one per dimension, `[d]` (the event shape), where it factorises, else `[]`."""
+    """The terms of KL(q ‖ p) in nats: one per dimension, `[d]` (the event shape), where it factorises, else `[]`."""
     row = _ROWS.get((type(q), type(p)))
     if row is None:
         pair = f"({type(q).__name__}, {type(p).__name__})"
@@ -63,8 +63,9 @@ def kl_terms(q: Any, p: Any) -> Array:
 def kl(q: Any, p: Any) -> Array:
     """KL(q ‖ p) >= 0 in closed form: a scalar, in nats.
 
-    For a diagonal and the standard normal it is `½ Σ (σ² + μ² − 1 − log σ²)`, for a full covariance
-    `½ (tr Σ + μᵀμ − d − log det Σ)`. TypeError if the pair has no closed form here (the message names it).
+    From a diagonal to the standard normal it is `½ Σ (σ² + μ² − 1 − log σ²)`, from a full covariance
+    `½ (tr Σ + μᵀμ − d − log det Σ)`. TypeError if the pair has no closed form here (the message names it),
+    ValueError if the event shapes differ. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix B.
     """
     return jnp.sum(kl_terms(q, p))
 
@@ -119,8 +120,8 @@ def _categorical(q: Categorical | OneHotCategorical, p: Categorical | OneHotCate
     return jnp.sum(jax.nn.softmax(q.logits) * difference, axis=-1)
 
 
-# A relaxed posterior against a discrete prior: the KL of what it is the relaxation of. With samples that are relaxed
-# the ELBO made of it is no bound on anything (that of Gumbel-Softmax, arXiv 1611.01144); with discrete ones it is.
+# A relaxed posterior against a discrete prior: the KL of its discrete distribution. With relaxed samples the ELBO that
+# holds it, that of Gumbel-Softmax (arXiv 1611.01144), is not a bound; with discrete samples it is.
 @register_kl(Concrete, OneHotCategorical)
 @register_kl(RelaxedBernoulli, Bernoulli)
 @register_kl(StraightThrough, OneHotCategorical)
@@ -132,6 +133,6 @@ def _of_the_discrete(q: Concrete | RelaxedBernoulli | StraightThrough, p: OneHot
 @register_kl(VonMisesFisher, UniformSphere)
 def _von_mises_fisher_uniform(q: VonMisesFisher, p: UniformSphere) -> Array:
     _check_events(q, p)
-    # log q at its expectation: log q is linear in v.
+    # log q is linear in v, so its expectation is its value at the mean of v.
     cosine = jnp.dot(q.mean, q.unit)
     return q.log_prob(q.unit) - q.concentration * (1.0 - cosine) - p.log_prob(q.unit)

@@ -1,12 +1,12 @@
-"""Several stochastic layers as one distribution: each layer is drawn given the one before.
+"""Several stochastic layers as one distribution: each layer is drawn given the layer before it.
 
     q(z1, z2 | x) = q(z1 | x) q(z2 | z1)        bottom_up(q1, q2_given_z1)
     p(z1, z2)     = p(z2) p(z1 | z2)            top_down(p2, p1_given_z2)
 
 Either way a value is the tuple `(z1, z2, …)`, lowest layer first, so that a posterior and a prior speak of the
-same z. A conditional that is a network is `jax.tree_util.Partial(apply, params)`: then freezing the distribution
-freezes exactly the parameters, and the path from one layer to the next stays open, which path derivatives need.
-A closure over `params` would look the same and be biased.
+same z. Write a conditional that is a network as `jax.tree_util.Partial(apply, params)`: then freezing the
+distribution freezes exactly the parameters, and the path from one layer to the next stays open, as path
+derivatives need. With a closure over `params` they would be biased.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from vae_jax.core.checks import check_key
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import Distribution, draws, sample_and_log_prob
 
-# Given a value of the layer before, the distribution of this one: a pytree, such as `Partial(apply, params)`.
+# Maps a value of the layer before to the distribution of this one; a pytree, such as `Partial(apply, params)`.
 Conditional = Callable[[Any], Distribution]
 
 
@@ -37,7 +37,7 @@ class Chain:
     places: tuple[int, ...] = field(metadata={"static": True})
 
     def _walk(self, visit: Callable[[int, Any], tuple[Any, Any]]) -> tuple[tuple[Any, ...], list[Any]]:
-        """`(value of all layers, [result])`, where `visit(i, distribution of factor i) -> (its value, result)`."""
+        """`(value of all layers, results)` of `visit(i, distribution of factor i) -> (value of its layer, result)`."""
         layers: dict[int, Any] = {}
         results = []
         value = None
@@ -67,11 +67,11 @@ class Chain:
         """Values: a tuple of one array `shape + event_shape` per layer."""
         check_key("Chain.sample", key)
 
-        def one(key: Key) -> tuple[Any, ...]:
+        def layers(key: Key) -> tuple[Any, ...]:
             keys = jax.random.split(key, len(self.factors))
             return self._walk(lambda i, d: (d.sample(keys[i]), None))[0]
 
-        return draws(one, key, shape)
+        return draws(layers, key, shape)
 
     def log_prob(self, value: tuple[Any, ...]) -> Array:
         """Log-density in nats, a scalar, of one tuple of layers."""
@@ -88,7 +88,7 @@ class Chain:
         return jnp.sum(jnp.stack(self._walk(visit)[1]))
 
     def sample_and_log_prob(self, key: Key) -> tuple[tuple[Any, ...], Array]:
-        """Each layer's sample, with what it knows of its own density."""
+        """A sample and its log-density, by `sample_and_log_prob` of every layer."""
         check_key("Chain.sample_and_log_prob", key)
         keys = jax.random.split(key, len(self.factors))
         value, log_probs = self._walk(lambda i, d: sample_and_log_prob(d, keys[i]))
@@ -96,7 +96,7 @@ class Chain:
 
 
 def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
-    """`p(z1) p(z2 | z1) …`: drawn from the lowest layer up, as a posterior q(z1 | x) q(z2 | z1).
+    """`p(z1) p(z2 | z1) …`: drawn from the lowest layer up, as a posterior q(z1 | x) q(z2 | z1) is.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
@@ -105,7 +105,7 @@ def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
 
 
 def top_down(last: Distribution, *conditionals: Conditional) -> Chain:
-    """`p(zL) p(zL−1 | zL) …`: drawn from the highest layer down, as a prior p(z2) p(z1 | z2).
+    """`p(zL) p(zL−1 | zL) …`: drawn from the highest layer down, as a prior p(z2) p(z1 | z2) is.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """

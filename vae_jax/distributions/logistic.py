@@ -1,4 +1,4 @@
-"""Counts of intensity as bins of a logistic density."""
+"""Intensities as bins of a logistic density."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -13,13 +13,13 @@ from vae_jax.core.types import Array, Key
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class DiscretisedLogistic:
-    """Counts 0..`levels`: the mass that a logistic density has in the bin of each, the outer two open to ±∞.
+    """Counts 0..`levels`, each with the mass of a logistic density in its bin; the outer two bins reach to ±∞.
 
     `log p(v) = Σ_j log [σ((v_j + ½ − loc_j) / scale_j) − σ((v_j − ½ − loc_j) / scale_j)]`, `loc` and `scale` in
     counts. Unlike a Categorical it knows that 7 is near 8.
 
-    Source: Improved Variational Inference with Inverse Autoregressive Flow, arXiv 1606.04934; the mixture of them:
-    PixelCNN++, arXiv 1701.05517 (`ElementMixture`).
+    Source: Improved Variational Inference with Inverse Autoregressive Flow, arXiv 1606.04934; a mixture of them
+    (`ElementMixture`): PixelCNN++, arXiv 1701.05517.
     """
 
     loc: Array

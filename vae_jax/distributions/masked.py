@@ -11,9 +11,9 @@ from vae_jax.distributions.distribution import log_probs
 
 
 class Observed(NamedTuple):
-    """An example with gaps: `value`, and a `mask` of the same shape(s), true where it was observed.
+    """An example with gaps: `value`, and a `mask` of the same shape(s), true where the value was observed.
 
-    What stands in `value` where nothing was observed is not read: NaN is as good as 0.
+    What stands in the gaps is not read: NaN is as good as 0.
     """
 
     value: PyTree
@@ -21,7 +21,7 @@ class Observed(NamedTuple):
 
     @property
     def filled(self) -> PyTree:
-        """`value` with 0 in its gaps: what an encoder may see, beside the mask."""
+        """`value` with 0 in its gaps: an encoder may see this and the mask."""
         return jax.tree.map(lambda v, m: jnp.where(m, v, jnp.zeros_like(v)), self.value, self.mask)
 
 
@@ -40,7 +40,7 @@ class Masked:
 
     @property
     def reparameterised(self) -> bool:
-        """Whether samples carry a gradient."""
+        """Whether samples carry a gradient, as those of the distribution do."""
         return getattr(self.distribution, "reparameterised", True)
 
     @property
@@ -70,5 +70,5 @@ class Masked:
             raise ValueError(f"Masked.log_prob: the mask must have the shape of the value, {shapes}, got {masks}.")
         # The gaps are filled before the density is taken: NaN times zero would be NaN in the gradient.
         terms = log_probs(self.distribution, value.filled)
-        kept = jax.tree.map(lambda term, mask: jnp.sum(jnp.where(mask, term, 0.0)), terms, value.mask)
-        return jnp.sum(jnp.stack(jax.tree.leaves(kept)))
+        observed = jax.tree.map(lambda term, mask: jnp.sum(jnp.where(mask, term, 0.0)), terms, value.mask)
+        return jnp.sum(jnp.stack(jax.tree.leaves(observed)))

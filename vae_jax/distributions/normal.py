@@ -13,9 +13,9 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
-    """A sample `loc + scale * eps` of `N(loc, scale²)`, `eps ~ N(0, 1)`, differentiable in both.
+    """A sample `loc + scale * eps` of `N(loc, scale²)`, `eps ~ N(0, 1)`, differentiable in `loc` and `scale`.
 
-    `loc` and `scale` broadcast against each other; the result has their common shape.
+    `loc` and `scale` broadcast against each other; the result has their common shape. TypeError for an untyped key.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """
@@ -31,8 +31,8 @@ def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
 class DiagNormal:
     """Independent normals: `log p(v) = Σ_j log N(v_j; loc_j, scale_j²)`.
 
-    `loc` and `scale` (standard deviation, > 0) broadcast to the event shape, so a scalar `scale` is the
-    isotropic `N(μ, σ²I)`, and a Gaussian decoder has a fixed, shared or predicted `scale` alike.
+    `loc` and `scale` (standard deviation, > 0) broadcast to the event shape, so a scalar `scale` gives the
+    isotropic `N(μ, σ²I)`.
     """
 
     loc: Array
@@ -61,8 +61,7 @@ class DiagNormal:
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
-        check_value("DiagNormal", value, self.event_shape)
-        return self._log_density((value - self.mean) / self.stddev)
+        return jnp.sum(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""
@@ -70,14 +69,11 @@ class DiagNormal:
         return self._log_densities((value - self.mean) / self.stddev)
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The noise gives the density at once: no subtraction, no division by a small scale."""
+        """A sample and its log-density, from the noise: no subtraction, no division by a small scale."""
         check_key("DiagNormal.sample_and_log_prob", key)
         mean = self.mean
         eps = jax.random.normal(key, mean.shape, jnp.result_type(mean, float))
-        return mean + self.stddev * eps, self._log_density(eps)
-
-    def _log_density(self, standardised: Array) -> Array:
-        return jnp.sum(self._log_densities(standardised))
+        return mean + self.stddev * eps, jnp.sum(self._log_densities(eps))
 
     def _log_densities(self, standardised: Array) -> Array:
         check_positive("DiagNormal", scale=self.scale)
@@ -85,7 +81,7 @@ class DiagNormal:
 
 
 def standard_normal(shape: int | tuple[int, ...]) -> DiagNormal:
-    """The usual prior, `N(0, I)` with events of `shape`."""
+    """`N(0, I)` with events of `shape`: the usual prior."""
     return DiagNormal(jnp.zeros(shape), jnp.ones(shape))
 
 
@@ -138,7 +134,7 @@ class FullNormal:
         return self._log_density(jax.scipy.linalg.solve_triangular(self.tril, value - self.loc, lower=True))
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The noise gives the density at once, without a triangular solve."""
+        """A sample and its log-density, from the noise: no triangular solve."""
         check_key("FullNormal.sample_and_log_prob", key)
         eps = jax.random.normal(key, self.event_shape, jnp.result_type(self.loc, float))
         return self.loc + self.tril @ eps, self._log_density(eps)

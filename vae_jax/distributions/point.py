@@ -32,7 +32,7 @@ class PointMass:
         return jnp.broadcast_to(self.value, (*shape, *self.event_shape))
 
     def log_prob(self, value: Array) -> Array:
-        """TypeError: a point has no density, so no bound on log p(x) can be had from a deterministic encoder."""
+        """Always a TypeError: a point has no density, so a deterministic encoder gives no bound on log p(x)."""
         raise TypeError(
             "PointMass.log_prob: a point mass has no density. A deterministic encoder gives reconstructions and codes "
             "but no bound on log p(x): use a posterior with a density, or annealed importance sampling (ais), which "

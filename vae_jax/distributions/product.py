@@ -17,7 +17,7 @@ from vae_jax.distributions.distribution import draws, log_probs
 class Product:
     """`log p(v) = Σ_column log p_column(v[column])`: `columns` and values are dicts with the same names.
 
-    Each column is a distribution of its own: a Categorical beside a Poisson beside a StudentT.
+    Each column has its own distribution: a Categorical beside a Poisson beside a StudentT.
     """
 
     columns: Mapping[str, Any]
@@ -42,11 +42,11 @@ class Product:
         check_key("Product.sample", key)
         names = sorted(self.columns)
 
-        def one(key: Key) -> dict[str, Any]:
+        def row(key: Key) -> dict[str, Any]:
             keys = jax.random.split(key, len(names))
             return {name: self.columns[name].sample(key) for name, key in zip(names, keys, strict=True)}
 
-        return draws(one, key, shape)
+        return draws(row, key, shape)
 
     def log_prob(self, value: Mapping[str, Any]) -> Array:
         """Log-density in nats, a scalar. ValueError where the columns are not those of the distribution."""
@@ -54,7 +54,7 @@ class Product:
         return jnp.sum(jnp.stack([column.log_prob(value[name]) for name, column in self.columns.items()]))
 
     def log_probs(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Log-density of every element of every column, nats: which column is the odd one."""
+        """Log-density of every element of every column, nats: it shows which column is unusual."""
         self._check(value)
         return {name: log_probs(column, value[name]) for name, column in self.columns.items()}
 

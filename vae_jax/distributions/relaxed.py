@@ -1,7 +1,7 @@
 """Choices as one-hot vectors, and their continuous relaxations.
 
-A relaxed sample lies inside the simplex (or between 0 and 1) and carries a gradient; the discrete distribution of the
-same logits is what the model is in the end, and what it must be measured with: `q.discrete`.
+A relaxed sample lies inside the simplex (or between 0 and 1) and carries a gradient. A model that was trained with it
+must be measured with the discrete distribution of the same logits, `q.discrete`.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class OneHotCategorical:
 
     @property
     def mean(self) -> Array:
-        """Probabilities."""
+        """The probabilities of the K choices, in the event shape."""
         return jax.nn.softmax(self.logits)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
@@ -42,11 +42,11 @@ class OneHotCategorical:
         return jax.nn.one_hot(jax.random.categorical(key, logits), logits.shape[-1], dtype=logits.dtype)
 
     def log_prob(self, value: Array) -> Array:
-        """Log-probability in nats, a scalar; −inf where `value` is not one-hot, a relaxed sample for one."""
+        """Log-probability in nats, a scalar; −inf where `value` is not one-hot, as a relaxed sample is not."""
         check_value("OneHotCategorical", value, self.event_shape)
-        corner = (jnp.max(value, axis=-1) == 1.0) & (jnp.sum(jnp.abs(value), axis=-1) == 1.0)
+        is_one_hot = (jnp.max(value, axis=-1) == 1.0) & (jnp.sum(jnp.abs(value), axis=-1) == 1.0)
         log_mass = jnp.sum(value * jax.nn.log_softmax(self.logits), axis=-1)
-        return jnp.sum(jnp.where(corner, log_mass, -jnp.inf))
+        return jnp.sum(jnp.where(is_one_hot, log_mass, -jnp.inf))
 
 
 @jax.tree_util.register_dataclass
@@ -71,7 +71,7 @@ class Concrete:
 
     @property
     def discrete(self) -> OneHotCategorical:
-        """What it is the relaxation of."""
+        """The discrete distribution of the same logits."""
         return OneHotCategorical(self.logits)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
@@ -84,12 +84,12 @@ class Concrete:
         return self._log_density(jnp.log(jnp.maximum(value, jnp.finfo(self.logits.dtype).tiny)))
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The density of log y, where no coordinate underflows."""
+        """A sample y and its log-density, computed from log y, where no coordinate underflows."""
         log_y = self._log_sample(key, ())
         return jnp.exp(log_y), self._log_density(log_y)
 
     def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The same, with the gradient through the sample alone."""
+        """As `sample_and_log_prob`, but the gradient of the log-density goes through the sample alone."""
         log_y = self._log_sample(key, ())
         return jnp.exp(log_y), freeze(self)._log_density(log_y)
 
@@ -103,7 +103,7 @@ class Concrete:
     def _log_density(self, log_y: Array) -> Array:
         check_positive("Concrete", temperature=self.temperature)
         size, tau = self.logits.shape[-1], self.temperature
-        # Shifted: at logits of 1e4 the two sums would not keep the digits of their difference.
+        # Normalised first: at logits of 1e4 the difference of the two sums below would lose its digits.
         logits = jax.nn.log_softmax(self.logits)
         constant = gammaln(float(size)) + (size - 1) * jnp.log(tau)
         weighted = logits - tau * log_y
@@ -129,7 +129,7 @@ class RelaxedBernoulli:
 
     @property
     def discrete(self) -> Bernoulli:
-        """What it is the relaxation of."""
+        """The discrete distribution of the same logits."""
         return Bernoulli(self.logits)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
@@ -137,19 +137,19 @@ class RelaxedBernoulli:
         return jax.nn.sigmoid(self._sample_logit(key, shape))
 
     def log_prob(self, value: Array) -> Array:
-        """Log-density in nats, a scalar; 0 and 1 are taken as the nearest numbers between."""
+        """Log-density in nats, a scalar; 0 and 1 count as the nearest numbers between them."""
         check_value("RelaxedBernoulli", value, self.event_shape)
-        kind = jnp.finfo(self.logits.dtype)
-        value = jnp.clip(value, kind.tiny, 1.0 - kind.epsneg)
+        limits = jnp.finfo(self.logits.dtype)
+        value = jnp.clip(value, limits.tiny, 1.0 - limits.epsneg)
         return self._log_density(jnp.log(value) - jnp.log1p(-value))
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The density of the sample's logit, which cannot round to 0 or 1."""
+        """A sample and its log-density, computed from its logit, which cannot round to 0 or 1."""
         logit = self._sample_logit(key, ())
         return jax.nn.sigmoid(logit), self._log_density(logit)
 
     def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """The same, with the gradient through the sample alone."""
+        """As `sample_and_log_prob`, but the gradient of the log-density goes through the sample alone."""
         logit = self._sample_logit(key, ())
         return jax.nn.sigmoid(logit), freeze(self)._log_density(logit)
 
@@ -161,7 +161,7 @@ class RelaxedBernoulli:
 
     def _log_density(self, logit: Array) -> Array:
         check_positive("RelaxedBernoulli", temperature=self.temperature)
-        # Logistic density of τ logit − l, times τ, over the derivative σ'(logit) of the last step.
+        # The logistic density at τ logit − l, times τ, over the derivative σ'(logit) of the sigmoid.
         noise = self.temperature * logit - self.logits
         log_sigmoid = jax.nn.log_sigmoid
         density = jnp.log(self.temperature) + log_sigmoid(noise) + log_sigmoid(-noise)
@@ -173,8 +173,8 @@ class RelaxedBernoulli:
 class StraightThrough:
     """The discrete distribution of a relaxed one, whose samples borrow the gradient of the relaxed sample.
 
-    A sample is exactly one-hot (or a bit), and its gradient, that of the relaxed sample, is biased: the density is the
-    discrete one. `relaxed`: a `Concrete` or a `RelaxedBernoulli`.
+    A sample is exactly one-hot (or a bit), so its density is the discrete one. Its gradient is that of the relaxed
+    sample, which is biased. `relaxed`: a `Concrete` or a `RelaxedBernoulli`.
 
     Source: Categorical Reparameterization with Gumbel-Softmax, arXiv 1611.01144, section 2.2.
     """

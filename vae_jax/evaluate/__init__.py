@@ -1,4 +1,4 @@
-"""Measures of any model, pure functions: how likely it finds data, what its code is made of, how far to trust each.
+"""Measures of any model, as pure functions: log p(x), what its codes hold, and how good its gradients are.
 
 Imports core and the mathematics; knows no config and no run.
 """

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: log p(x) where the encoder is too far from the posterior to sample with.
+"""Annealed importance sampling: log p(x) where q(z | x) is too far from the posterior to sample from.
 
 A chain goes from the prior to the posterior through `π_t(z) ∝ p(z) p(x | z)^β_t`, moved by Hamiltonian Monte Carlo
 at every temperature, and its weights estimate p(x) without bias: `ais` is a lower bound in expectation. From an exact
@@ -38,7 +38,7 @@ _ACCEPTANCE = 0.65
 _PILOT_CHAINS = 4
 _STEEPNESS = 4.0
 
-# Families whose values are floating-point numbers, and yet no open set of vectors.
+# Families whose values are floating-point numbers but only some of all vectors: bits, simplices, intervals, spheres.
 _ELSEWHERE = (
     *(Bernoulli, ContinuousBernoulli, OneHotCategorical, Concrete, RelaxedBernoulli, StraightThrough),
     *(UniformSphere, VonMisesFisher),
@@ -51,7 +51,7 @@ class Annealed(NamedTuple):
     `value`: a lower bound in expectation from `ais`, an upper bound from `reverse_ais`.
     `standard_error`: of `value`, from the spread of the n weights by the delta method; inf for n = 1. Of `reverse_ais`
     it is too small: all its chains share one start, whose own noise they cannot show.
-    `ess`: effective number of the n chains. `acceptance`: share of accepted moves.
+    `ess`: effective number of chains, of n. `acceptance`: share of accepted moves.
     """
 
     value: Array
@@ -95,9 +95,9 @@ def ais(
 ) -> Annealed:
     """log p(x) of one example by annealed importance sampling from the prior: in expectation a lower bound, nats.
 
-    The step sizes are found by a pilot run on draws of their own and then fixed, so that the weights stay unbiased.
-    z is a vector or a tuple of them, and any real numbers will do (TypeError for choices and directions). Memory grows
-    with `num_temperatures` by two numbers each. One example; `vmap` for many.
+    A pilot run with its own draws finds the step sizes. They are then fixed, so that the weights stay unbiased. z must
+    be a vector that may hold any real numbers, or a tuple of such vectors (TypeError for choices and directions).
+    Memory grows by two numbers for each temperature. One example; `vmap` for many.
 
     Source: On the Quantitative Analysis of Decoder-Based Generative Models, arXiv 1611.04273.
     """
@@ -109,10 +109,10 @@ def ais(
     step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
     z = prior.sample(start_key, (num_chains,))
 
-    def one(key: Key, z: PyTree) -> tuple[Array, Array]:
+    def chain(key: Key, z: PyTree) -> tuple[Array, Array]:
         return _anneal(path, key, z, jnp.arange(1, num_temperatures + 1), -1, step_sizes, num_integration_steps)
 
-    log_weights, acceptance = jax.vmap(one)(jax.random.split(chain_key, num_chains), z)
+    log_weights, acceptance = jax.vmap(chain)(jax.random.split(chain_key, num_chains), z)
     return _summary(log_weights, acceptance, sign=1.0)
 
 
@@ -129,9 +129,9 @@ def reverse_ais(
 ) -> Annealed:
     """log p(x) from chains that run backwards from `z`: in expectation an upper bound, nats.
 
-    `z` must be an exact draw from p(z | x), which one has where `(x, z)` was drawn from the model itself. All chains
-    start there, so `standard_error` is given that z: more chains do not replace more draws of it. The other
-    arguments as in `ais`, with which it shares the path and the way to find step sizes.
+    `z` must be an exact draw from p(z | x): there is one where `(x, z)` was drawn from the model itself. All chains
+    start at this z, and `standard_error` leaves out its noise: more chains do not replace more draws of z. The other
+    arguments, the path, the search for step sizes and the errors are those of `ais`.
 
     Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
     """
@@ -142,10 +142,10 @@ def reverse_ais(
     path = _path("reverse_ais", vae, params, x, num_temperatures)
     step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
 
-    def one(key: Key) -> tuple[Array, Array]:
+    def chain(key: Key) -> tuple[Array, Array]:
         return _anneal(path, key, z, jnp.arange(num_temperatures - 1, -1, -1), 1, step_sizes, num_integration_steps)
 
-    log_weights, acceptance = jax.vmap(one)(jax.random.split(chain_key, num_chains))
+    log_weights, acceptance = jax.vmap(chain)(jax.random.split(chain_key, num_chains))
     return _summary(log_weights, acceptance, sign=-1.0)
 
 
@@ -160,7 +160,8 @@ def bdmc(
 ) -> Sandwich:
     """Bidirectional Monte Carlo: draw one `(x, z)` from the model, and bound log p(x) from both sides, nats.
 
-    The mean over many draws of `upper.value − lower.value` bounds the error of `ais` on data like the model's own.
+    The mean of `upper.value − lower.value` over many draws bounds the mean error of `ais` on data from the model.
+    Arguments and errors are those of `ais`.
 
     Source: Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo, arXiv 1511.02543.
     """
@@ -178,7 +179,7 @@ def bdmc(
 
 
 def check_annealable(where: str, prior: Any) -> None:
-    """Refuse, with a TypeError, a prior on codes that Hamiltonian dynamics would leave: choices, directions."""
+    """TypeError for a prior whose set of values Hamiltonian dynamics would leave: choices, directions."""
     z = jax.eval_shape(prior.sample, jax.random.key(0))
     nodes = jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, _ELSEWHERE))
     elsewhere = [type(node).__name__ for node in nodes if isinstance(node, _ELSEWHERE)]
@@ -199,7 +200,7 @@ def _path(where: str, vae: VAE, params: Params, x: PyTree, num_temperatures: int
 
 def _move(path: _Path, beta: Array, key: Key, z: PyTree, step_size: Array, num_steps: int) -> tuple[PyTree, Array]:
     """One HMC move that leaves `π ∝ start · exp(β log_ratio)` invariant, and its acceptance rate."""
-    # Here, so that `import vae_jax` does not load it.
+    # Imported here, so that `import vae_jax` does not load it.
     from blackjax.mcmc import hmc
 
     def log_density(z: PyTree) -> Array:
@@ -216,7 +217,7 @@ def _anneal(
 ) -> tuple[Array, Array]:
     """`(log weight, mean acceptance)` of one chain through the temperatures numbered `targets`.
 
-    The weight of going to number t from its neighbour t + `back` is taken where the chain stands before it moves.
+    Each step goes from temperature t + `back` to t, and its weight is taken before the chain moves.
     """
 
     def step(carry: tuple[PyTree, Array, Array], t: Array) -> tuple[tuple[PyTree, Array, Array], None]:
@@ -231,7 +232,7 @@ def _anneal(
 
 
 def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
-    """Step sizes `[T + 1]`: those that a few chains of their own settled on as they passed each temperature."""
+    """Step sizes `[T + 1]`, adapted by a few pilot chains as they pass each temperature."""
     start_key, chain_key = jax.random.split(key)
     z = prior.sample(start_key, (_PILOT_CHAINS,))
 
@@ -250,7 +251,7 @@ def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
 def _summary(log_weights: Array, acceptance: Array, *, sign: float) -> Annealed:
     """From the log-weights `[n]` of p(x) (`sign` 1) or of 1 / p(x) (`sign` −1)."""
     n = log_weights.shape[0]
-    # Relative to one of them: at log w = −1e4 the digits of float32 are not enough.
+    # Weights relative to the largest: at log w = −1e4 the digits of float32 are not enough.
     reference = jnp.max(log_weights)
     relative = log_weights - reference
     log_sum = jax.nn.logsumexp(relative)

@@ -1,4 +1,4 @@
-"""Which examples a model finds strange, and from which score on to say so."""
+"""Anomaly detection: a score of one example, and a threshold that bounds the rate of false alarms."""
 
 import math
 
@@ -12,16 +12,19 @@ from vae_jax.models.vae import VAE
 def anomaly_score(
     vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 100, chunk_size: int = 100
 ) -> Array:
-    """`−log p(x)` of one example, importance-weighted with `num_samples` draws: a scalar in nats, high is strange."""
+    """`−log p(x)` of one example, importance-sampled with `num_samples` draws: a scalar in nats, high for anomalies.
+
+    ValueError for a batch. Source: Importance Weighted Autoencoders, arXiv 1509.00519.
+    """
     return -log_marginal(vae, params, key, x, num_samples=num_samples, chunk_size=chunk_size).value
 
 
 def anomaly_threshold(scores: Array, *, false_alarms: float) -> Array:
     """The score above which a new ordinary example falls with probability at most `false_alarms`.
 
-    `scores`: `[n]` of ordinary examples that the model was NOT trained on. The bound holds for any model and any n,
-    over the draw of both (split conformal prediction): the ⌈(n+1)(1−α)⌉-th smallest score. ValueError where n is too
-    small for α: it needs n + 1 >= 1 / α.
+    `scores`: `[n]` of ordinary examples that the model was NOT trained on. The threshold is the ⌈(n+1)(1−α)⌉-th
+    smallest of them, α = `false_alarms` (split conformal prediction). The bound holds for any model and any n, over the
+    draw of the scores and the new example. ValueError unless n + 1 >= 1 / α.
 
     Source: Distribution-Free Predictive Inference for Regression, arXiv 1604.04173.
     """
@@ -30,7 +33,7 @@ def anomaly_threshold(scores: Array, *, false_alarms: float) -> Array:
     if not 0.0 < false_alarms < 1.0:
         raise ValueError(f"anomaly_threshold: false_alarms must be between 0 and 1, got {false_alarms}.")
     size = scores.shape[0]
-    # In floats (10)(0.9) may be a hair above 9.
+    # In floats 10 · 0.9 may be a hair above 9.
     rank = math.ceil(round((size + 1) * (1.0 - false_alarms), 9))
     if rank > size:
         raise ValueError(

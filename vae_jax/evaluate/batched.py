@@ -16,9 +16,9 @@ from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.evaluate.statistics import standard_error
 from vae_jax.models.vae import VAE
 
-# A tree of arrays `[n, …]`, a row of every example.
+# A tree of arrays `[n, …]`, one row for each example.
 Estimates = TypeVar("Estimates")
-# Compiled measures that `per_model` keeps of each kind.
+# How many results each function under `per_model` keeps.
 _MODELS_KEPT = 4
 
 
@@ -28,8 +28,8 @@ class MeanLogMarginal(NamedTuple):
     `monte_carlo_error`: standard error of the mean from the k samples alone, for these very examples.
     `examples_error`: standard error of the mean from the choice of examples, `std / sqrt(n)` (NaN for n = 1).
     `ess`: median effective sample size, of k. `elbo`: mean ELBO of the same draws.
-    `unreliable`: fraction of examples whose Pareto k̂ is above 0.7, of those that have one: where it is not small, k
-    was not enough. NaN where none has.
+    `unreliable`: of the examples that have a Pareto k̂, the share where it is above 0.7. Unless that share is small, k
+    was not enough. NaN where no example has one.
     """
 
     value: float
@@ -49,13 +49,12 @@ def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
 
 
 def vectorised(function: Callable[..., Any], *, shared: int) -> Callable[..., Any]:
-    """`function(*shared, i, x)` of one example, compiled for a batch of i and x; the first `shared` arguments are one
-    for all examples."""
+    """Compile `function(*shared, i, x)` for batches of i and x; all examples share the first `shared` arguments."""
     return jax.jit(jax.vmap(function, in_axes=(*(None,) * shared, 0, 0)))
 
 
 def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: what `make(model, *options)` gives is kept for the models that were last asked for.
+    """Decorator: keep the last few results of `make(model, *options)`, and give them again for the same arguments.
 
     So a measure is compiled once for a model, however many parameters it is measured with.
     """
@@ -64,12 +63,12 @@ def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(make)
     def of_model(model: Any, *options: Any) -> Any:
         # By identity, since functions that hold arrays have no hash; the model is kept, so that no other has its id.
-        name = (*map(id, model), *options)
-        if name not in kept:
+        identity = (*map(id, model), *options)
+        if identity not in kept:
             while len(kept) >= _MODELS_KEPT:
                 kept.pop(next(iter(kept)))
-            kept[name] = model, make(model, *options)
-        return kept[name][1]
+            kept[identity] = model, make(model, *options)
+        return kept[identity][1]
 
     return of_model
 
@@ -77,8 +76,7 @@ def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
 def in_batches(
     compiled: Callable[..., Any], x: Any, *shared: Any, first: int = 0, batch_size: int = 100
 ) -> Iterator[Any]:
-    """`compiled(*shared, i, x[i])` (`vectorised`) of the examples of `x` `[n, …]` from number `first` on, a batch at a
-    time, in host memory."""
+    """Batches of `compiled(*shared, i, x[i])` (`vectorised`) on the host, for x `[n, …]` from example `first` on."""
     check_count("in_batches", "batch_size", batch_size)
     for rows in batches(num_examples(x), batch_size, first):
         part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
@@ -86,7 +84,7 @@ def in_batches(
 
 
 def mapped(function: Callable[[Any, Any], Any], x: Any, *, first: int = 0, batch_size: int = 100) -> Iterator[Any]:
-    """`function(i, x[i])` of the examples of `x` `[n, …]` from number `first` on: compiled batches, in host memory."""
+    """Batches of `function(i, x[i])`, compiled, on the host, for x `[n, …]` from example `first` on."""
     return in_batches(vectorised(function, shared=0), x, first=first, batch_size=batch_size)
 
 
@@ -109,9 +107,9 @@ def log_marginal_batches(
     batch_size: int = 100,
     chunk_size: int = 100,
 ) -> Iterator[LogMarginal]:
-    """`log_marginal` of the examples of `x` `[n, …]` from number `first` on, a batch at a time, in host memory.
+    """Batches of `log_marginal` on the host, for x `[n, …]` from example `first` on.
 
-    Example i has the key `fold_in(key, i)`, so neither the batches nor where one starts change its estimate.
+    Example i has the key `fold_in(key, i)`, so its estimate depends neither on `batch_size` nor on `first`.
     """
     check_count("log_marginal_batches", "num_samples", num_samples)
     check_count("log_marginal_batches", "chunk_size", chunk_size)
@@ -122,23 +120,23 @@ def log_marginal_batches(
 
 @per_model
 def _log_marginals(vae: VAE, num_samples: int, chunk_size: int) -> Callable[..., LogMarginal]:
-    def one(params: Params, key: Key, i: Any, x: Any) -> LogMarginal:
+    def estimate(params: Params, key: Key, i: Any, x: Any) -> LogMarginal:
         options = {"num_samples": num_samples, "chunk_size": chunk_size}
         return log_marginal(vae, params, jax.random.fold_in(key, i), x, **options)
 
-    return vectorised(one, shared=2)
+    return vectorised(estimate, shared=2)
 
 
 def example_log_marginals(
     vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int, batch_size: int = 100, chunk_size: int = 100
 ) -> LogMarginal:
-    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`. ValueError if there are none."""
+    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`, nats. ValueError if there are no examples."""
     options = {"num_samples": num_samples, "batch_size": batch_size, "chunk_size": chunk_size}
     return join(log_marginal_batches(vae, params, key, x, **options))
 
 
 def join(parts: Iterable[Estimates]) -> Estimates:
-    """Consecutive batches of estimates as one, arrays `[n, …]`. ValueError if there are none."""
+    """Join consecutive batches of estimates to arrays `[n, …]`. ValueError if there are none."""
     parts = list(parts)
     if not parts:
         raise ValueError("there are no examples to evaluate: the dataset is empty.")
@@ -146,7 +144,7 @@ def join(parts: Iterable[Estimates]) -> Estimates:
 
 
 def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMarginal:
-    """The mean over examples, with its two errors kept apart."""
+    """The mean over `[n]` estimates, nats, with its two standard errors kept apart; `num_samples`: their k."""
     value = np.asarray(estimates.value, np.float64)
     n = len(value)
     pareto_k = np.asarray(estimates.pareto_k)

@@ -1,4 +1,4 @@
-"""The averaged ELBO taken apart: a VAE as a code for its data, and the divergences that the ELBO is made of.
+"""The mean ELBO taken apart: into the costs of a code for the data, and into divergences.
 
 With the data distribution q(x), `1/N` on each of N examples, and q(x, z) = q(x) q(z | x), q(z) = 1/N Σ_n q(z | x_n):
 
@@ -31,7 +31,7 @@ from vae_jax.distributions import DiagNormal, sample_and_log_prob
 from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
 from vae_jax.evaluate.statistics import standard_error
 from vae_jax.models.vae import VAE, over_samples, posterior_and_prior
-from vae_jax.objectives.aggregate import dimension_log_probs
+from vae_jax.objectives.aggregate import check_factorised, dimension_log_probs
 
 
 class Coding(NamedTuple):
@@ -39,7 +39,7 @@ class Coding(NamedTuple):
 
     `rate`, `distortion`: `−elbo = distortion + rate`. `index_code`: the mutual information I_q(n; z) between an
     example's number and its code, at most log N. `marginal_kl`: KL(q(z) ‖ p(z)).
-    `standard_errors`: of the four, in that order, `[4]`: the spread over examples, the draws included, by √N.
+    `standard_errors` `[4]`: of these four, in this order, from the spread over examples, noise of draws included.
     """
 
     rate: Array
@@ -73,7 +73,8 @@ class JointKL(NamedTuple):
 def rate_distortion(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 100) -> tuple[Array, Array]:
     """`(rate, distortion)` of one example: `E log q(z|x) − log p(z)` and `−E log p(x|z)`, nats, by `num_samples` draws.
 
-    For any posterior and prior, also without a KL in closed form. `ELBO = −rate − distortion`. `vmap` for many.
+    For any posterior and prior, also without a KL in closed form. `ELBO = −rate − distortion`. One example (else
+    ValueError); `vmap` for many.
 
     Source: Fixing a Broken ELBO, arXiv 1711.00464.
     """
@@ -97,20 +98,20 @@ def rates_distortions(
 
 @per_model
 def _rates_distortions(vae: VAE, num_samples: int) -> Callable[..., tuple[Array, Array]]:
-    def one(params: Params, key: Key, i: Array, x: Any) -> tuple[Array, Array]:
+    def terms(params: Params, key: Key, i: Array, x: Any) -> tuple[Array, Array]:
         return rate_distortion(vae, params, jax.random.fold_in(key, i), x, num_samples=num_samples)
 
-    return vectorised(one, shared=2)
+    return vectorised(terms, shared=2)
 
 
 def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, batch_size: int = 100) -> Coding:
     """Rate, distortion and the split of the rate, over the N examples of `x` `[N, …]`, with `num_samples` draws each.
 
     q(z) is the exact mixture of the N posteriors, so the time grows with N²; memory is set by `batch_size`. Posterior
-    and prior may be any distributions, but the N posteriors are held at once: a hierarchy, which carries its network,
-    needs N copies of it.
+    and prior may be any distributions. The N posteriors are held at once, and in a hierarchy each of them holds a copy
+    of its network. ValueError for no examples.
 
-    Source: ELBO surgery: yet another way to carve up the variational evidence lower bound (2016).
+    Source: ELBO surgery: yet another way to carve up the variational evidence lower bound (Hoffman and Johnson, 2016).
     """
     check_key("coding", key)
     check_count("coding", "num_samples", num_samples)
@@ -119,8 +120,8 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
     posteriors = jax.vmap(vae.encode, in_axes=(None, 0))(params, x)
     prior = vae.prior(params)
 
-    def one(at: tuple[Array, Any]) -> Array:
-        index, x = at
+    def terms_of(example: tuple[Array, Any]) -> Array:
+        index, x = example
         posterior = jax.tree.map(lambda leaf: leaf[index], posteriors)
 
         def draw(key: Key) -> Array:
@@ -133,31 +134,27 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
         keys = jax.random.split(jax.random.fold_in(key, index), num_samples)
         return jnp.mean(lax.map(draw, keys), axis=0)
 
-    terms = lax.map(one, (jnp.arange(size), x), batch_size=min(batch_size, size))
+    terms = lax.map(terms_of, (jnp.arange(size), x), batch_size=min(batch_size, size))
     means = jnp.mean(terms, axis=0)
     return Coding(*means, standard_errors=standard_error(terms))
 
 
 def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, batch_size: int = 10) -> MarginalKL:
-    """Total correlation and dimension-wise KL `[d]` of the mixture of N posteriors, `num_samples` draws from each.
+    """Total correlation and dimension-wise KL `[d]`, nats, of the mixture of N posteriors, `num_samples` draws each.
 
     `posteriors`: a stack of `DiagNormal` (leaves `[N, d]`), as `encode_dataset` gives; `prior`: a `DiagNormal` of
-    `[d]`. TypeError for others, which do not factorise. Time grows with N²; memory is set by `batch_size`.
+    `[d]`. TypeError for other families. The time grows with N²; memory is set by `batch_size`.
 
     Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
     """
     check_key("marginal_kl", key)
     check_count("marginal_kl", "num_samples", num_samples)
     check_count("marginal_kl", "batch_size", batch_size)
-    for name, distribution in (("posteriors", posteriors), ("prior", prior)):
-        if not isinstance(distribution, DiagNormal):
-            raise TypeError(
-                f"marginal_kl: {name} must be DiagNormal, got {type(distribution).__name__}, which does not factorise."
-            )
+    check_factorised("marginal_kl", posteriors, prior)
     size = check_examples("marginal_kl", posteriors)
 
-    def one(at: tuple[Array, DiagNormal]) -> tuple[Array, Array]:
-        index, posterior = at
+    def terms_of(example: tuple[Array, DiagNormal]) -> tuple[Array, Array]:
+        index, posterior = example
 
         def draw(key: Key) -> tuple[Array, Array]:
             z = posterior.sample(key)
@@ -169,12 +166,12 @@ def marginal_kl(posteriors: Any, prior: Any, key: Key, *, num_samples: int = 1, 
         drawn = lax.map(draw, jax.random.split(jax.random.fold_in(key, index), num_samples))
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), drawn)
 
-    terms = lax.map(one, (jnp.arange(size), posteriors), batch_size=min(batch_size, size))
+    terms = lax.map(terms_of, (jnp.arange(size), posteriors), batch_size=min(batch_size, size))
     return MarginalKL(*(jnp.mean(part, axis=0) for part in terms))
 
 
 def joint_kl(found: Coding, log_marginal: Array, *, num_examples: int) -> JointKL:
-    """KL(q(x, z) ‖ p(x, z)) and its two splits, from a `Coding` and the mean log p(x) of the same N examples.
+    """KL(q(x, z) ‖ p(x, z)) and its two splits, nats, from a `Coding` and the mean log p(x) of the same N examples.
 
     For discrete x and distinct examples; otherwise only differences between models mean anything.
 
@@ -193,5 +190,8 @@ def joint_kl(found: Coding, log_marginal: Array, *, num_examples: int) -> JointK
 
 
 def bits_per_dimension(log_marginal: float | Array, shape: tuple[int, ...]) -> float | Array:
-    """`−log p(x) / (D log 2)` for discrete x of `shape` with D elements: what a code of it costs."""
+    """`−log p(x) / (D log 2)`, the bits that a code for discrete x of `shape` needs for each of its D elements.
+
+    `log_marginal`: log p(x), nats.
+    """
     return -log_marginal / (math.prod(shape) * math.log(2.0))

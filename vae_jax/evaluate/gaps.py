@@ -3,7 +3,7 @@
     log p(x) − ELBO  =  [log p(x) − ELBO(q*)]  +  [ELBO(q*) − ELBO(q)]
                          approximation gap         amortisation gap
 
-q* is the best q(z) of the encoder's own family, found for each example by gradient.
+q* is the best q(z) of the encoder's own family, found by gradient for each example alone.
 
 Source: Inference Suboptimality in Variational Autoencoders, arXiv 1801.03558.
 """
@@ -25,9 +25,9 @@ from vae_jax.objectives.estimators import stl
 
 
 class Gaps(NamedTuple):
-    """Both gaps of one example, nats, and what they are differences of.
+    """Both gaps of one example, nats, and the two estimates whose differences they are.
 
-    `optimised`: the estimate under q*, whose `value` stands for log p(x). `amortised`: that under the encoder.
+    `optimised`: the estimate with q*, whose `value` stands for log p(x). `amortised`: that with the encoder's q.
     """
 
     approximation: Array
@@ -37,7 +37,7 @@ class Gaps(NamedTuple):
 
 
 def _free_diagonal(q: DiagNormal) -> tuple[Any, Callable[[Any], DiagNormal]]:
-    # `scale` as it is: one number for an isotropic family.
+    # `scale` keeps its shape: one number for an isotropic family.
     return (q.mean, jnp.log(q.scale)), lambda free: DiagNormal(free[0], jnp.exp(free[1]))
 
 
@@ -46,12 +46,12 @@ def _free_full(q: FullNormal) -> tuple[Any, Callable[[Any], FullNormal]]:
         loc, log_diagonal, below = free
         return FullNormal(loc, jnp.diag(jnp.exp(log_diagonal)) + jnp.tril(below, -1))
 
-    # The same covariance with a positive diagonal.
+    # Columns change sign until the diagonal is positive; the covariance stays the same.
     tril = q.tril * jnp.broadcast_to(jnp.sign(jnp.diagonal(q.tril)), q.tril.shape)
     return (q.loc, jnp.log(jnp.diagonal(tril)), jnp.tril(tril, -1)), build
 
 
-# How a family is written in numbers that may take any value.
+# `q -> (free numbers, free numbers -> q)`: each family in terms of numbers that may take any value.
 FAMILIES: dict[type, Callable[[Any], tuple[Any, Callable[[Any], Any]]]] = {
     DiagNormal: _free_diagonal,
     FullNormal: _free_full,
@@ -68,15 +68,15 @@ def optimise_posterior(
     num_samples: int = 10,
     learning_rate: float = 1e-2,
 ) -> Any:
-    """The best q(z) for one example in the encoder's family: Adam on the ELBO, from the encoder's own answer.
+    """The best q(z) for one example in the encoder's family, by Adam on the ELBO from the encoder's q(z | x).
 
-    The gradient is that of `stl(elbo)`, silent where the family holds the posterior. TypeError for a family other
-    than `DiagNormal` and `FullNormal`. One example; `vmap` for many.
+    The gradient is that of `stl(elbo)`, which has no noise where the family contains the true posterior. TypeError for
+    a family other than `DiagNormal` and `FullNormal`. One example; `vmap` for many.
 
     Source: Inference Suboptimality in Variational Autoencoders, arXiv 1801.03558.
     """
     check_count("optimise_posterior", "num_steps", num_steps)
-    # Here, so that `import vae_jax` does not load it.
+    # Imported here, so that `import vae_jax` does not load it.
     import optax
 
     posterior, _ = posterior_and_prior("optimise_posterior", vae, params, key, x)
@@ -106,8 +106,8 @@ def inference_gaps(
 ) -> Gaps:
     """The approximation and the amortisation gap of one example, nats; their sum is log p(x) − ELBO.
 
-    Both ELBOs are means over `num_samples` draws; log p(x) is the importance-weighted estimate with those of q*,
-    itself a lower bound in expectation. One example; `vmap` for many.
+    Both ELBOs are means over `num_samples` draws. log p(x) is the importance-weighted estimate with the draws of q*,
+    which is a lower bound in expectation. One example; `vmap` for many. Errors are those of `optimise_posterior`.
 
     Source: Inference Suboptimality in Variational Autoencoders, arXiv 1801.03558.
     """

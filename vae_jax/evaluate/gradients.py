@@ -1,4 +1,4 @@
-"""How good a gradient is: its mean, its noise, and the ratio of the two, for any bound and estimator."""
+"""How good a gradient is: its mean, its variance, and the ratio of signal to noise, for any bound and estimator."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from vae_jax.objectives.estimators import Estimate
 
 
 class GradientMoments(NamedTuple):
-    """Over `num_draws` keys, in the structure of the parameters: the mean of the gradient and its variance."""
+    """Mean and variance of a gradient over `num_draws` keys, both in the structure of the parameters."""
 
     mean: Any
     variance: Any
@@ -21,7 +21,7 @@ class GradientMoments(NamedTuple):
 
     @property
     def standard_error(self) -> Any:
-        """Of the mean, in the structure of the parameters."""
+        """The standard error of `mean`, in the structure of the parameters."""
         return jax.tree.map(lambda v: jnp.sqrt(v / self.num_draws), self.variance)
 
 
@@ -38,8 +38,8 @@ def gradient_moments(
 ) -> GradientMoments:
     """Mean and variance of the gradient of an estimate for one example, over `num_draws` independent draws.
 
-    Running sums over batches of `batch_size` gradients, so memory does not grow with `num_draws`; draw i has the key
-    `fold_in(key, i)`, so two estimators under one key see the same noise. Needs at least 2 draws (ValueError).
+    Gradients are summed in batches of `batch_size`, so memory does not grow with `num_draws`. Draw i has the key
+    `fold_in(key, i)`, so two estimators under one key see the same noise. ValueError for fewer than 2 draws.
     """
     check_key("gradient_moments", key)
     check_count("gradient_moments", "num_samples", num_samples)
@@ -53,7 +53,7 @@ def gradient_moments(
         draw_key = jax.random.fold_in(key, i)
         return jax.grad(lambda p: estimate(vae, p, draw_key, x, num_samples=num_samples))(params)
 
-    # Moments about the first draw: a mean far above the noise would cancel in float32.
+    # Moments are taken about the first draw: with a mean far above the noise they would cancel in float32.
     reference = gradient(jnp.int32(0))
 
     def add(sums: tuple[Any, Any], indices: Array) -> tuple[tuple[Any, Any], None]:
@@ -79,22 +79,22 @@ def signal_to_noise(moments: GradientMoments) -> Array:
     """The mean over parameters of `|E g| / sd(g)`, a scalar; parameters whose gradient never varies are left out.
 
     For one group of parameters: `signal_to_noise(moments._replace(mean=moments.mean["encoder"],
-    variance=moments.variance["encoder"]))`. From n draws a gradient of mean zero shows `√(2 / πn)`, so smaller ratios
+    variance=moments.variance["encoder"]))`. A gradient of mean zero gives `√(2 / πn)` from n draws, so smaller ratios
     need more draws. For `total(iwae)` the encoder's ratio falls with k as 1/√k; for `dreg(iwae)` it rises as √k.
 
     Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
     """
     mean = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(moments.mean)])
     variance = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(moments.variance)])
-    used = variance > 0.0
-    ratio = jnp.abs(mean) / jnp.sqrt(jnp.where(used, variance, 1.0))
-    return jnp.sum(jnp.where(used, ratio, 0.0)) / jnp.maximum(jnp.sum(used), 1)
+    varies = variance > 0.0
+    ratio = jnp.abs(mean) / jnp.sqrt(jnp.where(varies, variance, 1.0))
+    return jnp.sum(jnp.where(varies, ratio, 0.0)) / jnp.maximum(jnp.sum(varies), 1)
 
 
 def gradient_bias(moments: GradientMoments, reference: GradientMoments) -> tuple[Any, Any]:
     """`(mean − reference mean, its standard error)`, in the structure of the parameters.
 
-    `reference` is an unbiased estimator of the same bound, such as `total(bound)`, under another key.
+    `reference`: moments of an unbiased estimator of the same bound, such as `total(bound)`, under another key.
     """
     bias = jax.tree.map(jnp.subtract, moments.mean, reference.mean)
     return bias, jax.tree.map(jnp.hypot, moments.standard_error, reference.standard_error)

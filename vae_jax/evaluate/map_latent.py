@@ -17,13 +17,13 @@ class MapLatent(NamedTuple):
 
 
 def map_latent(vae: VAE, params: Params, x: PyTree, z: PyTree, *, num_steps: int = 100) -> MapLatent:
-    """MAP z by gradient: `argmax_z log p(x | z) + log p(z)`, by L-BFGS from the start `z`.
+    """The most probable z, `argmax_z log p(x | z) + log p(z)`, by `num_steps` of L-BFGS from the start `z`.
 
-    The encoder is not asked; its mean is a good start. Local: it finds a maximum uphill of the start. One example;
-    `vmap` for many.
+    The encoder is not used; its mean is a good start. The maximum is a local one, uphill of the start. One example;
+    `vmap` for many. ValueError for `num_steps < 1`.
     """
     check_count("map_latent", "num_steps", num_steps)
-    # Here, so that `import vae_jax` does not load it.
+    # Imported here, so that `import vae_jax` does not load it.
     import optax
 
     prior = vae.prior(params)

@@ -1,6 +1,6 @@
-"""The Pareto k̂ of importance weights: whether their sum can be trusted.
+"""The Pareto k̂ of importance weights: whether their mean can be trusted.
 
-Below 0.5 the estimate has a finite variance, to 0.7 it is still useful, above it is not, however small the
+Below 0.5 the mean has a finite variance. Up to 0.7 it is still useful; above 0.7 it is not, however small its
 reported standard error.
 """
 
@@ -11,13 +11,13 @@ import jax.numpy as jnp
 
 from vae_jax.core.types import Array
 
-# Fewer tail weights than this say nothing of a tail.
+# Fewer weights than this say nothing of a tail.
 LEAST_TAIL = 5
 
-# Log-weights of the tail that differ by less than this are called equal.
+# Log-weights of a tail that differ by less than this count as equal.
 _EQUAL = 1e-3
 
-# Weights whose log is this far below the largest are as good as zero in float32.
+# A weight whose log is this far below the largest is as good as zero in float32.
 _VANISHED = -80.0
 
 
@@ -30,11 +30,11 @@ def tail_size(num_samples: int) -> int:
 def pareto_k(largest: Array) -> Array:
     """k̂ from the `tail_size + 1` largest log-weights `[M + 1]`, in any order: a scalar.
 
-    A generalised Pareto distribution is fitted to the differences between the M largest weights and the next
-    one; k̂ is its shape. The fit is the empirical Bayes one of Zhang and Stephens (2009), with a weak prior at
-    0.5. −inf where they are equal to 0.1% (a sampler that good leaves only rounding to fit), +inf where most
-    are nothing beside the largest (float32 cannot hold both), NaN where a quarter of them equal the next one
-    (the few weights of a discrete code have no tail).
+    A generalised Pareto distribution is fitted to the differences between the M largest weights and the next one;
+    k̂ is its shape. The fit is the empirical Bayes one of Zhang and Stephens (2009), with a weak prior at 0.5.
+    −inf where all are equal to 0.1%: so good a sampler leaves only rounding to fit. +inf where most vanish beside
+    the largest: float32 cannot hold both. NaN where a quarter equal the next one: the few weights of a discrete
+    code have no tail.
 
     Source: Pareto Smoothed Importance Sampling, arXiv 1507.02646.
     """
@@ -45,7 +45,7 @@ def pareto_k(largest: Array) -> Array:
     top, quartile = excess[-1], excess[int(size / 4 + 0.5) - 1]
     equal = ordered[-1] - ordered[0] < _EQUAL
     unknown = quartile <= 0.0
-    # Then these two weights are both nothing in float32, or the same.
+    # A quartile of 0 comes of two weights that are equal, or that both vanish in float32.
     vanished = unknown & (ordered[int(size / 4 + 0.5)] - ordered[-1] < _VANISHED)
     excess, top, quartile = (jnp.where(equal | unknown, 1.0, part) for part in (excess, top, quartile))
 

@@ -1,4 +1,4 @@
-"""What codes are good for: reconstructing x, and telling classes by a linear map."""
+"""How good codes are: for reconstructing x, and for telling classes by a linear classifier."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,25 +14,24 @@ from vae_jax.models.vae import VAE, Autoencoder
 def reconstruction_errors(coder: VAE | Autoencoder, params: Params, x: Any) -> np.ndarray:
     """`[n]`: the mean over elements of `(x − E[x | mean code])²` for every example of `x` `[n, …]`.
 
-    Needs a posterior and a likelihood with a mean.
+    AttributeError where the posterior or the likelihood has no mean.
     """
-
     return join(in_batches(_squared_errors(coder), x, params))
 
 
 @per_model
 def _squared_errors(coder: VAE | Autoencoder) -> Callable[..., Array]:
-    def one(params: Params, i: Array, x: Any) -> Array:
+    def squared_error(params: Params, i: Array, x: Any) -> Array:
         del i
         return jnp.mean(jnp.square(x - coder.decode(params, coder.encode(params, x).mean).mean))
 
-    return vectorised(one, shared=1)
+    return vectorised(squared_error, shared=1)
 
 
 def linear_probe(codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray) -> float:
     """Test accuracy of logistic regression on standardised codes `[n, d]` with labels `[n]`.
 
-    scikit-learn's, with its default penalty. ValueError where the training labels are of one class only.
+    The classifier is scikit-learn's, with its default penalty. ValueError where all training labels are equal.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

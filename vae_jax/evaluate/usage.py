@@ -32,8 +32,8 @@ def latent_means(
 ) -> Any:
     """E_q[z | x] of every example of `x` `[n, …]`, in host memory: `[n, d]`, or a tuple of them for several layers.
 
-    The posterior's own `mean` where it has one, else the mean of `num_samples` draws, enough for their noise, a
-    thousandth of the posterior variance, to stay below the threshold of `active_units`.
+    It is the posterior's own `mean` where there is one, else the mean of `num_samples` draws. By default their noise
+    has a thousandth of the posterior variance, which is below the threshold of `active_units`.
     """
     check_count("latent_means", "num_samples", num_samples)
     return join(in_batches(_mean_codes(vae, num_samples), x, params, key, batch_size=batch_size))
@@ -41,20 +41,20 @@ def latent_means(
 
 @per_model
 def _mean_codes(vae: VAE | Autoencoder, num_samples: int) -> Callable[..., Any]:
-    def one(params: Params, key: Key, i: Array, x: Any) -> Any:
+    def mean_code(params: Params, key: Key, i: Array, x: Any) -> Any:
         posterior = vae.encode(params, x)
         if hasattr(posterior, "mean"):
             return posterior.mean
         draws = posterior.sample(jax.random.fold_in(key, i), (num_samples,))
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws)
 
-    return vectorised(one, shared=2)
+    return vectorised(mean_code, shared=2)
 
 
 def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
     """`[d]`: KL(q(z_j | x) ‖ p(z_j)) averaged over the examples of `x` `[n, …]`, nats.
 
-    None where the KL is no sum over dimensions, or has no closed form.
+    None where the KL is not a sum over dimensions, or has no closed form.
     """
     check_examples("kl_per_dimension", x)
     if not has_kl(jax.eval_shape(vae.encode, params, first_example(x)), jax.eval_shape(vae.prior, params)):
@@ -65,8 +65,8 @@ def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
 
 @per_model
 def _kl_terms(vae: VAE) -> Callable[..., Array]:
-    def one(params: Params, i: Array, x: Any) -> Array:
+    def terms(params: Params, i: Array, x: Any) -> Array:
         del i
         return kl_terms(vae.encode(params, x), vae.prior(params))
 
-    return vectorised(one, shared=1)
+    return vectorised(terms, shared=1)

@@ -1,6 +1,6 @@
-"""A conditional model as a model of pairs, so that whatever takes a VAE takes it too.
+"""A conditional model p(x | y) as a VAE over pairs, so that every function of a VAE takes it.
 
-An example is `{"x": x, "condition": y}`; every density is that of x given y.
+An example is `{"x": x, "condition": y}`, and every density is that of x given y.
 """
 
 from collections.abc import Callable
@@ -18,25 +18,25 @@ from vae_jax.models.vae import VAE
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class GivenCondition:
-    """p(x | z, y) of pairs: `log_prob` is of x given the condition beside it.
+    """p(x | z, y) as a distribution of pairs: `log_prob` is that of x given the condition beside it.
 
-    `decode`: a condition to p(x | z, y), a pytree such as a `Partial`. `conditions` `[n, c]`: those that `sample`
-    draws from, each as often.
+    `decode` maps a condition to p(x | z, y); it is a pytree, such as a `Partial`. `sample` draws a condition from
+    `conditions` `[n, c]`, each with the same probability.
     """
 
     decode: Callable[[Array], Any] = field()
     conditions: Array
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> dict[str, Any]:
-        """Pairs: a condition, and x given it."""
+        """Pairs of a condition and of x given that condition."""
         check_key("GivenCondition.sample", key)
 
-        def one(key: Key) -> dict[str, Any]:
+        def pair(key: Key) -> dict[str, Any]:
             condition_key, x_key = jax.random.split(key)
             y = self.conditions[jax.random.randint(condition_key, (), 0, len(self.conditions))]
             return {"x": self.decode(y).sample(x_key), "condition": y}
 
-        return draws(one, key, shape)
+        return draws(pair, key, shape)
 
     def log_prob(self, value: dict[str, Any]) -> Array:
         """log p(x | z, y), nats, a scalar."""
@@ -44,8 +44,9 @@ class GivenCondition:
 
 
 def paired(given: Callable[[Array], VAE], conditions: Array) -> VAE:
-    """The model of pairs behind `given(y)`, whose prior does not depend on y; `conditions` `[n, c]` are for sampling.
+    """The VAE over pairs of `given(y)`, the model of x under y, whose prior must not depend on y.
 
+    Sampling draws conditions from `conditions` `[n, c]`.
     `log_marginal(paired(given, ys), params, key, {"x": x, "condition": y}, …)` is log p(x | y).
     """
 

@@ -8,10 +8,10 @@ from vae_jax.core.types import Array
 
 
 def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
-    """`[num, num, 2]`: codes at equal steps of probability, through the inverse normal CDF.
+    """`[num, num, 2]`: codes at equal steps of prior probability, by the inverse CDF of the standard normal.
 
     Row 0 is the top of a picture (largest second coordinate). `tail` is the probability left outside at each
-    end. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
+    end. ValueError for num < 1. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
     """
     check_count("manifold_grid", "num", num)
     ticks = jax.scipy.stats.norm.ppf(jnp.linspace(tail, 1.0 - tail, num))
@@ -20,13 +20,13 @@ def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
 
 
 def interpolate(start: Array, end: Array, num: int) -> Array:
-    """`[num, d]`: equal steps on the straight line from `start` to `end`, both `[d]`, ends included."""
+    """`[num, d]`: equal steps on the line from `start` `[d]` to `end` `[d]`, ends included. ValueError for num < 1."""
     check_count("interpolate", "num", num)
     weight = jnp.linspace(0.0, 1.0, num)[:, None]
     return (1.0 - weight) * start[None] + weight * end[None]
 
 
 def traverse(code: Array, values: Array) -> Array:
-    """`[d, v, d]`: at `[j, i]` the `code` `[d]` with `values[i]` in dimension j; `values`: `[v]`."""
+    """`[d, v, d]`: entry `[j, i]` is the `code` `[d]` with dimension j set to `values[i]`; `values`: `[v]`."""
     size = code.shape[0]
     return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None, :, None], code[None, None, :])

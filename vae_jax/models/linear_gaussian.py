@@ -1,4 +1,4 @@
-"""The linear-Gaussian model: the one VAE whose every quantity is known, to check an estimator against.
+"""The linear-Gaussian model: a VAE with a closed form for every quantity, to check estimators against.
 
     p(z) = N(0, I),   p(x | z) = N(W z + b, σ² I)
     p(x) = N(b, W Wᵀ + σ² I),   p(z | x) = N(M⁻¹ Wᵀ (x − b), σ² M⁻¹),   M = Wᵀ W + σ² I
@@ -32,7 +32,7 @@ class Encoder(NamedTuple):
 
 
 class LinearGaussian(NamedTuple):
-    """Parameters of the model."""
+    """Parameters of `linear_gaussian`."""
 
     decoder: Decoder
     encoder: Encoder

@@ -1,6 +1,6 @@
 """The model: a record of three pure functions of the parameters, and what follows from them alone.
 
-Everything speaks of ONE example `x`; batches are the caller's `jax.vmap`:
+Every function takes ONE example `x`; for a batch, the caller writes `jax.vmap`:
 
     keys = jax.random.split(key, len(xs))
     log_w = jax.vmap(lambda key, x: log_weights(vae, params, key, x, num_samples=50))(keys, xs)   # [B, 50]
@@ -22,7 +22,8 @@ from vae_jax.distributions import sample_and_log_prob
 class VAE(NamedTuple):
     """A variational autoencoder: three pure functions.
 
-    `encode(params, x)` is q(z | x), `decode(params, z)` is p(x | z), `prior(params)` is p(z).
+    `encode(params, x)` is q(z | x), `decode(params, z)` is p(x | z), `prior(params)` is p(z). Source: Auto-Encoding
+    Variational Bayes, arXiv 1312.6114.
     """
 
     encode: Callable[[Params, Any], Any]
@@ -31,10 +32,10 @@ class VAE(NamedTuple):
 
 
 class Autoencoder(NamedTuple):
-    """An autoencoder: two pure functions, and no prior, so that it can be neither sampled nor given a density.
+    """An autoencoder: two pure functions and no prior, so it cannot be sampled and has no density p(x).
 
-    `encode(params, x)` is the distribution of the code, a `PointMass` where it is a function of x; `decode(params, z)`
-    that of x. A `VAE` can stand wherever an autoencoder is asked for.
+    `encode(params, x)` is the distribution of the code, a `PointMass` where the code is a function of x.
+    `decode(params, z)` is the distribution of x. A `VAE` can stand wherever an `Autoencoder` is asked for.
     """
 
     encode: Callable[[Params, Any], Any]
@@ -42,9 +43,9 @@ class Autoencoder(NamedTuple):
 
 
 def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> tuple[Any, Any]:
-    """`(q(z | x), p(z))`, after checking, at trace time, that x is one example and z the same in both.
+    """`(q(z | x), p(z))`. ValueError, at trace time, unless x is one example and z has the same shape in both.
 
-    The shapes come from the model itself: a sample of the prior and of what it decodes to, neither computed.
+    The expected shapes are those of a sample z of the prior and of a sample of p(x | z); neither is computed.
     """
     check_key(where, key)
     prior = vae.prior(params)
@@ -67,9 +68,9 @@ def _shapes(tree: PyTree) -> PyTree:
 
 
 def over_samples(function: Callable[[Key], Any], key: Key, num_samples: int) -> Any:
-    """`function` of one key per sample, results stacked to `[k, …]`.
+    """`function(key)` for each of k = `num_samples` keys, the results stacked to `[k, …]`.
 
-    Sample i has the key `fold_in(key, i)`: the same for every k, and however k is cut into chunks.
+    Sample i has the key `fold_in(key, i)`: it depends neither on k nor on how k is cut into chunks.
     """
     if num_samples == 1:
         # XLA on CPU loses time on an axis of length one (`benchmarks/epoch.py` is the step that feels it).
@@ -82,30 +83,32 @@ def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: i
 
     The full gradient flows, through the samples and through every density. ValueError for a batch instead of
     one example or `num_samples < 1`, TypeError for a key that is not typed.
+
+    Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
     check_count("log_weights", "num_samples", num_samples)
     return over_samples(one_log_weight("log_weights", vae, params, key, x), key, num_samples)
 
 
 def one_log_weight(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> Callable[[Key], Array]:
-    """`key -> log p(x, z) − log q(z | x)` for one draw of z: encodes once, however often it is called."""
+    """`key -> log p(x, z) − log q(z | x)` for one draw of z. x is encoded once, however often the result is called."""
     posterior, prior = posterior_and_prior(where, vae, params, key, x)
 
-    def one(key: Key) -> Array:
+    def log_weight(key: Key) -> Array:
         z, log_q = sample_and_log_prob(posterior, key)
         return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q
 
-    return one
+    return log_weight
 
 
 def generate(vae: VAE, params: Params, key: Key) -> Any:
-    """p(x | z) for one `z` from the prior: a distribution, of which the caller takes the mean or a sample."""
+    """p(x | z) for one `z ~ p(z)`: a distribution, of which the caller takes the mean or a sample."""
     check_key("generate", key)
     return vae.decode(params, vae.prior(params).sample(key))
 
 
 def reconstruct(vae: VAE, params: Params, key: Key, x: PyTree) -> Any:
-    """p(x | z) for one `z ~ q(z | x)`: a distribution, of which the caller takes the mean or a sample."""
+    """p(x | z) for one `z ~ q(z | x)`, a distribution: take its mean or a sample. ValueError for a batch of x."""
     posterior, _ = posterior_and_prior("reconstruct", vae, params, key, x)
     return vae.decode(params, posterior.sample(key))
 
@@ -116,9 +119,10 @@ def typical(distribution: Any, key: Key) -> Any:
 
 
 def discretised(vae: VAE) -> VAE:
-    """The model with each relaxed posterior or prior replaced by what it is the relaxation of (`.discrete`).
+    """The model with each relaxed posterior or prior replaced by its discrete distribution (`.discrete`).
 
-    A model trained with relaxed samples is measured with discrete ones: `log_marginal(discretised(vae), …)`.
+    It measures a model that was trained with relaxed samples: `log_marginal(discretised(vae), …)`. Source: The Concrete
+    Distribution, arXiv 1611.00712.
     """
 
     def discrete(distribution: Any) -> Any:

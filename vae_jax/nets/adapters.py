@@ -1,4 +1,4 @@
-"""One shape for every network, `apply(params, x)`, whatever library it was written in."""
+"""Networks of any library in one form: a pure function `apply(params, x)` and its initial parameters."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ _STATEFUL = (
 
 
 class Network(NamedTuple):
-    """A network as a pure function: `apply(params, x)`, with its first parameters."""
+    """A network as a pure function `apply(params, x)`, and its initial parameters."""
 
     params: PyTree
     apply: Callable[[PyTree, Any], Any]
@@ -72,7 +72,7 @@ def from_equinox(module: Any) -> Network:
 
     def apply(params: list[Any], x: Any) -> Any:
         values = iter(params)
-        merged = [next(values) if free else leaf for leaf, free in zip(leaves, trainable, strict=True)]
+        merged = [next(values) if trains else leaf for leaf, trains in zip(leaves, trainable, strict=True)]
         return jax.tree.unflatten(treedef, merged)(x)
 
-    return Network([leaf for leaf, free in zip(leaves, trainable, strict=True) if free], apply)
+    return Network([leaf for leaf, trains in zip(leaves, trainable, strict=True) if trains], apply)

@@ -1,4 +1,4 @@
-"""A prior over a grid of codes: each code given those before it, in the order of reading, and the grid above."""
+"""A prior over a grid of codes: each code given those before it, in reading order, and the grid above."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from vae_jax.nets.pixelcnn import CausalLayers
 
 
 class CodePrior(nn.Module):
-    """Codes `[h, w]`, and those above `[h/2, w/2]` or None, to logits `[h, w, K]`, causal in the codes.
+    """Codes `[h, w]`, and those above, `[h/2, w/2]` or None, to logits `[h, w, K]`, causal in the codes.
 
     It starts uniform. Sources: Neural Discrete Representation Learning, arXiv 1711.00937; Generating Diverse
     High-Fidelity Images with VQ-VAE-2, arXiv 1906.00446, without attention.
@@ -34,20 +34,20 @@ class CodePrior(nn.Module):
         return nn.Dense(self.codes, kernel_init=nn.initializers.zeros_init())(nn.elu(hidden))
 
     def start(self, key: Key, sides: tuple[int, int], *, is_highest: bool) -> Params:
-        """First parameters for a grid of `sides`."""
+        """The initial parameters for a grid of `sides`."""
         above = None if is_highest else jnp.zeros((sides[0] // 2, sides[1] // 2), jnp.int32)
         return self.init(key, jnp.zeros(sides, jnp.int32), above)["params"]
 
     def distribution(self, params: Params, sides: tuple[int, int]) -> Autoregressive:
-        """p(codes `sides`) of the highest grid."""
+        """p(codes) of the highest grid, where codes have the shape `sides`."""
         return _GivenAbove(self, sides)(params, None)
 
     def conditional(self, params: Params, sides: tuple[int, int]) -> Any:
-        """`codes above -> p(codes `sides` | them)`, a pytree whose leaves are the parameters."""
+        """Maps the codes above to p(codes | above), of shape `sides`; a pytree whose leaves are the parameters."""
         return Partial(_GivenAbove(self, sides), params)
 
 
-# Classes and not closures: those of equal fields are equal, and so are the tree structures of two calls.
+# Classes, not closures: two with equal fields are equal, so two calls give pytrees of equal structure.
 @dataclass(frozen=True)
 class _GivenAbove:
     prior: CodePrior
@@ -61,6 +61,6 @@ class _GivenAbove:
 class _GivenBefore:
     prior: CodePrior
 
-    def __call__(self, held: tuple[Params, Array | None], index: Array) -> Categorical:
-        params, above = held
+    def __call__(self, given: tuple[Params, Array | None], index: Array) -> Categorical:
+        params, above = given
         return Categorical(self.prior.apply({"params": params}, index, above))  # pyright: ignore[reportArgumentType]

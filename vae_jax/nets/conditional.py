@@ -1,4 +1,4 @@
-"""Networks that are told a condition beside their input."""
+"""Networks that take a condition beside their input."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from vae_jax.models.vae import VAE
 from vae_jax.nets.adapters import from_linen
 from vae_jax.nets.priors import Prior
 
-# From a condition `[c]` to the model of x given it.
+# Maps a condition `[c]` to the model of x under it.
 Given = Callable[[Array], VAE]
 
 
 class ConditionalEncoder(nn.Module):
-    """`(x, y [c]) -> q(z | x, y)`: the features of x beside y, one layer on both, the head.
+    """`(x, y [c]) -> q(z | x, y)`: features of x and y side by side, one dense layer on both, the head.
 
     Under a `vmap` over y alone the features are computed once.
     """
@@ -29,12 +29,12 @@ class ConditionalEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Any, y: Array) -> Any:
         features = self.trunk(x)
-        both = nn.Dense(features.shape[0])(jnp.concatenate([features, y]))
-        return self.head(self.activation(both))
+        joint = nn.Dense(features.shape[0])(jnp.concatenate([features, y]))
+        return self.head(self.activation(joint))
 
 
 class Conditional(NamedTuple):
-    """`given(y)` is the model of x under a condition; `init(key, x, y)` its first parameters."""
+    """`given(y)` is the model of x under a condition; `init(key, x, y)` gives its initial parameters."""
 
     given: Given
     init: Callable[[Key, Any, Array], Params]
@@ -49,9 +49,9 @@ def conditional(
     condition_size: int,
     activation: Callable[[Array], Array],
 ) -> Conditional:
-    """A pair of networks made conditional. `encoder`: a trunk and, last, a head; `decoder` sees z and y as one vector.
+    """Make two networks conditional. `encoder`: a trunk and, last, a head; `decoder` takes z and y as one vector.
 
-    z is a vector, and its prior does not depend on the condition.
+    z is a vector `[latent_size]`, y a vector `[condition_size]`. The prior does not depend on y.
     """
     *trunk, head = encoder.layers
     # Linen binds a module to one parent: its layers go to the new encoder as copies.

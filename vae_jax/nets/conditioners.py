@@ -1,7 +1,7 @@
 """The networks inside flows: plain functions of a dict of arrays, so that layers of them can be stacked.
 
-`params` is `{"kernel0": …, "bias0": …, "kernel1": …}`. What an encoder knows of x may be added to `bias0`: an
-amortised flow. The last kernel starts at zero, so that a flow starts as the identity.
+`params` is `{"kernel0": …, "bias0": …, "kernel1": …}`. In an amortised flow an output of the encoder is added to
+`bias0`. The last kernel starts at zero, so that a layer starts as the identity.
 """
 
 import itertools
@@ -17,7 +17,7 @@ Layers = dict[str, Array]
 
 
 def init_layers(key: Key, sizes: Sequence[int]) -> Layers:
-    """Parameters of dense layers of `sizes`, the input's first; the last kernel is zero."""
+    """Parameters of dense layers of `sizes`, the first that of the input; the last kernel and all biases are zero."""
     params: Layers = {}
     keys = jax.random.split(key, len(sizes) - 1)
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
@@ -39,7 +39,7 @@ def dense(params: Layers, x: Array, masks: Sequence[np.ndarray] | None = None) -
 
 
 def made_masks(size: int, hidden: Sequence[int], outputs: int) -> list[np.ndarray]:
-    """Masks for `[size] -> [outputs * size]`, output block by block, where output j sees the inputs before j only.
+    """Masks of layers `[size] -> [outputs * size]`, block by block: element j of a block sees the inputs before j only.
 
     Source: MADE: Masked Autoencoder for Distribution Estimation, arXiv 1502.03509.
     """

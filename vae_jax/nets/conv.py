@@ -1,4 +1,4 @@
-"""A small convolutional pair for images whose sides can be halved as often as there are layers.
+"""A small convolutional encoder and decoder, for images whose sides can be halved once for every layer.
 
 Each layer halves or doubles by a 4×4 convolution of stride 2, or its transpose, written as one matrix product over
 patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is, runs up to thirty times
@@ -102,7 +102,7 @@ class ConvOutput(nn.Module):
 
 
 def check_halves(where: str, shape: tuple[int, ...], halvings: int) -> None:
-    """Refuse what is no image, or whose sides cannot be halved so often."""
+    """ValueError unless `shape` is that of an image whose sides can be halved `halvings` times."""
     factor = 2**halvings
     if len(shape) != 3 or shape[0] % factor or shape[1] % factor:
         raise ValueError(
@@ -124,9 +124,8 @@ def conv(
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [H, W, C] -> q(z | x)` and a decoder `z [d] -> p(x | z)`.
 
-    `levels`: what x is divided by before it is encoded.
-
-    ValueError if `shape` is not an image, or its sides cannot be halved `len(channels)` times.
+    x is divided by `levels` before it is encoded. ValueError if `shape` is not an image, or its sides cannot be halved
+    `len(channels)` times.
     """
     check_halves("conv", shape, len(channels))
     encoder = nn.Sequential([OneExample(shape, levels), ConvTrunk(channels, features, activation), posterior])

@@ -1,7 +1,7 @@
-"""Posterior heads that are flows on a diagonal normal.
+"""Posterior heads: a diagonal normal pushed through a flow that depends on x.
 
-Every flow starts as the identity on a diagonal normal, and its layers know x: planar and radial layers are outputs
-of the encoder, and the networks inside the others get what the encoder says as a bias of their first layer.
+Planar and radial layers are outputs of the encoder and start near the identity. The other flows have networks inside,
+to whose first biases the encoder adds; they start as the identity, up to the order of the coordinates.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def _small(out: Array) -> Array:
 
 
 class PlanarHead(nn.Module):
-    """A diagonal normal through planar layers of the encoder's making: `[h] -> Transformed` of `[size]`."""
+    """A diagonal normal through planar layers that the encoder gives: `[h] -> Transformed` of `[size]`."""
 
     size: int
     layers: int
@@ -33,9 +33,9 @@ class PlanarHead(nn.Module):
     def __call__(self, features: Array) -> Transformed:
         out = _small(nn.Dense(self.layers * (2 * self.size + 1))(features)).reshape(self.layers, -1)
         u, w, b = jnp.split(out, [self.size, 2 * self.size], axis=1)
-        # û is zero where u is, and its gradient too where w is: w starts as a direction, u near none.
+        # With w and b near zero the layer would have next to no gradient in u, so w starts as a direction.
         directions = self.param("directions", nn.initializers.orthogonal(), (self.layers, self.size))
-        # softplus(w · u) − 1 = w · û is zero at log(e − 1), not at 0: u starts there.
+        # w · û = softplus(w · u) − 1 is zero where w · u is log(e − 1), so u starts there.
         base = DiagNormalHead(self.size)(features)
         w = w + directions
         start = jnp.log(jnp.expm1(1.0)) * w / jnp.sum(jnp.square(w), axis=1, keepdims=True)
@@ -43,7 +43,7 @@ class PlanarHead(nn.Module):
 
 
 class RadialHead(nn.Module):
-    """A diagonal normal through radial layers of the encoder's making: `[h] -> Transformed` of `[size]`."""
+    """A diagonal normal through radial layers that the encoder gives: `[h] -> Transformed` of `[size]`."""
 
     size: int
     layers: int
@@ -61,7 +61,7 @@ class RadialHead(nn.Module):
 class FlowHead(nn.Module):
     """A diagonal normal through `layers` layers with networks inside: `[h] -> Transformed` of `[size]`.
 
-    `kind`: a name in `FLOWS`. The networks' weights are shared by all x; their first biases are the encoder's.
+    `kind`: a name in `FLOWS`. All x share the weights of the networks; the encoder adds to their first biases.
     """
 
     size: int

@@ -1,4 +1,4 @@
-"""The layers of flows whose networks see the vector itself: autoregressive and coupling ones, by name."""
+"""The layers of flows with networks inside, by name: autoregressive layers and couplings."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from vae_jax.nets.conditioners import Layers, affine, init_layers, masked_affine
 # Pieces of the splines.
 _PIECES = 8
 
-# Parameters of `layers` conditioners, stacked; and one layer of parameters to a bijection.
+# Maps the parameters of a layer to its bijection.
 _Make = Callable[[Layers], Bijection]
 
 
@@ -25,20 +25,20 @@ def stacked_layers(key: Key, layers: int, sizes: Sequence[int]) -> Layers:
 
 
 def autoregressive_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """Sizes of the conditioner of one autoregressive layer, and that layer; the order is turned around after each."""
+    """Sizes of the conditioner of an autoregressive layer, and `parameters -> layer`, which then reverses the order."""
     sizes = [size, *hidden, 2 * size]
     return sizes, lambda p: Composed((AutoregressiveAffine(Partial(masked_affine, p)), Reverse()))
 
 
 def coupling_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same of an affine coupling."""
+    """As `autoregressive_flow`, with an affine coupling."""
     fixed = size // 2
     sizes = [fixed, *hidden, 2 * (size - fixed)]
     return sizes, lambda p: Composed((AffineCoupling(Partial(affine, p)), Reverse()))
 
 
 def spline_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
-    """The same of a spline coupling."""
+    """As `autoregressive_flow`, with a spline coupling."""
     free = size - size // 2
     pieces = _spline_pieces(free)
     sizes = [size - free, *hidden, free * (3 * _PIECES - 1)]
@@ -47,7 +47,7 @@ def spline_flow(size: int, hidden: Sequence[int]) -> tuple[list[int], _Make]:
 
 @functools.cache
 def _spline_pieces(free: int) -> Callable[..., Array]:
-    # One object for each size: two equal partials would be two different kinds of pytree.
+    # One object for each size: two equal partials would make pytrees of different structure.
     return functools.partial(spline_pieces, size=free)
 
 

@@ -1,4 +1,4 @@
-"""A convolutional pair whose code keeps the places of the image: a vector at each point of a smaller grid.
+"""A convolutional encoder and decoder whose code is a smaller image: a vector at each place of a grid.
 
 Halving and doubling as in `vae_jax.nets.conv`, with residual blocks at the smallest size. The networks of Neural
 Discrete Representation Learning, arXiv 1711.00937, without normalisation.
@@ -58,7 +58,7 @@ class GridTrunk(nn.Module):
 
 
 class GridOutput(nn.Module):
-    """Codes at places, `[h, w, d]` or as one vector, to an array `[H, W, C, outputs]`, doubling the sides."""
+    """A code `[h, w, d]`, or the same as one vector, to an array `[H, W, C, outputs]`, doubling the sides."""
 
     shape: tuple[int, ...]
     outputs: int
@@ -77,7 +77,7 @@ class GridOutput(nn.Module):
 
 
 class GridDecoder(nn.Module):
-    """Vectors at places of each grid, the lowest first, to an array `[H, W, C, outputs]`, from the highest down."""
+    """Vectors `[h, w, d]` of each grid, the lowest first, to an array `[H, W, C, outputs]`, from the highest down."""
 
     output: GridOutput
     activation: Callable[[Array], Array]
@@ -91,7 +91,7 @@ class GridDecoder(nn.Module):
 
 
 def grid_sides(shape: tuple[int, ...], halvings: int) -> tuple[int, int]:
-    """`(h, w)` of the grid that is left of an image. ValueError where it cannot be halved so often."""
+    """`(h, w)` of an image that was halved `halvings` times. ValueError where its sides do not allow it."""
     check_halves("grid", shape, halvings)
     return shape[0] >> halvings, shape[1] >> halvings
 
@@ -107,8 +107,8 @@ def grid(
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [H, W, C] -> q(z | x)` and a decoder `z [h * w * d] -> p(x | z)`.
 
-    `posterior`: a head that takes features at places (`vae_jax.nets.heads`), d numbers at each. `levels`: what x is
-    divided by before it is encoded. ValueError if `shape` is no image whose sides can be halved `len(channels)` times.
+    `posterior`: a head that takes features at places (`vae_jax.nets.posteriors`), and gives d numbers at each. x is
+    divided by `levels` before it is encoded. ValueError unless `shape` can be halved `len(channels)` times.
     """
     grid_sides(shape, len(channels))
     encoder = nn.Sequential([OneExample(shape, levels), GridTrunk(channels, activation), posterior])

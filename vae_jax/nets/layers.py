@@ -23,7 +23,7 @@ from vae_jax.nets.priors import Prior, normal
 
 
 class StochasticLayer(NamedTuple):
-    """`encoder`: what is below (x, or the layer below) -> q(z | it). `decoder`: z -> p(what is below | z).
+    """`encoder` maps what is below, x or the z of a lower layer, to q(z | below). `decoder` maps z to p(below | z).
 
     z is `[latent_size]`, or one-hot choices `[latent_size, classes]`.
     """
@@ -42,7 +42,7 @@ class StochasticLayer(NamedTuple):
 def between(
     below: int, above: int, *, hidden: Sequence[int], activation: Callable[[Array], Array]
 ) -> tuple[nn.Module, nn.Module]:
-    """The networks between two stochastic layers: q(z2 | z1) and p(z1 | z2), both with diagonal covariance."""
+    """The networks of q(z2 | z1) and p(z1 | z2) between two stochastic layers, both with a diagonal covariance."""
     encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(above)])
     decoder = nn.Sequential([MLP(hidden[::-1], activation), DiagNormalHead(below)])
     return encoder, decoder

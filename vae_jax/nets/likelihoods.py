@@ -1,7 +1,7 @@
 """Likelihood heads: from an array `[*shape, outputs]` to p(x | z), by name.
 
-Each adds a bias per element of x, which starts where the training data are: the first gradient steps are then not
-spent on learning the mean example.
+Each adds a bias for every element of x. Except in `CategoricalHead` it starts where p(x | z) has about the mean of
+the training data, so that the first gradient steps are not spent on learning that.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,10 @@ from vae_jax.distributions import (
     StudentT,
 )
 
-# The scale of a logistic bin model starts at a tenth of the range, and is never below a fiftieth of a bin.
+# The scale of a discretised logistic starts at a tenth of the range, and is never below a fiftieth of a bin.
 _START_SCALE, _LEAST_SCALE = 0.1, 0.02
 
-# One pixel that is never set, or always, must not start at a logit of ±inf.
+# A pixel that is always 0, or always 1, must not start at a logit of ±inf.
 _LEAST_PROBABILITY = 0.01
 
 
@@ -54,9 +54,9 @@ class BernoulliHead(nn.Module):
 class NormalHead(nn.Module):
     """p(x | z) = N(μ(z), σ²) with σ fixed, shared or predicted: `[*shape, outputs] -> DiagNormal` of `shape`.
 
-    `mean`: the data mean, `shape`. `scale`: the value of σ where it is "fixed", and its start where it is one
-    number for all elements, learned ("shared") or set to its optimum by the optimiser ("optimal"), or an output of
-    the network ("predicted").
+    `mean`: the data mean, `shape`. `scale`: the value of σ where it is "fixed", else its start. σ is one number for
+    all elements, which the gradient learns ("shared") or the optimiser sets to its optimum ("optimal"), or the network
+    gives a σ for every element ("predicted").
     """
 
     mean: np.ndarray
@@ -160,7 +160,7 @@ class LogisticHead(nn.Module):
 
 
 class LogisticMixtureHead(nn.Module):
-    """The same with a mixture of `components` for every element: `[*shape, 3 C] -> ElementMixture` of `shape`."""
+    """Counts 0..`levels` by a mixture of C logistics for each element: `[*shape, 3 C] -> ElementMixture` of `shape`."""
 
     mean: np.ndarray
     levels: int
@@ -181,13 +181,13 @@ class LogisticMixtureHead(nn.Module):
 
 
 def _logistic(loc: Array, log_scale: Array, bias: Array, levels: int) -> DiscretisedLogistic:
-    """From outputs in units of the range, 0..1, to counts."""
+    """`loc` and `bias` are in units of the range, 0..1; the distribution is one of counts."""
     scale = levels * _START_SCALE * jnp.exp(log_scale) + _LEAST_SCALE
     return DiscretisedLogistic(levels * (loc + bias), scale, levels)
 
 
 class PoissonHead(nn.Module):
-    """Counts without a largest: `[*shape, 1] -> Poisson` of `shape`. `mean`: of the counts as a share of `levels`."""
+    """Counts without a limit: `[*shape, 1] -> Poisson` of `shape`. `mean`: of the counts divided by `levels`."""
 
     mean: np.ndarray
     levels: int
@@ -199,7 +199,7 @@ class PoissonHead(nn.Module):
 
 
 class NegativeBinomialHead(nn.Module):
-    """Counts wider than Poisson's, with one learned concentration for each element: `[*shape, 1]`."""
+    """Counts wider than Poisson's, a concentration learned for each element: `[*shape, 1] -> NegativeBinomial`."""
 
     mean: np.ndarray
     levels: int
@@ -218,7 +218,7 @@ def _log_counts(mean: np.ndarray, levels: int) -> Array:
 
 
 class StudentTHead(nn.Module):
-    """Heavy tails: `[*shape, 1] -> StudentT` of `shape`, one learned width and one number of degrees of freedom."""
+    """Heavy tails: `[*shape, 1] -> StudentT` of `shape`; all elements share a learned scale and degrees of freedom."""
 
     mean: np.ndarray
     scale: float
@@ -228,9 +228,9 @@ class StudentTHead(nn.Module):
     def __call__(self, out: Array) -> StudentT:
         loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
         log_scale = self.param("log_scale", lambda key: jnp.log(jnp.asarray(self.scale, jnp.float32)))
-        # Above 2, so that there is a variance; starts at 5.
-        extra = self.param("log_df", lambda key: jnp.log(jnp.asarray(3.0)))
-        return StudentT(2.0 + jnp.exp(extra), loc, jnp.exp(log_scale))
+        # Above 2 degrees of freedom, so that there is a variance; 5 at the start.
+        log_excess = self.param("log_df", lambda key: jnp.log(jnp.asarray(3.0)))
+        return StudentT(2.0 + jnp.exp(log_excess), loc, jnp.exp(log_scale))
 
 
 # Those with a standard deviation, `log_scale`.
@@ -247,7 +247,7 @@ KINDS: dict[Kind, str] = {
 
 
 class Likelihood(NamedTuple):
-    """`of`: the kind of data that a likelihood is for. `make(mean, levels, scale, learned)`: its head."""
+    """`of`: the kind of data that a likelihood is for. `make(mean, levels, scale, learned)` gives its head."""
 
     of: Kind
     make: Callable[[np.ndarray, Any, float, Any], Any]

@@ -11,7 +11,7 @@ from vae_jax.core.types import Array
 
 
 class OneExample(nn.Module):
-    """Refuses, at trace time, anything but one example of `shape`; counts become shares of the largest."""
+    """x divided by `levels`. ValueError, at trace time, unless x is one example of `shape`."""
 
     shape: tuple[int, ...]
     levels: int = 1
@@ -40,7 +40,7 @@ class MLP(nn.Module):
 
 
 class DenseOutput(nn.Module):
-    """Features to an array `[*shape, outputs]`; the bias is the likelihood head's."""
+    """Features to an array `[*shape, outputs]`, without a bias: the likelihood head has one."""
 
     shape: tuple[int, ...]
     outputs: int

@@ -1,4 +1,4 @@
-"""An autoregressive decoder for images: each pixel given z and the pixels before it, in the order of reading.
+"""An autoregressive decoder for images: each pixel given z and the pixels before it, in reading order.
 
 A masked convolution is one matrix product over the patches above and to the left (see `vae_jax.nets.conv` for why).
 With kernels of 3×3 each layer sees one row further up and one column further to either side.
@@ -16,9 +16,9 @@ from vae_jax.distributions import Autoregressive
 
 
 class CausalConv3x3(nn.Module):
-    """`[H, W, C] -> [H, W, features]`: of the row above three pixels, of the own row the one to the left.
+    """`[H, W, C] -> [H, W, features]`: each place sees three pixels of the row above and the one to its left.
 
-    The pixel itself too, unless `strict`.
+    Unless `strict`, it sees its own pixel too.
     """
 
     features: int
@@ -34,9 +34,9 @@ class CausalConv3x3(nn.Module):
 
 
 class CausalLayers(nn.Module):
-    """`[H, W, C]` and a context for each place `[H, W, *]` to features `[H, W, width]` of the places before.
+    """`[H, W, C]` and a context `[H, W, *]` to features `[H, W, width]` of each place, by what is before it.
 
-    Residual layers of masked convolutions, the first of which leaves out the place itself.
+    Residual layers of masked convolutions, the first of which leaves out the place itself. The context is not masked.
     """
 
     layers: int
@@ -51,9 +51,9 @@ class CausalLayers(nn.Module):
 
 
 class PixelCNN(nn.Module):
-    """An image `[H, W, C]` and what z says of each place, `[H, W, *]`, to `[H, W, C, outputs]`, causal in the image.
+    """An image `[H, W, C]` and a context from z, `[H, W, *]`, to `[H, W, C, outputs]`, causal in the image.
 
-    All colours of a pixel are given the pixels before it, not one another.
+    The colours of a pixel depend on the pixels before it, and not on one another.
 
     Source: Conditional Image Generation with PixelCNN Decoders, arXiv 1606.05328.
     """
@@ -72,8 +72,8 @@ class PixelCNN(nn.Module):
 class AutoregressiveHead(nn.Module):
     """A likelihood head made autoregressive: `[H, W, C, outputs] -> Autoregressive` of `[H, W, C]`.
 
-    `likelihood`: the head that gives each pixel its distribution. `levels`: what x is divided by before the network
-    sees it. It starts as the likelihood without the pixels before. ValueError unless x is an image.
+    `likelihood`: the head that gives each pixel its distribution. x is divided by `levels` before the network sees it.
+    At the start pixels do not depend on one another. ValueError unless x is an image.
 
     Source: PixelVAE: A Latent Variable Model for Natural Images, arXiv 1611.05013.
     """

@@ -1,7 +1,7 @@
 """Posterior heads: the last layer of an encoder, from features `[h]` to q(z | x).
 
-The heads of a `DiagNormal` and of a point also take features at places, `[H, W, h]`, and give a vector of `size`
-numbers for each place, one after the other.
+`DiagNormalHead`, `PointHead` and `UnitPointHead` also take features at places, `[H, W, h]`. Their z is then one vector,
+with `size` numbers for each place.
 """
 
 from typing import Any
@@ -69,7 +69,7 @@ class PointHead(nn.Module):
 
 
 class UnitPointHead(nn.Module):
-    """The same with every element in 0..1, an activation: `[h] -> PointMass` of `[size]`."""
+    """A code that is a function of x, with every element in 0..1: `[h] -> PointMass` of `[size]`."""
 
     size: int
 
@@ -86,12 +86,12 @@ class VonMisesFisherHead(nn.Module):
     @nn.compact
     def __call__(self, features: Array) -> VonMisesFisher:
         out = nn.Dense(self.size + 1)(features)
-        # Concentrations from 1 upwards: an encoder that says nothing starts broad.
+        # Above 1, and about size + 1 at the start, so that an untrained encoder is broad.
         return VonMisesFisher(out[:-1], 1.0 + nn.softplus(out[-1] + self.size))
 
 
 class ChoicesHead(nn.Module):
-    """q(z | x) of `size` choices among `classes`: `[h] -> relaxed, straight-through or discrete`, `[size, classes]`."""
+    """q(z | x) of `size` choices among `classes`, of the given `kind`: `[h] ->` a distribution of `[size, classes]`."""
 
     size: int
     classes: int

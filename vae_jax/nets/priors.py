@@ -1,6 +1,6 @@
-"""Priors with parameters: how they start, and what they are.
+"""Priors and their parameters.
 
-A prior may look at the encoder (VampPrior does), so it is made of the prior's own parameters and `x -> q(z | x)`.
+A prior is a function of its own parameters and of the encoder, `x -> q(z | x)`, which VampPrior needs.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,9 +71,9 @@ def vamp(pseudo_inputs: np.ndarray) -> Prior:
 
 
 def flow(size: int, layers: int, hidden: Sequence[int], kind: str) -> Prior:
-    """N(0, I) through a flow whose density is one evaluation; `kind`: a name in `FLOWS`.
+    """N(0, I) through a flow whose density takes one evaluation; `kind`: a name in `FLOWS`.
 
-    "iaf" turned around is the masked autoregressive flow: an autoregressive prior with normal conditionals.
+    "iaf" turned around is the masked autoregressive flow, arXiv 1705.07057: a prior with normal conditionals.
     """
     sizes, make = FLOWS[kind](size, hidden)
 
@@ -94,7 +94,7 @@ def choices(size: int, classes: int) -> Prior:
 
 
 def relaxed_choices(size: int, classes: int, temperature: float) -> Prior:
-    """Relaxed uniform choices, with which the bound holds for relaxed samples.
+    """Relaxed uniform choices: under this prior the ELBO of relaxed samples is a bound.
 
     Source: The Concrete Distribution, arXiv 1611.00712.
     """
@@ -102,6 +102,6 @@ def relaxed_choices(size: int, classes: int, temperature: float) -> Prior:
 
 
 def start_examples(x: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """`count` different rows of `x`, or all of it repeated where it has fewer."""
+    """`count` rows of `x` in random order, all different unless x has fewer."""
     order = np.random.default_rng(seed).permutation(len(x))
     return x[np.resize(order, count)]

@@ -1,4 +1,4 @@
-"""Networks of sequences of rules: convolutions that read them, and a recurrent one that writes them."""
+"""Networks for sequences of grammar rules: convolutions that read them, and a recurrent decoder that writes them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class RuleConvolutions(nn.Module):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Recurrent:
-    """The network of a `Derivation`: a gated recurrent unit that sees the rule before, and z, at every step."""
+    """The network of a `Derivation`: a gated recurrent unit that sees the previous rule and z at every step."""
 
     params: Any
     z: Array
@@ -45,13 +45,13 @@ class Recurrent:
     cell: nn.GRUCell = field(metadata={"static": True})
 
     def embed(self, rule: Array) -> Array:
-        """What the unit sees after `rule`: `[e + d]`, or z alone where there is no embedding."""
+        """The input after `rule`: its embedding and z, `[e + d]`, or z alone where there is no embedding."""
         if "embedding" not in self.params:
             return self.z
         return jnp.concatenate([self.params["embedding"][rule], self.z])
 
     def step(self, state: Array, seen: Array) -> tuple[Array, Array]:
-        """The state after one more rule was seen, `[h]`, and the features, which are the same."""
+        """`(state, features)` after one more input: the same array `[h]` twice."""
         return self.cell.apply({"params": self.params["cell"]}, state, seen)  # pyright: ignore[reportReturnType]
 
     def logits(self, features: Array) -> Array:
@@ -62,8 +62,8 @@ class Recurrent:
 class DerivationDecoder(nn.Module):
     """p(x | z), derivations of a grammar: `z [d] -> Derivation` of `[length]`.
 
-    `embedding`: numbers by which the rule written before is known; with 0 it is not seen, and rules depend on one
-    another through the grammar alone, as in Grammar Variational Autoencoder, arXiv 1703.01925.
+    `embedding`: size of the embedding of the previous rule. With 0 the network does not see that rule, and rules depend
+    on one another through the grammar alone, as in Grammar Variational Autoencoder, arXiv 1703.01925.
     """
 
     grammar: Grammar

@@ -1,13 +1,13 @@
 """The aggregate posterior q(z) = 1/N Σ_n q(z | x_n), estimated from the B posteriors of a minibatch.
 
-`log q(z_i)` and `log q(z_ij)` are log-sums over the batch with the log-weights `[B, B]` of one of two schemes: row i
-says how much each posterior counts for the code drawn from posterior i.
+`log q(z_i)` and `log q(z_ij)` are log-sums over the batch, with log-weights `[B, B]` by one of two schemes. Row i holds
+the weight of each posterior for the code that was drawn from posterior i.
 
 Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,8 @@ from vae_jax.distributions import DiagNormal
 class RateSplit(NamedTuple):
     """The rate of a batch, `E log q(z|x) − log p(z)`, as the sum of three parts, nats.
 
-    `index_code`: I_q(n; z), of an example's number and its code. `total_correlation`: KL(q(z) ‖ Π q(z_j)).
-    `dimension_wise`: Σ_j KL(q(z_j) ‖ p(z_j)).
+    `index_code`: I_q(n; z), the mutual information between an example's number and its code.
+    `total_correlation`: KL(q(z) ‖ Π q(z_j)). `dimension_wise`: Σ_j KL(q(z_j) ‖ p(z_j)).
     """
 
     index_code: Array
@@ -29,15 +29,15 @@ class RateSplit(NamedTuple):
 
 
 def weighted_log_weights(batch_size: int, dataset_size: int) -> Array:
-    """Minibatch-weighted sampling: every posterior counts 1/(N B). Biased: q(z) comes out too small."""
+    """`[B, B]` of minibatch-weighted sampling: every posterior has the weight 1/(N B). Biased: q(z) is too small."""
     _check_sizes(batch_size, dataset_size)
     return jnp.full((batch_size, batch_size), -math.log(batch_size * dataset_size))
 
 
 def stratified_log_weights(batch_size: int, dataset_size: int) -> Array:
-    """Stratified sampling: its own posterior counts 1/N, and the others share the rest evenly. q(z) is unbiased.
+    """`[B, B]` of stratified sampling: a code's own posterior weighs 1/N, the others share the rest. q(z) is unbiased.
 
-    In the paper one of the others has a weight of its own; the even share has the same mean and a smaller variance.
+    In the paper one of the others has a weight of its own; even shares have the same mean and a smaller variance.
     """
     _check_sizes(batch_size, dataset_size)
     own = -math.log(dataset_size)
@@ -54,28 +54,30 @@ def _check_sizes(batch_size: int, dataset_size: int) -> None:
 
 
 def dimension_log_probs(q: DiagNormal, z: Array) -> Array:
-    """`log q(z_j)` `[d]` of one code."""
+    """`log q(z_j)` `[d]` of one code, nats."""
     return jax.vmap(lambda mean, stddev, z: DiagNormal(mean, stddev).log_prob(z))(q.mean, q.stddev, z)
 
 
 def aggregate_log_probs(posteriors: DiagNormal, codes: Array, log_weights: Array) -> tuple[Array, Array]:
     """`(log q(z_i) [B], log q(z_ij) [B, d])` in nats of `codes` `[B, d]`, one drawn from each of B posteriors."""
 
-    def of(z: Array) -> Array:
-        return jax.vmap(lambda q: dimension_log_probs(q, z))(posteriors)
-
-    every = jax.vmap(of)(codes)
-    joint = jax.nn.logsumexp(jnp.sum(every, axis=2) + log_weights, axis=1)
-    return joint, jax.nn.logsumexp(every + log_weights[:, :, None], axis=1)
+    log_q = jax.vmap(lambda z: jax.vmap(lambda q: dimension_log_probs(q, z))(posteriors))(codes)  # [B, B, d]
+    joint = jax.nn.logsumexp(jnp.sum(log_q, axis=2) + log_weights, axis=1)
+    return joint, jax.nn.logsumexp(log_q + log_weights[:, :, None], axis=1)
 
 
-def split_rate(posteriors: DiagNormal, prior: DiagNormal, codes: Array, log_weights: Array) -> RateSplit:
-    """The rate of a batch taken apart: means over B codes `[B, d]`, one of each posterior. TypeError for others."""
+def check_factorised(where: str, posteriors: Any, prior: Any) -> None:
+    """TypeError unless posteriors and prior are `DiagNormal`."""
     for name, distribution in (("posteriors", posteriors), ("prior", prior)):
         if not isinstance(distribution, DiagNormal):
             raise TypeError(
-                f"split_rate: {name} must be DiagNormal, got {type(distribution).__name__}, which does not factorise."
+                f"{where}: {name} must be DiagNormal, got {type(distribution).__name__}, which does not factorise."
             )
+
+
+def split_rate(posteriors: DiagNormal, prior: DiagNormal, codes: Array, log_weights: Array) -> RateSplit:
+    """The three parts of the rate: means over `codes` `[B, d]`, one of each posterior. TypeError for other families."""
+    check_factorised("split_rate", posteriors, prior)
     log_q = jax.vmap(lambda q, z: q.log_prob(z))(posteriors, codes)
     joint, marginals = aggregate_log_probs(posteriors, codes, log_weights)
     log_prior = jax.vmap(prior.log_prob)(codes)

@@ -1,4 +1,4 @@
-"""A value that is set without a gradient, as a term of the one loss that trains everything."""
+"""A loss term that sets a parameter to a target, for parameters that follow no gradient."""
 
 import jax.numpy as jnp
 
@@ -9,9 +9,8 @@ from vae_jax.core.types import Array
 def assign(value: Array, target: Array) -> Array:
     """A loss term of value 0 whose gradient is `value − target`.
 
-    Under plain SGD of rate 1−γ, in a group of its own of `optax.partition`, it sets `value` to the running
-    mean `γ value + (1−γ) target`, without a gradient of anything. Clipping and decay must stay out of that
-    group.
+    Put `value` in its own group of `optax.partition`, under plain SGD of rate 1−γ, without clipping or decay.
+    Each step then sets it to the running mean `γ value + (1−γ) target`. No gradient reaches the target.
     """
     target = freeze(target)
     distance = 0.5 * jnp.sum(jnp.square(value - target))

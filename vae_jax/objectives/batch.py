@@ -10,8 +10,8 @@ from vae_jax.core.types import Array
 def free_bits(kl: Array, *, least: float | Array) -> Array:
     """`Σ_g max(least, mean_B kl[:, g])`: no group of dimensions is pressed below `least` nats on average.
 
-    `kl`: `[B, groups]`, nats (`Terms.kl` under `vmap`; a group is a dimension there, or a sum of some). The maximum is
-    with the mean over the batch, so this is a term of a batch, not of an example.
+    `kl`: `[B, groups]`, nats: `Terms.kl` under `vmap`, one group a dimension, or sums of several. The maximum is with
+    the mean over the batch, so this is a term of a batch, not of an example. ValueError for another shape.
 
     Source: Improved Variational Inference with Inverse Autoregressive Flow, arXiv 1606.04934, eq. 15.
     """
@@ -23,9 +23,9 @@ def free_bits(kl: Array, *, least: float | Array) -> Array:
 
 
 def capacity(kl: Array, *, target: float | Array) -> Array:
-    """`|mean_B kl − target|`: the rate is held at `target` nats, which rises during training.
+    """`|mean_B kl − target|`, to be minimised: it holds the rate at `target` nats, which rises during training.
 
-    `kl`: `[B]`, nats. Source: Understanding disentangling in beta-VAE, arXiv 1804.03599.
+    `kl`: `[B]`, nats. ValueError for another shape. Source: Understanding disentangling in beta-VAE, arXiv 1804.03599.
     """
     if jnp.ndim(kl) != 1:
         raise ValueError(f"capacity: kl must have shape (B,), got {jnp.shape(kl)}.")
@@ -33,12 +33,12 @@ def capacity(kl: Array, *, target: float | Array) -> Array:
 
 
 def geco(kl: Array, distortion: Array, log_multiplier: Array, *, most: float | Array) -> Array:
-    """The least rate whose distortion is at most `most`: a loss in which the weight of the distortion learns itself.
+    """A loss for the least rate whose distortion is at most `most`; it learns the weight of the distortion.
 
-    `kl`, `distortion` = −log p(x | z): `[B]`, nats. `log_multiplier` is a parameter of its own: the gradient of this
-    loss raises it while the mean distortion is above `most` and lowers it below, and the model's parameters follow
+    `kl`, `distortion` = −log p(x | z): `[B]`, nats. `log_multiplier`, a parameter, rises under gradient descent while
+    the mean distortion is above `most`, and falls while it is below. The model's parameters have the gradient of
     `mean kl + exp(log_multiplier) · (mean distortion − most)`. At the solution exp(−log_multiplier) is the β of a
-    β-VAE that has this distortion. First derivatives only.
+    β-VAE that has this distortion. First derivatives only. ValueError unless both have the shape (B,).
 
     Source: Taming VAEs, arXiv 1810.00597.
     """
@@ -54,9 +54,9 @@ def _slope_only(value: Array, slope: Array) -> Array:
 
 
 def full_data_bound(bounds: Array, *, dataset_size: int) -> Array:
-    """`N/M Σ_m bounds[m]`: from a minibatch's bounds `[M]`, an unbiased estimate of the sum over N examples.
+    """`N/M Σ_m bounds[m]`: an unbiased estimate of the sum over N examples from the `bounds` `[M]` of a minibatch.
 
-    A scalar in nats. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, eq. 8.
+    A scalar in nats. ValueError for another shape. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, eq. 8.
     """
     if jnp.ndim(bounds) != 1:
         raise ValueError(f"full_data_bound: bounds must have shape (M,), got {jnp.shape(bounds)}.")

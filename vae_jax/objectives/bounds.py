@@ -3,8 +3,8 @@
     log_w[i] = log p(x, z_i) − log q(z_i | x),    z_i ~ q(z | x)
 
 Nothing else about the model enters, so any bound goes with any model and any gradient estimator. A bound of
-your own is a function of `log_w`; if it has a closed form for its path weights (`path_weights`), attach it
-with `has_path_weights`, otherwise they are found by automatic differentiation.
+your own is a function of `log_w`. If its path weights (`path_weights`) have a closed form, attach that with
+`has_path_weights`; otherwise they are found by automatic differentiation.
 """
 
 import math
@@ -34,7 +34,7 @@ def path_weights(bound: Bound, log_w: Array) -> Array:
     """`g_i − H_ii` `[k]`: how DReG weighs the path derivative of sample i (`g = ∇bound`, `H = ∇²bound`).
 
     1/k for `elbo`, w̃² for `iwae`, αw̃ + (1−α)w̃² for `renyi(alpha)`, where w̃ are the normalised weights.
-    Any other bound pays k Hessian-vector products of length k, one at a time.
+    For any other bound they cost k Hessian-vector products of length k, one at a time.
 
     Source: Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives, arXiv 1810.04152
     (the form for a general bound follows by the same argument).
@@ -96,7 +96,7 @@ def renyi(alpha: float | Array) -> Bound:
     def bound(log_w: Array) -> Array:
         check_log_weights("renyi(alpha)", log_w)
         order = jnp.asarray(1.0 - alpha, log_w.dtype)
-        # About the mean, for α near 1; about the largest where a weight is zero and the mean is −inf.
+        # Centred on the mean, for α near 1; on the largest where a weight is zero and the mean is −inf.
         mean = jnp.mean(log_w)
         mean = jnp.where(jnp.isfinite(mean), mean, jnp.max(log_w))
         centred = log_w - mean
@@ -115,8 +115,8 @@ def renyi(alpha: float | Array) -> Bound:
 def miwae(num_groups: int) -> Bound:
     """MIWAE: the mean over M = `num_groups` groups of the IWAE bound of K = k/M samples each.
 
-    `log_w` `[M K]` to a scalar in nats. M = 1 is `iwae`, K = 1 is `elbo`, and in expectation it is the IWAE
-    bound with K samples. Its gradient for the encoder has a higher signal-to-noise ratio than that of `iwae`
+    Maps `log_w` `[M K]` to a scalar in nats. M = 1 is `iwae`, K = 1 is `elbo`; the expectation is that of `iwae`
+    with K samples. Its gradient for the encoder has a higher signal-to-noise ratio than that of `iwae`
     over all M K. ValueError if M does not divide the number of samples.
 
     Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
@@ -142,7 +142,7 @@ def miwae(num_groups: int) -> Bound:
 def ciwae(beta: float | Array) -> Bound:
     """CIWAE: `β elbo + (1 − β) iwae` of the same log-weights, 0 <= β <= 1 (may be traced).
 
-    `log_w` `[k]` to a scalar in nats. ValueError if `beta` is a number outside 0..1.
+    Maps `log_w` `[k]` to a scalar in nats. ValueError if `beta` is a number outside 0..1.
 
     Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
     """

@@ -1,8 +1,4 @@
-"""The maximum mean discrepancy of two samples, and the kernels that autoencoders measure their codes with.
-
-A Kernel Two-Sample Test (Gretton et al., JMLR 13, 2012); InfoVAE, arXiv 1706.02262; Wasserstein Auto-Encoders,
-arXiv 1711.01558.
-"""
+"""The maximum mean discrepancy (MMD) between two samples of codes, and its kernels."""
 
 from collections.abc import Callable
 
@@ -10,17 +6,17 @@ import jax.numpy as jnp
 
 from vae_jax.core.types import Array
 
-# Of squared distances: `kernel(squared [n, m], size) -> [n, m]`, `size` the dimension of a code.
+# `kernel(squared distances [n, m], size) -> [n, m]`, where `size` is the dimension of a code.
 Kernel = Callable[[Array, int], Array]
 
 
 def rbf(squared: Array, size: int) -> Array:
-    """`exp(−‖a − b‖² / 2d)`: as wide as codes of N(0, I) in d dimensions are apart on average."""
+    """`exp(−‖a − b‖² / 2d)`: 2d is the mean squared distance between two draws of N(0, I) in d dimensions."""
     return jnp.exp(-squared / (2.0 * size))
 
 
 def imq(squared: Array, size: int) -> Array:
-    """Mean over scales s of `C / (C + ‖a − b‖²)`, C = 2 d s, s from 0.1 to 10: heavier tails, so a gradient from afar.
+    """Mean over s from 0.1 to 10 of `C / (C + ‖a − b‖²)`, C = 2 d s: its heavy tails give distant codes a gradient.
 
     Source: Wasserstein Auto-Encoders, arXiv 1711.01558.
     """
@@ -31,9 +27,12 @@ def imq(squared: Array, size: int) -> Array:
 def mmd(a: Array, b: Array, kernel: Kernel = rbf) -> Array:
     """MMD² of the distributions behind two samples `a` `[n, d]` and `b` `[m, d]`: a scalar, unbiased.
 
-    `mean_{i≠j} k(a_i, a_j) + mean_{i≠j} k(b_i, b_j) − 2 mean_{i,j} k(a_i, b_j)`. Zero in expectation where they are
-    the same (so it may be negative), and then of standard deviation O(1/n). ValueError for fewer than two of either,
-    or codes of different size.
+    `mean_{i≠j} k(a_i, a_j) + mean_{i≠j} k(b_i, b_j) − 2 mean_{i,j} k(a_i, b_j)`. Where both distributions are the
+    same its expectation is 0 and its standard deviation O(1/n), so it may be negative. ValueError for fewer than two
+    codes in a sample, or codes of different size.
+
+    Source: A Kernel Two-Sample Test (Gretton et al., JMLR 13, 2012); in autoencoders: InfoVAE, arXiv
+    1706.02262; Wasserstein Auto-Encoders, arXiv 1711.01558.
     """
     for name, codes in (("a", a), ("b", b)):
         if jnp.ndim(codes) != 2 or jnp.shape(codes)[0] < 2:
@@ -47,7 +46,7 @@ def mmd(a: Array, b: Array, kernel: Kernel = rbf) -> Array:
 
 
 def _squared(a: Array, b: Array) -> Array:
-    """`[n, m]` squared distances; the cancellation of the expanded square may fall below zero."""
+    """Squared distances `[n, m]`; rounding of the expanded square may give less than zero, which is cut off."""
     products = jnp.matmul(a, b.T)
     norms = jnp.sum(jnp.square(a), axis=1)[:, None] + jnp.sum(jnp.square(b), axis=1)[None, :]
     return jnp.maximum(norms - 2.0 * products, 0.0)
@@ -55,6 +54,6 @@ def _squared(a: Array, b: Array) -> Array:
 
 def _within(a: Array, kernel: Kernel, size: int) -> Array:
     n = a.shape[0]
-    every = kernel(_squared(a, a), size)
-    # The diagonal by its own values: the rounding of a distance to itself must not enter.
-    return (jnp.sum(every) - jnp.sum(jnp.diagonal(every))) / (n * (n - 1))
+    kernels = kernel(_squared(a, a), size)
+    # Subtract the computed diagonal, not n: the distance of a code to itself may be rounded to more than 0.
+    return (jnp.sum(kernels) - jnp.sum(jnp.diagonal(kernels))) / (n * (n - 1))

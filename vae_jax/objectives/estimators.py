@@ -1,8 +1,8 @@
 """Gradient estimators: `bound -> estimate(vae, params, key, x, *, num_samples) -> ()`.
 
-Every estimate returns the value of the bound itself, for one example, in nats; the estimators differ only in
-the gradient that `jax.grad` finds. `dreg` and `score` do so by surrogates, which are good for FIRST derivatives
-only.
+Every estimate returns the value of the bound itself, for one example, in nats, to be maximised. The estimators
+differ only in the gradient that `jax.grad` gives. All but `total` stop some gradients, so only their FIRST
+derivatives are right.
 
 | estimator | gradient for the encoder | needs | unbiased for |
 |---|---|---|---|
@@ -12,9 +12,9 @@ only.
 | `score` | score function with a leave-one-out baseline | any posterior, also discrete | every bound |
 | `piwae` | reparameterisation, of a second bound | a reparameterised posterior | the two bounds |
 
-Path derivatives (`stl`, `dreg`) vanish where the posterior is exact. They are not always the quieter choice:
-where q is at least as wide as the posterior their variance is smaller than `total`'s, and where q is much
-narrower it is larger. (Target N(0, 1), q = N(0.3, 0.2²), `elbo`: the standard deviation of the gradient for the mean
+Path derivatives (`stl`, `dreg`) vanish where q is the true posterior. Their variance is not always the smaller one:
+it is smaller than that of `total` where q is at least as wide as the posterior, and larger where q is much
+narrower. (Target N(0, 1), q = N(0.3, 0.2²), `elbo`: the standard deviation of the gradient for the mean
 is 0.20 with `total` and 4.8 with `stl`; the crossover for `elbo` is at σ_q² = σ²_posterior / 2.)
 """
 
@@ -36,7 +36,7 @@ class Estimate(Protocol):
     """The value of a bound for one example, in nats, with the gradient of one estimator."""
 
     def __call__(self, vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
-        """One value, a scalar; `num_samples` is k."""
+        """The value, a scalar in nats, from k = `num_samples` draws of z. ValueError for a batch of x."""
         ...
 
 
@@ -44,7 +44,8 @@ def total(bound: Bound) -> Estimate:
     """The plain reparameterised estimator: `jax.grad` of the bound through everything.
 
     Unbiased for every bound. Its encoder gradient keeps the score term, whose expectation is zero, so it has
-    variance even where the posterior is exact; for `iwae` its signal-to-noise ratio falls with k.
+    variance even where the posterior is exact; for `iwae` its signal-to-noise ratio falls with k. TypeError for a
+    posterior whose samples carry no gradient.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """
@@ -73,9 +74,10 @@ def _path_samples(where: str, vae: VAE, params: Params, key: Key, x: PyTree, num
 def stl(bound: Bound) -> Estimate:
     """Sticking the landing: the gradient of the bound without the score term of `log q`.
 
-    Unbiased for `elbo` only, where it is exactly zero at the true posterior. **`stl(iwae)`, and `stl` of
-    any other bound, is biased for the encoder's parameters**: use `dreg`. Its variance is smaller than that of
-    `total` where q is as wide as the posterior, and larger where q is five times narrower.
+    Unbiased for `elbo` only, whose gradient for the encoder is then exactly zero where q is the true posterior.
+    **`stl` of any other bound, `stl(iwae)` for one, is biased for the encoder's parameters**: use `dreg`. Its variance
+    is smaller than that of `total` where q is as wide as the posterior, larger where q is five times narrower.
+    TypeError for a posterior whose samples carry no gradient. First derivatives only.
 
     Source: Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference,
     arXiv 1703.09194.
@@ -105,9 +107,10 @@ def dreg(bound: Bound) -> Estimate:
     """Doubly reparameterised gradients, for every bound.
 
     With `g = ∇bound(log_w)` and `H = ∇²bound(log_w)`, the path derivative of sample i gets the weight
-    `g_i − H_ii` (`vae_jax.bounds.path_weights`) and the parameters of decoder and prior the weight `g_i`. So
-    `dreg(elbo)` is `stl(elbo)`. Unbiased; smaller variance than `total` where q is as wide as the posterior,
-    larger where q is five times narrower. First derivatives only.
+    `g_i − H_ii` (`vae_jax.objectives.bounds.path_weights`), and the gradient of decoder and prior the weight `g_i`.
+    So `dreg(elbo)` is `stl(elbo)`. Unbiased. Its variance is smaller than that of `total` where q is as wide as the
+    posterior, larger where q is five times narrower. TypeError for a posterior whose samples carry no gradient.
+    First derivatives only.
 
     Source: Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives, arXiv 1810.04152;
     Rényi weights: Alpha-divergence Variational Inference Meets Importance Weighted Auto-Encoders, arXiv 2210.06226.
@@ -117,11 +120,11 @@ def dreg(bound: Bound) -> Estimate:
         z, log_q, log_joint = _path_samples("dreg", vae, params, key, x, num_samples)
         log_w = lax.stop_gradient(log_joint(z) - log_q)
         slope = jax.grad(bound)(log_w)
-        # One backward pass serves decoder and encoder: on its way back to z the gradient, weighted by the
-        # slope, is turned into one weighted by the path weight. Where a slope is zero (an underflowed
-        # weight) there is nothing to turn.
-        flat = slope == 0.0
-        ratio = jnp.where(flat, 0.0, path_weights(bound, log_w) / jnp.where(flat, 1.0, slope))
+        # One backward pass serves decoder and encoder. The decoder needs the gradient weighted by the slope; on its
+        # way on to z it is rescaled to the path weight. Where a slope is zero (an underflowed weight) there is
+        # nothing to rescale.
+        vanished = slope == 0.0
+        ratio = jnp.where(vanished, 0.0, path_weights(bound, log_w) / jnp.where(vanished, 1.0, slope))
         z, log_q = jax.vmap(_scale_gradient)((z, log_q), ratio)
         surrogate = jnp.dot(slope, log_joint(z) - log_q)
         return bound(log_w) + surrogate - lax.stop_gradient(surrogate)
@@ -132,7 +135,7 @@ def dreg(bound: Bound) -> Estimate:
 def leave_one_out(bound: Bound, log_w: Array) -> Array:
     """`[k]`: for each sample, the bound with that sample's log-weight replaced by the mean of the others.
 
-    It does not depend on the sample that it is a baseline for. With one sample there are no others: zero.
+    Entry i does not depend on sample i, whose baseline it is. With one sample there are no others: zero.
 
     Source: Variational Inference for Monte Carlo Objectives (VIMCO), arXiv 1602.06725.
     """
@@ -141,8 +144,8 @@ def leave_one_out(bound: Bound, log_w: Array) -> Array:
         return jnp.zeros_like(log_w)
 
     def without(i: Array) -> Array:
-        others = (jnp.sum(log_w) - log_w[i]) / (k - 1)
-        return bound(log_w.at[i].set(others))
+        mean_of_others = (jnp.sum(log_w) - log_w[i]) / (k - 1)
+        return bound(log_w.at[i].set(mean_of_others))
 
     return jax.vmap(without)(jnp.arange(k))
 
@@ -150,10 +153,10 @@ def leave_one_out(bound: Bound, log_w: Array) -> Array:
 def score(bound: Bound) -> Estimate:
     """The score-function (REINFORCE) estimator with the leave-one-out baseline.
 
-    It asks nothing of the posterior but `sample` and `log_prob`, so it serves discrete latents, and is
-    unbiased for every bound. `score(elbo)` is the leave-one-out estimator and `score(iwae)` is VIMCO. Its
-    variance is much larger than that of the reparameterised estimators; with `num_samples=1` there is no
-    baseline and it is larger still. First derivatives only.
+    It needs only `sample` and `log_prob` of the posterior, so it works for discrete latents too. Unbiased for every
+    bound. `score(elbo)` is the leave-one-out estimator and `score(iwae)` is VIMCO. Its variance is much larger than
+    that of the reparameterised estimators, and largest with `num_samples=1`, where there is no baseline. First
+    derivatives only.
 
     Source: Variational Inference for Monte Carlo Objectives, arXiv 1602.06725.
     """
@@ -162,12 +165,12 @@ def score(bound: Bound) -> Estimate:
         check_count("score", "num_samples", num_samples)
         posterior, prior = posterior_and_prior("score", vae, params, key, x)
 
-        def one(key: Key) -> tuple[Array, Array]:
+        def draw(key: Key) -> tuple[Array, Array]:
             z = freeze(posterior.sample(key))
             log_q = posterior.log_prob(z)
             return prior.log_prob(z) + vae.decode(params, z).log_prob(x) - log_q, log_q
 
-        log_w, log_q = over_samples(one, key, num_samples)
+        log_w, log_q = over_samples(draw, key, num_samples)
         value = bound(log_w)
         advantage = lax.stop_gradient(value - leave_one_out(bound, log_w))
         surrogate = jnp.dot(advantage, log_q)
@@ -179,9 +182,10 @@ def score(bound: Bound) -> Estimate:
 def piwae(generative: Bound, inference: Bound) -> Estimate:
     """Two bounds of the same log-weights: `generative` trains decoder and prior, `inference` the encoder.
 
-    PIWAE is `piwae(iwae, miwae(M))`: the decoder follows the tightest bound, and the encoder one whose gradient
-    has a higher signal-to-noise ratio. The value is that of `generative`; the gradients are those of `total`
-    for either bound, unbiased, at the price of a second backward pass of the decoder. First derivatives only.
+    PIWAE is `piwae(iwae, miwae(M))`: the decoder follows the tightest bound, and the encoder a bound whose gradient
+    has a higher signal-to-noise ratio. The value is that of `generative`. The gradients are those of `total` for
+    each bound, so unbiased; they cost a second backward pass of the decoder. TypeError for a posterior whose
+    samples carry no gradient. First derivatives only.
 
     Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
     """

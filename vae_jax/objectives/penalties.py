@@ -1,7 +1,7 @@
 """Penalties Ω(h, x) that make an autoencoder learn more than the identity.
 
-A penalty is `(encode, codes, x) -> scalar` over a batch: `encode` maps one example to its code, `codes` `[B, d]` are
-those of `x` `[B, …]`. The encoder is an argument because a contractive penalty is of its derivative.
+A penalty is `(encode, codes, x) -> scalar` over a batch: `encode` maps one example to its code, and `codes` `[B, d]`
+are the codes of `x` `[B, …]`. The encoder is an argument because the contractive penalty differentiates it.
 """
 
 from collections.abc import Callable
@@ -40,10 +40,10 @@ def kl_sparsity(target: float | Array) -> Penalty:
         del encode, x
         if _checked("kl_sparsity", codes).shape[0] < 2:
             raise ValueError("kl_sparsity: a mean activation needs a batch of at least 2 examples, got 1.")
-        # Codes are of float32, where a unit that is always on has a mean of exactly 1.
-        active = jnp.clip(jnp.mean(codes, axis=0), 1e-6, 1.0 - 1e-6)
-        on = target * (jnp.log(target) - jnp.log(active))
-        off = (1.0 - target) * (jnp.log1p(-jnp.asarray(target)) - jnp.log1p(-active))
+        # In float32 a unit that is always on has a mean of exactly 1.
+        activity = jnp.clip(jnp.mean(codes, axis=0), 1e-6, 1.0 - 1e-6)
+        on = target * (jnp.log(target) - jnp.log(activity))
+        off = (1.0 - target) * (jnp.log1p(-jnp.asarray(target)) - jnp.log1p(-activity))
         return jnp.sum(on + off)
 
     return penalty
@@ -56,10 +56,10 @@ def contractive(encode: Callable[[Any], Array], codes: Array, x: Any) -> Array:
     """
     del codes
 
-    def one(x: Any) -> Array:
+    def squared_norm(x: Any) -> Array:
         return sum((jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(jax.jacrev(encode)(x))), start=jnp.zeros(()))
 
-    return jnp.mean(jax.vmap(one)(x))
+    return jnp.mean(jax.vmap(squared_norm)(x))
 
 
 def _checked(name: str, codes: Array) -> Array:

@@ -1,8 +1,8 @@
-"""Quantisation of vectors, with a gradient: the nearest of a codebook, or a grid of finite scalars.
+"""Quantisation of vectors, with a gradient: to the nearest code of a codebook, or to a grid of finite scalars.
 
-`quantise` gives the vector that a decoder sees, whose gradient goes to the encoder as if nothing had been rounded
-(straight-through). What moves the codebook is added to the loss: `codebook_distance` under a gradient, or the running
-means of `cluster_sums`, set by `vae_jax.objectives.assign.assign`; `commitment` keeps the encoder near.
+`quantise` gives the vector that a decoder sees. Its gradient goes to the encoder as if nothing had been rounded
+(straight-through). A term of the loss moves the codes: `codebook_distance` by its gradient, or
+`vae_jax.objectives.assign.assign` to running means of `cluster_sums`. `commitment` keeps the encoder near its codes.
 
 Sources: Neural Discrete Representation Learning, arXiv 1711.00937; Finite Scalar Quantization, arXiv 2309.15505.
 """
@@ -34,26 +34,26 @@ def straight_through(z: Array, rounded: Array) -> Array:
 
 
 def nearest_index(codebook: Array, z: Array) -> Array:
-    """`[...]` integers: the nearest of `codebook` `[K, d]` to each vector of `z` `[..., d]`.
+    """`[...]` integers: the row of `codebook` `[K, d]` that is nearest to each vector of `z` `[..., d]`.
 
-    One matrix product, since ‖z − c‖² is ‖c‖² − 2 z · c but for what is the same for all codes; nothing of the shape
-    `[..., K, d]` is ever held. ValueError unless K ≥ 2 and the sizes fit.
+    This takes one matrix product, since ‖z − c‖² is ‖c‖² − 2 z · c up to a term that all codes share; no array
+    `[..., K, d]` is made. ValueError unless K ≥ 2 and the sizes fit.
     """
     _check_codebook(codebook, z)
     half_norms = 0.5 * jnp.sum(jnp.square(codebook), axis=1)
     return _largest(jnp.matmul(z, codebook.T) - half_norms.reshape((1,) * (z.ndim - 1) + (-1,)))
 
 
-# What a difference of scores is multiplied with, to be more than any number of a code.
+# A difference of scores times this is larger than the number of any code.
 _LARGE = 1e30
 
 
 def _largest(scores: Array) -> Array:
-    """`argmax` over the last axis, the first of equals, by sums and maxima alone.
+    """`argmax` over the last axis (of equal scores the first), by sums and maxima alone.
 
-    What is below the largest is sent far below zero, and the largest left of the codes' numbers, counted down, is the
-    first. XLA on CPU vectorises that, and not an argmax, nor a comparison, which cost several times the matrix product
-    before them (`benchmarks/nearest.py`).
+    Every score below the largest is sent far below zero. To the others their places are added, counted down, so that
+    the first is now the largest. XLA on CPU vectorises this, but neither an argmax nor a comparison, which cost several
+    times the matrix product before them (`benchmarks/nearest.py`).
     """
     size = scores.shape[-1]
     below = scores - jnp.max(scores, axis=-1, keepdims=True)
@@ -62,30 +62,30 @@ def _largest(scores: Array) -> Array:
 
 
 def quantise(codebook: Array, z: Array) -> Quantised:
-    """Each vector of `z` `[..., d]` by the nearest of `codebook` `[K, d]`. ValueError unless K ≥ 2 and sizes fit."""
+    """The nearest of `codebook` `[K, d]` for each vector of `z` `[..., d]`. ValueError unless K ≥ 2 and sizes fit."""
     index = nearest_index(freeze(codebook), freeze(z))
     nearest = codebook[index]
     return Quantised(straight_through(z, nearest), nearest, index)
 
 
 def codebook_distance(z: Array, nearest: Array) -> Array:
-    """`Σ ‖sg(z) − c‖²` over vectors: moves codes to what they stand for."""
+    """`Σ ‖sg(z) − c‖²` over vectors: its gradient moves each code towards the vectors that it stands for."""
     return jnp.sum(jnp.square(freeze(z) - nearest))
 
 
 def commitment(z: Array, nearest: Array) -> Array:
-    """`Σ ‖z − sg(c)‖²` over vectors: keeps the encoder near its codes."""
+    """`Σ ‖z − sg(c)‖²` over vectors: its gradient keeps the encoder near its codes."""
     return codebook_distance(nearest, z)
 
 
 def cluster_sums(index: Array, z: Array, size: int) -> tuple[Array, Array]:
-    """How many vectors of `z` `[n, d]` each of `size` codes stands for, `[K]`, and their sum, `[K, d]`."""
+    """For each of K = `size` codes: how many vectors of `z` `[n, d]` it stands for, `[K]`, and their sum, `[K, d]`."""
     ones = jax.nn.one_hot(index, size, dtype=z.dtype)
     return jnp.sum(ones, axis=0), jnp.matmul(ones.T, z)
 
 
 def perplexity(counts: Array) -> Array:
-    """`exp H` of the shares in which codes are used, counts `[K]`: between 1 and K."""
+    """`exp H` of the shares in which codes are used, from `counts` `[K]`: between 1 (one code) and K (all alike)."""
     shares = counts / jnp.maximum(jnp.sum(counts), 1.0)
     return jnp.exp(-jnp.sum(jnp.where(shares > 0.0, shares * jnp.log(jnp.where(shares > 0.0, shares, 1.0)), 0.0)))
 
@@ -93,8 +93,8 @@ def perplexity(counts: Array) -> Array:
 def finite_scalars(levels: Sequence[int], z: Array) -> Quantised:
     """Each element of `z` `[..., d]` rounded to one of `levels[j]` numbers evenly spaced in −1..1, after a tanh.
 
-    No codebook has to be learned: the codes are the grid, in all `math.prod(levels)` of them, numbered by their digits.
-    `nearest` is `value`. ValueError unless every level is at least 2 and there are d of them.
+    No codebook is learned: the codes are the `math.prod(levels)` points of the grid, numbered by their digits, and
+    `nearest` is `value`. ValueError unless there are d levels, each at least 2.
 
     Source: Finite Scalar Quantization: VQ-VAE Made Simple, arXiv 2309.15505.
     """
@@ -105,7 +105,7 @@ def finite_scalars(levels: Sequence[int], z: Array) -> Quantised:
             f"{z.shape[-1]}."
         )
     half = jnp.asarray((sizes - 1) / 2.0, z.dtype).reshape((1,) * (z.ndim - 1) + (-1,))
-    # An even number of levels has none at 0 but at ±½, in steps of 1.
+    # Levels are a step of 1 apart: an odd number of them lies at 0, ±1, …, an even number at ±½, ±1½, …
     bounded = half * jnp.tanh(z)
     offset = half % 1.0
     rounded = jnp.clip(jnp.round(bounded - offset) + offset, -half, half)
@@ -116,7 +116,7 @@ def finite_scalars(levels: Sequence[int], z: Array) -> Quantised:
 
 
 def finite_codes(levels: Sequence[int]) -> np.ndarray:
-    """`[K, d]`: all codes of `finite_scalars`, by their number."""
+    """`[K, d]`: all codes of `finite_scalars`, in the order of their numbers."""
     sizes = _check_levels(levels)
     digits = np.stack(np.unravel_index(np.arange(math.prod(levels)), tuple(sizes), order="F"), axis=-1)
     return (2.0 * digits / (sizes - 1) - 1.0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The bound in two terms, for objectives that need the KL by itself.
+"""The ELBO in two terms, for objectives that need the KL by itself.
 
 A weight on the KL, or its closed form, cannot be written as a function of `log_w`. `elbo_terms` gives the two
 terms and the caller writes the objective: `t.log_likelihood - beta * t.kl.sum()`.
@@ -29,9 +29,9 @@ class Terms(NamedTuple):
 def elbo_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 1) -> Terms:
     """Estimator B: the likelihood by `num_samples` reparameterised draws, the KL in closed form.
 
-    Against estimator A (`total(elbo)`) it has the same expectation, and a smaller variance while q is far
-    from the posterior; at the posterior A has none. TypeError (naming the pair) where posterior and prior
-    have no closed form.
+    It has the same expectation as estimator A, `total(elbo)`, and a smaller variance while q is far from the
+    posterior; where q is the posterior, A has no variance. TypeError (naming the pair) where the KL has no closed
+    form, or where samples of the posterior carry no gradient.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """
@@ -49,19 +49,19 @@ def elbo_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: in
 
 
 def sampled_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 1) -> Terms:
-    """The same two terms with a Monte Carlo KL, `log q(z | x) − log p(z)` of the same draws: `kl` is `[]`.
+    """The two terms with a Monte Carlo KL, the mean of `log q(z | x) − log p(z)` over the same draws: `kl` is `[]`.
 
-    For any pair of posterior and prior, flows and mixtures too. Its expectation is the KL; a single value may be
-    negative.
+    It serves any pair of posterior and prior, if samples of the posterior carry a gradient (TypeError): flows and
+    mixture priors too. The expectation of `kl` is the KL; a single value may be negative.
 
-    Source: Auto-Encoding Variational Bayes, arXiv 1312.6114 (estimator A, its terms apart).
+    Source: Auto-Encoding Variational Bayes, arXiv 1312.6114 (estimator A, its two terms kept apart).
     """
     check_count("sampled_terms", "num_samples", num_samples)
     posterior, prior = posterior_and_prior("sampled_terms", vae, params, key, x)
     check_reparameterised("sampled_terms", posterior)
 
-    def one(key: Key) -> Terms:
+    def draw(key: Key) -> Terms:
         z, log_q = sample_and_log_prob(posterior, key)
         return Terms(vae.decode(params, z).log_prob(x), log_q - prior.log_prob(z))
 
-    return Terms(*(jnp.mean(part) for part in over_samples(one, key, num_samples)))
+    return Terms(*(jnp.mean(part) for part in over_samples(draw, key, num_samples)))

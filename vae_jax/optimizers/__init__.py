@@ -1,1 +1,1 @@
-"""Rules that turn a gradient into a step: optax's, or made for it. Imports core, config and the mathematics."""
+"""Rules that turn a gradient into a step, all in the form of optax. Imports config alone."""

@@ -10,14 +10,14 @@ from jax.tree_util import tree_map_with_path
 def apart(
     name: str, rule: optax.GradientTransformation, tx: optax.GradientTransformation
 ) -> optax.GradientTransformation:
-    """`tx` for all parameters but those under the key `name`: they follow `rule`, neither clipped nor decayed."""
+    """`tx` for all parameters except those under the key `name`, which follow `rule` and are not clipped or decayed."""
     return all_apart({name: rule}, tx)
 
 
 def all_apart(
     rules: Mapping[str, optax.GradientTransformation], tx: optax.GradientTransformation
 ) -> optax.GradientTransformation:
-    """The same with a rule for each of several names; of two names on the way to a parameter the last counts."""
+    """As `apart`, with a rule for each of several keys. Where two of them lead to a parameter, the innermost counts."""
 
     def labels(params: Any) -> Any:
         def label(path: Any) -> str:

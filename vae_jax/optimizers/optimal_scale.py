@@ -19,9 +19,9 @@ _LEAST_RATIO = 1e-2
 def to_optimum(size: int, *, rate: float = _RATE) -> optax.GradientTransformation:
     """Move log σ of a normal likelihood of `size` elements a share `rate` of the way to the batch's best value.
 
-    With S the sum of squared errors of an example, −log p(x | z) has the gradient size − S / σ² for log σ. So the
-    gradient g of the loss gives the best value itself: σ*² = S / size = σ² (1 − g / size). For a bound of several
-    draws S is their mean under the weights of the bound. The loss must hold log p(x | z) with the weight 1.
+    Let S be the sum of squared errors of an example. The derivative of −log p(x | z) in log σ is size − S / σ², so the
+    gradient g of the loss gives the best value: σ*² = S / size = σ² (1 − g / size). For a bound of several draws, S is
+    their mean under the weights of the bound. The loss must contain −log p(x | z) with the weight 1.
     """
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
@@ -33,7 +33,7 @@ def to_optimum(size: int, *, rate: float = _RATE) -> optax.GradientTransformatio
 
 
 def optimal_scale(size: int, tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The model's optimiser, with log σ of the likelihood set by `to_optimum`."""
+    """`tx` for all parameters except log σ of the likelihood, which `to_optimum` sets."""
 
     def labels(params: Any) -> Any:
         def label(path: Any) -> str:

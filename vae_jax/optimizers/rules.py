@@ -14,7 +14,7 @@ Schedule = Callable[[Any], Any]
 
 
 def ladder_schedule(num_steps: int) -> Schedule:
-    """10^(−i/7) for a share 3^i of the steps, i = 0 … 7: over 3,280 epochs, stair i lasts 3^i of them.
+    """`step -> 10^(−i/7)` on stair i = 0 … 7, which lasts 3^i / 3280 of the steps (of 3,280 epochs, 3^i).
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
@@ -24,7 +24,7 @@ def ladder_schedule(num_steps: int) -> Schedule:
 
 
 def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
-    """`step -> learning rate`: a schedule of unit peak times the rate, which may thus be traced."""
+    """`step -> learning rate`: a schedule with peak 1, times the learning rate of the config, which may be traced."""
     steps = max(num_steps - config.warmup_steps, 1)
     end = config.final_fraction
     shapes: dict[str, Callable[[], Schedule]] = {
@@ -42,12 +42,12 @@ def make_schedule(config: Optimizer, num_steps: int) -> Schedule:
 
 
 def staged_schedule(config: Experiment, num_steps: int) -> Schedule:
-    """`step -> learning rate` of what is trained then: the schedule begins again where a second stage does."""
-    at, optimizer = config.stages.second_stage_at, config.optimizer
-    if at is None:
+    """`step -> learning rate` over a whole run. Where a second stage begins, its schedule starts at its own rate."""
+    optimizer, stages = config.optimizer, config.stages
+    if stages.second_stage_at is None:
         return make_schedule(optimizer, num_steps)
-    start = round(at * num_steps)
-    second = dataclasses.replace(optimizer, learning_rate=config.stages.second_stage_rate)
+    start = round(stages.second_stage_at * num_steps)
+    second = dataclasses.replace(optimizer, learning_rate=stages.second_stage_rate)
     return optax.join_schedules([make_schedule(optimizer, start), make_schedule(second, num_steps - start)], [start])
 
 

@@ -1,7 +1,7 @@
 """Adversarial autoencoders: a critic tells codes from draws of the prior, and the encoder learns to mislead it.
 
 Adversarial Autoencoders, arXiv 1511.05644; with a weight, WAE-GAN (Wasserstein Auto-Encoders, arXiv 1711.01558).
-Encoder, decoder and critic train in the same step: a stop-gradient on each side, and a rule of its own for the critic.
+Encoder, decoder and critic train in the same step: stop-gradients separate them, and the critic has its own optimiser.
 """
 
 import flax.linen as nn
@@ -19,9 +19,9 @@ from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 
 def adversarial_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
-    """The sum of `mean −log p(x | z)`, the encoder's weighted loss for being told apart, and the critic's own loss.
+    """`mean −log p(x | z)`, plus `weight` times the encoder's `mean −log D(z)`, plus the critic's own loss.
 
-    The critic's first kind are draws of the prior. Metrics: `distance`, `misled` (the encoder's `mean −log D(z)`),
+    D(z) is the critic's probability that z is a draw of the prior. Metrics: `distance`, `misled` (the encoder's term),
     `critic` (cross-entropy).
     """
 

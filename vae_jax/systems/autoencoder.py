@@ -1,7 +1,7 @@
 """Autoencoders: an encoding function, a decoding function, a distance and a penalty on the code.
 
-Sparse (L1, or KL of the mean activation), denoising, contractive and undercomplete autoencoders differ in what is
-passed. Encoder and decoder may be stochastic. Deep Learning (Goodfellow, Bengio and Courville, 2016), chapter 14;
+Sparse (L1, or KL of the mean activation), denoising, contractive and undercomplete autoencoders are one loss with other
+arguments. Encoder and decoder may be stochastic. Deep Learning (Goodfellow, Bengio and Courville, 2016), chapter 14;
 Extracting and Composing Robust Features with Denoising Autoencoders (Vincent et al., ICML 2008).
 """
 
@@ -25,7 +25,7 @@ from vae_jax.systems.parts.networks import networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
-# Of one example x and what its code decodes to, a distribution.
+# `(x, p(x | h)) -> distance`, of one example and the distribution that its code decodes to.
 Distance = Callable[[Any, Any], Array]
 
 
@@ -41,7 +41,7 @@ def autoencoder_loss(
     penalty: Penalty = penalties.none,
     corrupt: Corruption = uncorrupted,
 ) -> Loss:
-    """`mean_B distance(x, decode(h)) + penalty`, h from the encoding of the corrupted x. Metrics: both.
+    """`mean_B distance(x, decode(h)) + penalty`, h drawn from the encoding of the corrupted x. Metrics: both terms.
 
     With the default distance and no penalty it is the loss of a VAE without its KL.
     """
@@ -49,7 +49,7 @@ def autoencoder_loss(
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
 
-        def one(key: Key, x: Any) -> tuple[Any, Array]:
+        def code_and_distance(key: Key, x: Any) -> tuple[Any, Array]:
             # The same key for the code as in `elbo_terms` with one draw.
             corrupted = corrupt(jax.random.fold_in(key, 1), x)
             code = coder.encode(params, corrupted).sample(jax.random.fold_in(key, 0))
@@ -57,23 +57,23 @@ def autoencoder_loss(
 
         x = batch["x"]
         size = num_examples(x)
-        codes, distances = jax.vmap(one)(jax.random.split(key, size), x)
-        extra = penalty(lambda x: coder.encode(params, x).mean, codes, x)
-        return jnp.mean(distances) + extra, {"distance": jnp.mean(distances), "penalty": extra}
+        codes, distances = jax.vmap(code_and_distance)(jax.random.split(key, size), x)
+        omega = penalty(lambda x: coder.encode(params, x).mean, codes, x)
+        return jnp.mean(distances) + omega, {"distance": jnp.mean(distances), "penalty": omega}
 
     return loss
 
 
 def penalty_of(codes: Codes) -> Penalty:
     """The penalty that a config names, with its weight."""
-    named = {
+    by_name = {
         "none": penalties.none,
         "l1": penalties.l1,
         "kl_sparsity": penalties.kl_sparsity(codes.sparsity),
         "contractive": penalties.contractive,
     }
-    chosen = named[codes.penalty]
-    return lambda encode, found, x: codes.penalty_weight * chosen(encode, found, x)
+    penalty = by_name[codes.penalty]
+    return lambda encode, h, x: codes.penalty_weight * penalty(encode, h, x)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:

@@ -1,4 +1,4 @@
-"""The conditional VAE: every network is told a condition y, a class or a vector, and the model is of x given y.
+"""The conditional VAE: every network takes a condition y, a class or a vector, and the model is p(x | y).
 
 Learning Structured Output Representation using Deep Conditional Generative Models (Sohn et al., NeurIPS 2015);
 Semi-supervised Learning with Deep Generative Models, arXiv 1406.5298.
@@ -24,12 +24,12 @@ from vae_jax.systems.parts.objective import constrained, staged_objective
 from vae_jax.systems.parts.requirements import gradient_scale, one_layer, trainable_bound
 from vae_jax.systems.system import Batch, Metrics, Spec, System
 
-# Samples are drawn for the conditions of this many examples.
+# Samples are drawn for the conditions of at most this many examples.
 _MOST_EXAMPLES = 5000
 
 
 def conditional_networks(model: Model, dataset: Dataset, condition_size: int) -> Conditional:
-    """The networks of a config, with a condition `[condition_size]`. ConfigError where they cannot take one."""
+    """The networks of a config, for a condition `[condition_size]`. ConfigError where they cannot take one."""
     if model.upper_latent_sizes or POSTERIORS[model.posterior].space != "vectors" or prior_name(model) == "vamp":
         raise ConfigError(
             "a conditional model has one layer of vectors and a prior that does not see the encoder: no "
@@ -48,7 +48,7 @@ def conditional_networks(model: Model, dataset: Dataset, condition_size: int) ->
 
 
 class Conditions(NamedTuple):
-    """`of(batch)` gives the conditions of a batch, `[B, c]`. `examples` `[n, c]` are some conditions of the data."""
+    """`of(batch)` gives the conditions of a batch, `[B, c]`. `examples` `[n, c]`: some conditions of the data."""
 
     of: Callable[[Batch], Array]
     examples: Array
@@ -56,10 +56,10 @@ class Conditions(NamedTuple):
 
 def conditions(dataset: Dataset) -> Conditions:
     """The conditions of a dataset: real numbers or, without them, one-hot labels. ValueError without either."""
-    real = dataset.train.condition is not None
-    classes = 0 if real else num_classes(dataset)
-    name = "condition" if real else "label"
-    if not real:
+    vectors = dataset.train.condition
+    classes = num_classes(dataset) if vectors is None else 0
+    name = "label" if vectors is None else "condition"
+    if vectors is None:
         _check_labels(dataset)
 
     def condition_of(batch: Batch) -> Array:
@@ -68,13 +68,12 @@ def conditions(dataset: Dataset) -> Conditions:
                 f"a conditional model is told the {name} of every example, but these have none: put `{name}` (of a "
                 f"test split `{name}_test`) beside x into the .npz."
             )
-        return batch[name] if real else jax.nn.one_hot(batch[name], classes)
+        return jax.nn.one_hot(batch[name], classes) if vectors is None else batch[name]
 
     for split in (dataset.validation, dataset.test):
         if len(split.x):
             jax.eval_shape(condition_of, split.take(slice(1)).batch())
-    shown = dataset.train.condition
-    return Conditions(condition_of, jnp.eye(classes) if shown is None else jnp.asarray(shown[:_MOST_EXAMPLES]))
+    return Conditions(condition_of, jnp.eye(classes) if vectors is None else jnp.asarray(vectors[:_MOST_EXAMPLES]))
 
 
 def _check_labels(dataset: Dataset) -> None:

@@ -27,7 +27,7 @@ from vae_jax.systems.parts.requirements import (
 )
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
-# Of B posteriors, stacked: `[d, d]`.
+# `posteriors -> covariance [d, d]`, of B posteriors, stacked.
 Covariance = Callable[[Any], Array]
 
 
@@ -46,13 +46,13 @@ def covariance_of_codes(posteriors: Any) -> Array:
 
 def identity_penalty(covariance: Array, *, off_diagonal: float | Array, diagonal: float | Array) -> Array:
     """`λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²` of a matrix `[d, d]`."""
-    on = jnp.diagonal(covariance)
-    off = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(on))
-    return off_diagonal * off + diagonal * jnp.sum(jnp.square(on - 1.0))
+    variances = jnp.diagonal(covariance)
+    squares = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(variances))
+    return off_diagonal * squares + diagonal * jnp.sum(jnp.square(variances - 1.0))
 
 
 def dip_loss(vae: VAE, *, covariance: Covariance, off_diagonal: float | Array, diagonal: float | Array) -> Loss:
-    """Minus the ELBO, and the penalty. Metrics: those of the bound, and `penalty`."""
+    """Minus the ELBO, plus the penalty. Metrics: those of the bound, and `penalty`."""
 
     def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
         del params, key

@@ -1,7 +1,7 @@
-"""FactorVAE: the ELBO and a weight on the total correlation, by a critic that tells codes from shuffled ones.
+"""FactorVAE: the ELBO and a weighted total correlation, by a critic that tells codes from shuffled codes.
 
-Disentangling by Factorising, arXiv 1802.05983. The log-odds of the critic, that a code is of q(z) and not of the
-product of its marginals, are their log-ratio once it has learned.
+Disentangling by Factorising, arXiv 1802.05983. The critic gives the log-odds that a code is of q(z) and not of the
+product of its marginals. Once it has learned, these are the log-ratio of the two densities.
 """
 
 import jax
@@ -17,12 +17,12 @@ from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
-# Folded into the key of a step, apart from the keys of its examples.
+# Folded into the key of a step, to keep the shuffling apart from the keys of the examples.
 _SHUFFLE_STREAM = 0x73687566
 
 
 def shuffled(key: Key, codes: Array) -> Array:
-    """`[B, d]`: every column in an order of its own, so a sample of the product of the marginals."""
+    """`[B, d]`: every column of `codes` in its own random order, so draws of the product of the marginals."""
     keys = jax.random.split(key, codes.shape[1])
     return jax.vmap(jax.random.permutation, out_axes=1)(keys, codes.T)
 
@@ -30,14 +30,14 @@ def shuffled(key: Key, codes: Array) -> Array:
 def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
     """Minus the ELBO, `weight` (the paper's γ) times the total correlation, and the critic's own loss.
 
-    γ corresponds to β − 1 of β-TCVAE. The shuffled codes are of the batch itself, where the paper takes another one.
+    γ corresponds to β − 1 of β-TCVAE. The shuffled codes are those of the batch; the paper takes another batch.
     Metrics: those of the bound, `total_correlation` as the critic sees it, and `critic` (cross-entropy).
     """
 
     def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
         total_correlation = jnp.mean(critic.opinion(params, batch.codes))
-        apart = shuffled(jax.random.fold_in(key, _SHUFFLE_STREAM), batch.codes)
-        critic_loss = critic.loss(params, batch.codes, apart)
+        independent = shuffled(jax.random.fold_in(key, _SHUFFLE_STREAM), batch.codes)
+        critic_loss = critic.loss(params, batch.codes, independent)
         loss = jnp.mean(batch.distortion + batch.rate) + weight * total_correlation + critic_loss
         return loss, {**batch.metrics(), "total_correlation": total_correlation, "critic": critic_loss}
 

@@ -24,12 +24,12 @@ from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
-# Of two samples of codes, `[n, d]` and `[m, d]`.
+# `(codes [n, d], codes [m, d]) -> scalar`.
 Divergence = Callable[[Array, Array], Array]
 
 
 def divergence_weight(alpha: float | Array, scale: float | Array) -> float | Array:
-    """`α + λ − 1`. ValueError where it is negative or not a number: the divergence would be driven apart."""
+    """`α + λ − 1`. ValueError unless it is at least 0: a negative weight would drive q(z) and p(z) apart."""
     weight = alpha + scale - 1.0
     if is_known(weight) and not weight >= 0.0:
         raise ValueError(
@@ -42,14 +42,14 @@ def divergence_weight(alpha: float | Array, scale: float | Array) -> float | Arr
 def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergence: Divergence) -> Loss:
     """Minus the objective of InfoVAE, λ = `scale`, by one draw of z. ValueError where α + λ < 1.
 
-    A posterior without a density has no KL: with it α must be 1, which is WAE-MMD.
+    A `PointMass` posterior has no KL, so α must then be 1, which is WAE-MMD. Metrics: those of the batch, `divergence`.
     """
     weight = divergence_weight(alpha, scale)
 
     def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
-        apart = divergence(batch.codes, prior_codes(vae, params, key, len(batch.codes)))
-        loss = jnp.mean(batch.distortion) + (1.0 - alpha) * jnp.mean(batch.rate) + weight * apart
-        return loss, {**batch.metrics(), "divergence": apart}
+        distance = divergence(batch.codes, prior_codes(vae, params, key, len(batch.codes)))
+        loss = jnp.mean(batch.distortion) + (1.0 - alpha) * jnp.mean(batch.rate) + weight * distance
+        return loss, {**batch.metrics(), "divergence": distance}
 
     return coded_loss(vae, objective)
 

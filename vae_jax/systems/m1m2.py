@@ -1,6 +1,6 @@
-"""M1 + M2: a VAE learns features z1 of x, and then, while it stands still, M2 models them with a class.
+"""M1 + M2: M1, a VAE, learns features z1 of x; then M1 stands still, and M2 models z1 together with a class.
 
-M2 models draws of q(z1 | x); its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. In training its
+M2 models draws of q(z1 | x). Its own z2 has `upper_latent_sizes` dimensions, by default as many as z1. In training its
 classifier sees the features of a shifted image, with noise. Semi-supervised Learning with Deep Generative
 Models, arXiv 1406.5298.
 """
@@ -36,18 +36,18 @@ from vae_jax.systems.vae import build as build_m1
 
 
 def stacked(lower: VAE, given: Given) -> Given:
-    """A model of x under a class, z = (z1, z2): `p(z2) p(z1 | y, z2) p(x | z1)`, with `q(z1 | x) q(z2 | z1, y)`.
+    """The model of x under a class, z = (z1, z2): `p(z2) p(z1 | y, z2) p(x | z1)`, with `q(z1 | x) q(z2 | z1, y)`.
 
-    `lower` is M1, whose own prior is left out; `given`, a model of z1, has the parameters `params["m2"]`.
+    `lower` is M1, whose own prior is not used. `given` is the model of z1 under a class, of parameters `params["m2"]`.
     """
 
     def of_class(y: Array) -> VAE:
         def encode(params: Params, x: Any) -> Any:
-            upper = Partial(lambda held, z: given(held[1]).encode(held[0], z), (params["m2"], y))
+            upper = Partial(lambda m2, z: given(m2[1]).encode(m2[0], z), (params["m2"], y))
             return bottom_up(lower.encode(params, x), upper)
 
         def prior(params: Params) -> Any:
-            below = Partial(lambda held, z: given(held[1]).decode(held[0], z), (params["m2"], y))
+            below = Partial(lambda m2, z: given(m2[1]).decode(m2[0], z), (params["m2"], y))
             return top_down(given(y).prior(params["m2"]), below)
 
         return VAE(encode, lambda params, z: lower.decode(params, z[0]), prior)
@@ -68,7 +68,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     assert isinstance(m1.vae, VAE)
     vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
     (upper,) = model.upper_latent_sizes or (size,)
-    # Of M2's own networks; with tanh, which is good for M1, it follows its first labels for longer.
+    # Of M2's own networks. With tanh, which is good for M1, M2 is slow to correct the classes it first assigns.
     activation, hidden = nn.relu, model.upper_hidden
     encoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(upper)])
     decoder = nn.Sequential([MLP(hidden, activation), DiagNormalHead(size)])
@@ -76,12 +76,12 @@ def build(config: Experiment, dataset: Dataset) -> System:
     nets = conditional(encoder, decoder, normal(upper), **sizes, activation=activation)
     # As deep as the encoder, which has one layer more, for the class.
     network = nn.Sequential([MLP((*hidden, hidden[-1]), activation), nn.Dense(classes)])
-    judge = linen_apply(network)
+    logits = linen_apply(network)
 
-    def of_feature(params: Params, z: Any) -> Array:
-        return judge(params["classifier"], z)
+    def classify_feature(params: Params, z: Any) -> Array:
+        return logits(params["classifier"], z)
 
-    losses, draw = losses_of(config, nets.given, of_feature), few_labels(config, dataset)
+    losses, draw = losses_of(config, nets.given, classify_feature), few_labels(config, dataset)
 
     def init(key: Key, batch: Batch) -> Params:
         m1_key, m2_key, class_key = jax.random.split(key, 3)
@@ -90,32 +90,32 @@ def build(config: Experiment, dataset: Dataset) -> System:
         return m1.init(m1_key, batch) | {"m2": m2}
 
     def feature(params: Params, x: Any) -> Array:
-        # The mean, since dimensions that M1 does not use would be nothing but noise.
+        # The mean, since draws of the dimensions that M1 does not use are nothing but noise.
         return freeze(vae.encode(params, x).mean)
 
     def m2_loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         def view(key: Key, x: Any) -> tuple[Array, Array]:
             z_key, shift_key, corrupt_key = jax.random.split(key, 3)
-            seen = corrupt(corrupt_key, feature(params, shift(shift_key, x)))
-            return freeze(vae.encode(params, x).sample(z_key)), seen
+            corrupted = corrupt(corrupt_key, feature(params, shift(shift_key, x)))
+            return freeze(vae.encode(params, x).sample(z_key)), corrupted
 
         weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
-        return label_loss(losses, of_feature, draw, view, **weights)(params["m2"], key, batch, step)
+        return label_loss(losses, classify_feature, draw, view, **weights)(params["m2"], key, batch, step)
 
     def classify(params: Params, x: Any) -> Array:
-        return of_feature(params["m2"], feature(params, x))
+        return classify_feature(params["m2"], feature(params, x))
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         m1_key, m2_key = jax.random.split(key)
-        first, metrics = m1.loss(freeze(params), m1_key, batch, step)
-        second, of_classes = m2_loss(params, m2_key, batch, step)
-        return first + second, {**metrics, **{f"m2_{name}": value for name, value in of_classes.items()}}
+        m1_value, metrics = m1.loss(freeze(params), m1_key, batch, step)
+        m2_value, m2_metrics = m2_loss(params, m2_key, batch, step)
+        return m1_value + m2_value, {**metrics, **{f"m2_{name}": value for name, value in m2_metrics.items()}}
 
     def m1_loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         value, metrics = m1.loss(params, jax.random.split(key)[0], batch, step)
-        # What M2 will show is not known yet: 0.
-        shown = jax.eval_shape(loss, params, key, batch, step)[1]
-        return value, {name: metrics.get(name, jnp.zeros(one.shape, one.dtype)) for name, one in shown.items()}
+        # The metrics of M2 are 0 until it trains.
+        both = jax.eval_shape(loss, params, key, batch, step)[1]
+        return value, {name: metrics.get(name, jnp.zeros(like.shape, like.dtype)) for name, like in both.items()}
 
     return System(
         init=init,

@@ -35,7 +35,7 @@ from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(params, x) -> logits [C]` of q(y | x).
 Classify = Callable[[Params, Any], Array]
-# From one example to what the model gives a density of, and what its classifier is shown instead.
+# `(key, example) -> (x, seen)`: what the model gives a density of, and what its classifier sees in the place of x.
 View = Callable[[Key, Any], tuple[Any, Any]]
 
 
@@ -45,25 +45,25 @@ class LabelLosses(NamedTuple):
     labelled: Callable[[Params, Key, Any, Array], Array]
     """`(params, key, x, y) -> −ELBO(x, y)`."""
     unlabelled: Callable[[Params, Key, Any, Any], Array]
-    """`(params, key, x, seen) -> −ELBO(x)` with q(y | seen): x, or x with noise, since q may depend on noise that is
-    drawn beside x."""
+    """`(params, key, x, seen) -> −ELBO(x)` with q(y | seen), where `seen` is x, or x with noise: the bound holds for a
+    q that depends on such noise too."""
 
 
 def _pair_bound(given: Given, params: Params, key: Key, x: Any, y: Array) -> Array:
-    """The ELBO of log p(x, y), p(y) uniform; linear in log p(y), so y may be relaxed."""
+    """The ELBO of log p(x, y), where p(y) is uniform. y may be relaxed, since log p(y) is the same for all y."""
     terms = elbo_terms(given(y), params, key, x)
     return terms.log_likelihood - jnp.sum(terms.kl) - jnp.log(y.shape[0])
 
 
 def marginalised(given: Given, classify: Classify) -> LabelLosses:
-    """The unlabelled bound by its sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y."""
+    """The unlabelled bound as a sum over the classes: `Σ_y q(y | x) ELBO(x, y) + H(q(y | x))`, exact in y."""
 
     def labelled(params: Params, key: Key, x: Any, y: Array) -> Array:
         return -_pair_bound(given, params, key, x, y)
 
     def unlabelled(params: Params, key: Key, x: Any, seen: Any) -> Array:
         log_q = jax.nn.log_softmax(classify(params, seen))
-        # One draw of the noise for all classes; what of x alone is computed once.
+        # All classes share one draw of the noise, and what depends on x alone is computed once.
         bounds = jax.vmap(lambda y: _pair_bound(given, params, key, x, y))(jnp.eye(log_q.shape[0]))
         return -jnp.sum(jnp.exp(log_q) * (bounds - log_q))
 
@@ -71,7 +71,7 @@ def marginalised(given: Given, classify: Classify) -> LabelLosses:
 
 
 def concrete(given: Given, classify: Classify, *, temperature: float | Array) -> LabelLosses:
-    """The unlabelled bound with one relaxed draw of the label: a tenth of the cost for ten classes, and biased."""
+    """The unlabelled bound with one relaxed draw of the label: for ten classes a tenth of the cost, but biased."""
 
     def unlabelled(params: Params, key: Key, x: Any, seen: Any) -> Array:
         label_key, z_key = jax.random.split(key)
@@ -91,10 +91,10 @@ def losses_of(config: Experiment, given: Given, classify: Classify) -> LabelLoss
 
 
 def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
-    """The same model with the class as the lower of two latent layers, `z = (y, z)`: log p(x), whatever the label."""
+    """The model of x without its label: a VAE in which the class is the lower of two latent layers, `z = (y, z)`."""
 
     def encode(params: Params, x: Any) -> Any:
-        style = Partial(lambda held, y: given(y[0]).encode(*held), (params, x))
+        style = Partial(lambda params_x, y: given(y[0]).encode(*params_x), (params, x))
         return bottom_up(OneHotCategorical(classify(params, x)[None]), style)
 
     def prior(params: Params) -> Any:
@@ -104,7 +104,7 @@ def latent_class(given: Given, classify: Classify, *, classes: int) -> VAE:
 
 
 def corrupted(corrupt: Corruption) -> View:
-    """x itself, and x corrupted for the classifier, which would otherwise know a few labelled examples by heart."""
+    """x itself, and corrupted x for the classifier, which would otherwise learn the few labelled examples by heart."""
     return lambda key, x: (x, corrupt(key, x))
 
 
@@ -117,38 +117,39 @@ def label_loss(
     label_weight: float | Array,
     classifier_weight: float | Array,
 ) -> Loss:
-    """Over a batch without labels, and as many labelled examples as `draw_labelled(key) -> (example, one-hot y)` gives:
+    """Over an unlabelled batch, and the labelled examples that `draw_labelled(key) -> (examples, one-hot y)` gives:
 
         mean U(x, seen) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | seen)
 
-    with `x, seen = view(key, example)`. Metrics: `bound` (−U), `labelled_bound` (−L), `cross_entropy`.
+    with `x, seen = view(key, example)`, U and L of `losses`. Metrics: `bound` (−U), `labelled_bound` (−L),
+    `cross_entropy`.
     """
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
         few_key, labelled_key, unlabelled_key, view_key = jax.random.split(key, 4)
         few, y = draw_labelled(few_key)
-        shown = jnp.concatenate([few, batch["x"]])
-        x, seen = jax.vmap(view)(jax.random.split(view_key, len(shown)), shown)
+        examples = jnp.concatenate([few, batch["x"]])
+        x, seen = jax.vmap(view)(jax.random.split(view_key, len(examples)), examples)
         n = len(y)
         keys = jax.random.split(labelled_key, n)
-        with_label = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x[:n], y))
+        labelled = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x[:n], y))
         log_q = jax.nn.log_softmax(jax.vmap(lambda seen: classify(params, seen))(seen[:n]))
         cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
-        keys = jax.random.split(unlabelled_key, len(shown) - n)
-        without = jnp.mean(
+        keys = jax.random.split(unlabelled_key, len(examples) - n)
+        unlabelled = jnp.mean(
             jax.vmap(lambda key, x, seen: losses.unlabelled(params, key, x, seen))(keys, x[n:], seen[n:])
         )
-        metrics = {"bound": -without, "labelled_bound": -with_label, "cross_entropy": cross_entropy}
-        return without + label_weight * with_label + classifier_weight * cross_entropy, metrics
+        metrics = {"bound": -unlabelled, "labelled_bound": -labelled, "cross_entropy": cross_entropy}
+        return unlabelled + label_weight * labelled + classifier_weight * cross_entropy, metrics
 
     return loss
 
 
 def with_accuracy(loss: Loss, classify: Classify) -> Loss:
-    """The same loss with a metric `accuracy` of `classify(params, x) -> logits`, where a batch has labels.
+    """The same loss with a metric `accuracy`, of `classify(params, x) -> logits`, where a batch has labels.
 
-    Labels of a batch are used for nothing else.
+    The labels of a batch serve no other purpose.
     """
 
     def measured(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
@@ -164,7 +165,7 @@ def with_accuracy(loss: Loss, classify: Classify) -> Loss:
 
 
 def few_labels(config: Experiment, dataset: Dataset) -> Callable[[Key], tuple[Any, Array]]:
-    """`key -> (x [B, …], one-hot y [B, C])`: a batch of the labelled examples of a config, drawn with replacement."""
+    """`key -> (x [B, …], one-hot y [B, C])`: different labelled examples, at most `label_batch`, drawn at random."""
     labels, classes = config.labels, num_classes(dataset)
     if labels.labelled is None:
         raise ConfigError("a system with few labels needs their number: --labelled 100.")
@@ -174,15 +175,15 @@ def few_labels(config: Experiment, dataset: Dataset) -> Callable[[Key], tuple[An
 
     def draw(key: Key) -> tuple[Any, Array]:
         rows_key, prepare_key = jax.random.split(key)
-        chosen = jax.random.choice(rows_key, len(few.x), (size,), replace=False)
-        batch = dataset.prepare(prepare_key, {"x": jnp.asarray(few.x)[chosen]})
-        return batch["x"], jax.nn.one_hot(jnp.asarray(few.label)[chosen], classes)
+        drawn = jax.random.choice(rows_key, len(few.x), (size,), replace=False)
+        batch = dataset.prepare(prepare_key, {"x": jnp.asarray(few.x)[drawn]})
+        return batch["x"], jax.nn.one_hot(jnp.asarray(few.label)[drawn], classes)
 
     return draw
 
 
 def classifier(config: Experiment, dataset: Dataset) -> nn.Module:
-    """q(y | x), x to logits `[C]`: convolutions of its own, or a network like the encoder's, with other layers."""
+    """x to the logits `[C]` of q(y | x): convolutions by `classifier_channels`, or layers like the encoder's."""
     channels, model = config.labels.classifier_channels, config.model
     if channels:
         model = dataclasses.replace(model, network="conv", hidden=channels)
@@ -196,10 +197,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
     labels, classes = config.labels, num_classes(dataset)
     nets = conditional_networks(config.model, dataset, classes)
     network = classifier(config, dataset)
-    judge = linen_apply(network)
+    logits = linen_apply(network)
 
     def classify(params: Params, x: Any) -> Array:
-        return judge(params["classifier"], x)
+        return logits(params["classifier"], x)
 
     def init(key: Key, batch: Batch) -> Params:
         x = batch["x"][0]

@@ -1,4 +1,4 @@
-"""The systems by name or by path, and whether a config can be run, found out before any data are touched."""
+"""Find a system by name or by path, and check that a config can be run before any data are loaded."""
 
 import dataclasses
 import difflib
@@ -15,20 +15,20 @@ from vae_jax.data.labels import labelled_rows
 from vae_jax.systems.parts.requirements import EVERY_SYSTEM
 from vae_jax.systems.system import Spec, System
 
-# The sections of which a system says what it reads.
+# The sections whose fields a system reads only where its `reads` names them.
 _SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings")
-# The linear probe of every system has the labels that these allow.
+# They choose the labels of the linear probe, which every system has.
 _READ_BY_ALL = ("labels.labelled", "labels.label_seed")
 
 
 def system_names() -> list[str]:
-    """The published models, sorted."""
+    """The names of the published models, sorted."""
     parts = ("__init__", "registry", "system")
     return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in parts)
 
 
 def spec_of(name: str) -> Spec:
-    """The spec of a published model, or of your own file by its path. An error inside the file is shown as it is."""
+    """The spec of a published model by name, or of your own file by path. ConfigError where there is none."""
     if name.endswith(".py"):
         return load_from(Path(name), "SPEC", Spec)
     if name not in system_names():
@@ -42,7 +42,7 @@ def spec_of(name: str) -> Spec:
 
 
 def validate(config: Experiment) -> Experiment:
-    """The config itself, if it can be run. ConfigError, naming the field, otherwise. Touches no data."""
+    """The config itself, if it can be run; else a ConfigError that names the field. It loads no data."""
     check_ranges(config)
     check_rules(config)
     spec = spec_of(config.system)
@@ -54,20 +54,20 @@ def validate(config: Experiment) -> Experiment:
 
 
 def _check_read(config: Experiment, spec: Spec) -> None:
-    """Refuse a field that is set but that the system does not look at, and strings for a system of other data."""
+    """ConfigError for a field that is set but that the system does not read, and for strings with another system."""
     if is_strings(config.data.dataset) and not any(field.split(".")[0] == "strings" for field in spec.reads):
         raise ConfigError(f"{config.data.dataset} holds strings, which are for --system strings, not {config.system}.")
     for section in _SECTIONS:
-        part = getattr(config, section)
-        default = type(part)()
-        for field in dataclasses.fields(part):
-            value = getattr(part, field.name)
+        values = getattr(config, section)
+        default = type(values)()
+        for field in dataclasses.fields(values):
+            value = getattr(values, field.name)
             if value != getattr(default, field.name) and not _reads((*spec.reads, *_READ_BY_ALL), section, field.name):
                 readers = [name for name in system_names() if _reads(spec_of(name).reads, section, field.name)]
-                own = f" Or add {section}.{field.name} to what its SPEC reads." if config.system.endswith(".py") else ""
+                tip = f" Or add {section}.{field.name} to what its SPEC reads." if config.system.endswith(".py") else ""
                 raise ConfigError(
                     f"{flag(field.name)} {value} has no effect with --system {config.system}: it is for --system "
-                    f"{' or '.join(readers)}.{own}"
+                    f"{' or '.join(readers)}.{tip}"
                 )
 
 
@@ -84,7 +84,7 @@ def build_system(config: Experiment, dataset: Dataset) -> System:
         )
     labels = config.labels
     if labels.labelled is not None and is_known(labels.labelled) and is_known(labels.label_seed):
-        # Whether there are as many of each class; every evaluation needs them.
+        # Refuses more labels than there are of a class: every evaluation needs them.
         labelled_rows(dataset.train.label, labels.labelled, labels.label_seed)
     system = spec.build(config, dataset)
     if config.train.patience is not None and not system.comparable:

@@ -1,7 +1,7 @@
-"""Strings as derivations of a grammar: the Grammar-VAE, and with `--grammar characters` one of characters.
+"""A VAE of strings as derivations of a grammar: the Grammar-VAE, or with `--grammar characters` a VAE of characters.
 
-Grammar Variational Autoencoder, arXiv 1703.01925. The loss is that of any VAE, so that its bound is one on the
-probability of a string's derivation; `published_loss` is that of the paper, which is not.
+Grammar Variational Autoencoder, arXiv 1703.01925. The loss is that of any VAE, so minus it is a bound on the
+log-probability of a string's derivation. The loss of the paper, `published_loss`, is not minus a bound.
 """
 
 import flax.linen as nn
@@ -25,12 +25,12 @@ from vae_jax.systems.parts.objective import constrained, mean_loss, staged_objec
 from vae_jax.systems.parts.requirements import gradient_scale, one_layer, trainable_bound
 from vae_jax.systems.system import Metrics, Spec, System
 
-# Standard deviation of the noise in the paper's code, where the posterior has 1.
+# Standard deviation of the noise from which the paper's code draws z, in units of that of the posterior.
 PUBLISHED_NOISE = 0.01
 
 
 def narrowed(vae: VAE) -> VAE:
-    """The same with the posterior's standard deviation times `PUBLISHED_NOISE`: what the paper's code draws from."""
+    """The model with the posterior's standard deviation times `PUBLISHED_NOISE`, from which the paper's code draws."""
 
     def encode(params: Params, x: Array) -> DiagNormal:
         posterior = vae.encode(params, x)
@@ -40,9 +40,9 @@ def narrowed(vae: VAE) -> VAE:
 
 
 def published_loss(vae: VAE, params: Params, key: Key, x: Array) -> tuple[Array, Metrics]:
-    """−log p(x | z) of a draw whose noise is `PUBLISHED_NOISE`, plus the mean KL of a dimension, as if it were 1.
+    """−log p(x | z) of a draw from the narrowed posterior, plus the mean over dimensions of the KL of the posterior.
 
-    Not minus a bound: the KL is that of another posterior than the one drawn from, and divided by the size of z.
+    It is not minus a bound: the KL is not that of the distribution drawn from, and it is divided by the size of z.
     """
     posterior = vae.encode(params, x)
     z = DiagNormal(posterior.loc, PUBLISHED_NOISE * posterior.scale).sample(key)
@@ -57,7 +57,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     if grammar is None:
         raise ConfigError(f"--system strings is for strings: equations, zinc, a .txt or .smi file; not {dataset.name}.")
     if strings.valid_as == "molecules":
-        # Needed after training, so asked for before it.
+        # RDKit is needed after training, so its absence is an error before it.
         molecules.check_installed()
     trunk = [
         OneExample(dataset.shape),

@@ -1,4 +1,4 @@
-"""What the trainer takes, a record of pure functions over batches, and what a published model declares of itself."""
+"""`System`, the record of pure functions that the trainer takes, and `Spec`, what the file of a system declares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.models.vae import VAE, Autoencoder
 
 if TYPE_CHECKING:
-    # `import vae_jax` hands `System` on, and must not pay for the data.
+    # `import vae_jax` exports `System`, and must not load the data rooms.
     from vae_jax.config.fields import Experiment
     from vae_jax.data.dataset import Dataset
 
@@ -39,15 +39,15 @@ class System(NamedTuple):
     is neither (yet).
     `optimizer`: wraps the configured optax transformation, outermost; e.g. `optax.partition` gives groups of
     parameters a rule of their own.
-    `given(condition) -> VAE`, for conditional systems, and `conditions` `[n, c]` to draw and to show.
-    `classify(params, x) -> logits` for those that tell classes.
-    `example(batch)`: what `vae` takes for examples `[B, …]`.
-    `prior_from`: the step from which on the prior is fitted; before it, nothing can be sampled.
-    `comparable`: whether the parameters with the smaller loss are the better ones. Not where a critic or a multiplier
-    moves against the model: then the last parameters are kept.
+    `given(condition) -> VAE`, for conditional systems, and `conditions` `[n, c]` for samples and pictures.
+    `classify(params, x) -> logits`, for systems that tell classes.
+    `example(batch)`: the examples `[B, …]` that `vae` takes.
+    `prior_from`: the step from which the prior is fitted; before it, nothing can be sampled.
+    `comparable`: whether parameters with a smaller loss are better. Not where a critic or a multiplier moves against
+    the model: then the last parameters are kept.
 
-    One loss carries it all: an adversary trains in the same step by stop-gradients and `optax.partition`, and
-    a value that is set without a gradient is the term `assign` under plain SGD.
+    There is one loss: an adversary trains in the same step, by stop-gradients and `optax.partition`, and a parameter
+    that is set without a gradient has the term `assign` under plain SGD.
     """
 
     init: Callable[[Key, Batch], Params]
@@ -66,10 +66,10 @@ class Spec(NamedTuple):
     """What the file of a system declares, as `SPEC`: how it is built, what it reads, what it requires.
 
     `build(config, dataset) -> System`: ConfigError or ValueError where the data do not fit the model.
-    `reads`: the fields that it looks at, of the sections objective, codes, labels, quantisation, stages and strings: a
-    section ("objective"), or one field of it ("codes.penalty"). Another field that is set is refused, since it would
+    `reads`: what it reads of the sections objective, codes, labels, quantisation, stages and strings: a whole section
+    ("objective") or one field ("codes.penalty"). A config that sets another field of them is refused, since it would
     have no effect.
-    `requires`: each gives a reason where a config cannot be run, and None where it can.
+    `requires`: functions of a config; each gives the reason why it cannot be run, or None where it can.
     """
 
     build: Callable[[Experiment, Dataset], System]

@@ -3,8 +3,8 @@
     E log p(x | z) − α I_q(n; z) − β KL(q(z) ‖ Π q(z_j)) − γ Σ_j KL(q(z_j) ‖ p(z_j))
 
 Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942. The parts are estimated from the minibatch; their sum,
-the rate, is known in closed form, so the loss is that of a VAE and the parts times what their weights exceed 1 by:
-α = β = γ = 1 is the VAE.
+the rate, has a closed form. So the loss is that of a VAE, plus every part times its weight minus 1: α = β = γ = 1 is
+the VAE.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from vae_jax.systems.parts.requirements import (
 )
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
-# `(batch size, dataset size) -> log-weights [B, B]` of `vae_jax.aggregate`.
+# `(batch size, dataset size) -> log-weights [B, B]` of `vae_jax.objectives.aggregate`.
 LogWeights = Callable[[int, int], Array]
 
 
@@ -49,12 +49,12 @@ def tc_loss(
         del key
         weights = log_weights(len(batch.codes), dataset_size)
         parts = split_rate(batch.posterior, vae.prior(params), batch.codes, weights)
-        beyond = (
+        surplus = (
             (index - 1.0) * parts.index_code
             + (total_correlation - 1.0) * parts.total_correlation
             + (dimension_wise - 1.0) * parts.dimension_wise
         )
-        return jnp.mean(batch.distortion + batch.rate) + beyond, {**batch.metrics(), **parts._asdict()}
+        return jnp.mean(batch.distortion + batch.rate) + surplus, {**batch.metrics(), **parts._asdict()}
 
     return coded_loss(vae, objective)
 

@@ -3,9 +3,9 @@
     z = argmin_k ‖e(x) − c_k‖ at each place,    log p(x, z) = log p(x | c_z) + log p(z) ≤ log p(x)
 
 Neural Discrete Representation Learning, arXiv 1711.00937; Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv
-1906.00446 (`grids` of 2); Finite Scalar Quantization, arXiv 2309.15505. The first stage trains networks and codes with
-a uniform prior, the second an autoregressive prior over the codes that stand still. With q(z | x) certain of its code
-the bound holds the whole price of x: that of its codes under the prior, and of x given them.
+1906.00446 (`grids` of 2); Finite Scalar Quantization, arXiv 2309.15505. The first stage trains networks and codes under
+a uniform prior; then these stand still, and the second trains an autoregressive prior. q(z | x) is certain of its
+codes, so minus the bound is the whole cost of x: that of its codes under the prior, and that of x given them.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ from vae_jax.systems.parts.requirements import gradient_scale, one_layer
 from vae_jax.systems.parts.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
-# Codes of every grid, the lowest first: an array `[h, w]`, or a tuple of them where there are several.
+# The codes of one grid, an array `[h, w]`, or of several, a tuple of such arrays, the lowest first.
 Codes = Any
 
 
 class Grid(NamedTuple):
-    """One grid of codes. `trunk`: what is below (x, or features) -> features. `to_vectors`: those, and what the grids
-    above say, -> a vector at each place. `up`: vectors of this grid to the places of the one below."""
+    """One grid of codes. `trunk` maps x, or the features of the grid below, to features. `to_vectors` maps these, with
+    the vectors from above, to a vector at each place. `up` maps vectors of this grid to the places of the one below."""
 
     trunk: nn.Module
     to_vectors: nn.Module
@@ -52,8 +52,8 @@ class Grid(NamedTuple):
 class Quantising(NamedTuple):
     """The pure functions of a model of quantised codes.
 
-    `quantised(params, x)`: for each grid, the vectors of the encoder `[h, w, d]` and what they were rounded to.
-    `decode(params, vectors)`, of every grid, is p(x | z). `prior(params)` is p(z).
+    `quantised(params, x)`: for each grid, the vectors of the encoder `[h, w, d]` and the codes they were rounded to.
+    `decode(params, vectors)` is p(x | z), of the vectors of every grid. `prior(params)` is p(z).
     """
 
     quantised: Callable[[Params, Any], list[tuple[Array, Quantised]]]
@@ -74,7 +74,7 @@ def _codes(grids: Sequence[tuple[Array, Quantised]]) -> Codes:
 
 
 def quantising(grids: Sequence[Grid], decoder: nn.Module, quantiser: Quantiser) -> Quantising:
-    """The model of these networks, the lowest grid first."""
+    """The functions of the model with these networks, the lowest grid first."""
 
     def quantised(params: Params, x: Any) -> list[tuple[Array, Quantised]]:
         features = []
@@ -111,11 +111,11 @@ def quantising(grids: Sequence[Grid], decoder: nn.Module, quantiser: Quantiser) 
 
 
 def vae_of(model: Quantising) -> VAE:
-    """The same as a VAE of discrete codes, whose posterior is certain of them."""
+    """The model as a VAE of discrete codes, whose posterior is `Certain`."""
 
     def decode(params: Params, z: Codes) -> Any:
-        index = z if isinstance(z, tuple) else (z,)
-        vectors = [model.quantiser.lookup(params[_name("codes", i)], one) for i, one in enumerate(index)]
+        grids = z if isinstance(z, tuple) else (z,)
+        vectors = [model.quantiser.lookup(params[_name("codes", i)], index) for i, index in enumerate(grids)]
         return model.decode(params, vectors)
 
     return VAE(lambda params, x: Certain(_codes(model.quantised(params, x))), decode, model.prior)
@@ -124,36 +124,33 @@ def vae_of(model: Quantising) -> VAE:
 def _described(
     model: Quantising, grids: list[tuple[Array, Quantised]], distortion: Array, rate: Array, weight: float | Array
 ) -> tuple[Array, Metrics]:
-    """The loss of a batch, minus the bound and `weight` times the commitment; metrics of each grid."""
-    pulled = jnp.zeros(())
-    for z, quantised in grids:
-        pulled = pulled + model.quantiser.commitment(z, quantised.nearest) / len(distortion)
-    counts = [
-        cluster_sums(jnp.ravel(quantised.number), z.reshape(-1, z.shape[-1]), model.quantiser.size)
-        for z, quantised in grids
-    ]
-    metrics = {_name("perplexity", i): perplexity(each) for i, (each, _) in enumerate(counts)}
+    """`(loss, metrics)` of a batch: the loss is minus the bound, plus `weight` times the commitment."""
+    commitment, metrics = jnp.zeros(()), {}
+    for i, (z, quantised) in enumerate(grids):
+        commitment = commitment + model.quantiser.commitment(z, quantised.nearest) / len(distortion)
+        counts, _ = cluster_sums(jnp.ravel(quantised.number), z.reshape(-1, z.shape[-1]), model.quantiser.size)
+        metrics[_name("perplexity", i)] = perplexity(counts)
     distortion, rate = jnp.mean(distortion), jnp.mean(rate)
-    metrics |= {"bound": -distortion - rate, "log_likelihood": -distortion, "kl": rate, "commitment": pulled}
-    return distortion + rate + weight * pulled, metrics
+    metrics |= {"bound": -distortion - rate, "log_likelihood": -distortion, "kl": rate, "commitment": commitment}
+    return distortion + rate + weight * commitment, metrics
 
 
 def first_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
-    """Networks and codes, under a prior that is uniform: nats of x given its codes, and the commitment."""
+    """The first stage: minus the bound under a uniform prior, the commitment, and what moves the codes."""
     uniform = sum(grid.sides[0] * grid.sides[1] for grid in model.grids) * jnp.log(float(model.quantiser.size))
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
 
-        def one(x: Any) -> tuple[list[tuple[Array, Quantised]], Array]:
-            found = model.quantised(params, x)
-            return found, -model.decode(params, [each.value for _, each in found]).log_prob(x)
+        def grids_of(x: Any) -> tuple[list[tuple[Array, Quantised]], Array]:
+            grids = model.quantised(params, x)
+            return grids, -model.decode(params, [quantised.value for _, quantised in grids]).log_prob(x)
 
-        found, distortion = jax.vmap(one)(batch["x"])
-        value, metrics = _described(model, found, distortion, jnp.full_like(distortion, uniform), commitment_weight)
-        keys = jax.random.split(key, len(found))
-        for i, (z, each) in enumerate(found):
-            flat = jax.tree.map(lambda leaf, z=z: leaf.reshape(-1, *leaf.shape[z.ndim - 1 :]), each)
+        grids, distortion = jax.vmap(grids_of)(batch["x"])
+        value, metrics = _described(model, grids, distortion, jnp.full_like(distortion, uniform), commitment_weight)
+        keys = jax.random.split(key, len(grids))
+        for i, (z, quantised) in enumerate(grids):
+            flat = jax.tree.map(lambda leaf, z=z: leaf.reshape(-1, *leaf.shape[z.ndim - 1 :]), quantised)
             value = value + model.quantiser.learn(params[_name("codes", i)], keys[i], z.reshape(-1, z.shape[-1]), flat)
         return value, metrics
 
@@ -161,19 +158,19 @@ def first_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
 
 
 def second_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
-    """The prior over the codes of what stands still: the whole bound, with a gradient in the prior alone."""
+    """The second stage: minus the bound, and the commitment, with a gradient in the prior alone."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del key, step
         still = freeze({name: part for name, part in params.items() if name != "prior"})
         prior = model.prior(params)
 
-        def one(x: Any) -> tuple[list[tuple[Array, Quantised]], Array, Array]:
-            found = model.quantised(still, x)
-            distortion = -model.decode(still, [each.value for _, each in found]).log_prob(x)
-            return found, distortion, -prior.log_prob(_codes(found))
+        def costs_of(x: Any) -> tuple[list[tuple[Array, Quantised]], Array, Array]:
+            grids = model.quantised(still, x)
+            distortion = -model.decode(still, [quantised.value for _, quantised in grids]).log_prob(x)
+            return grids, distortion, -prior.log_prob(_codes(grids))
 
-        return _described(model, *jax.vmap(one)(batch["x"]), commitment_weight)
+        return _described(model, *jax.vmap(costs_of)(batch["x"]), commitment_weight)
 
     return loss
 
@@ -216,13 +213,13 @@ def build(config: Experiment, dataset: Dataset) -> System:
 
 
 def first_params(model: Quantising, key: Key, x: Any, code_size: int) -> Params:
-    """Parameters before the first step, for examples like `x`."""
+    """The initial parameters, for examples like `x`."""
     params: dict[str, Any] = {}
     keys = iter(jax.random.split(key, 5 * len(model.grids) + 1))
 
-    def start(name: str, module: nn.Module, *seen: Any) -> Any:
-        params[name] = module.init(next(keys), *seen)["params"]
-        return module.apply({"params": params[name]}, *seen)
+    def start(name: str, module: nn.Module, x: Any) -> Any:
+        params[name] = module.init(next(keys), x)["params"]
+        return module.apply({"params": params[name]}, x)
 
     features = []
     for i, grid in enumerate(model.grids):

@@ -1,4 +1,4 @@
-"""Training: one compiled program, and the run around it that saves and validates. Imports systems and what is below."""
+"""Training: one compiled program, and the run around it that saves and validates. Imports systems and rooms above."""
 
 from vae_jax.objectives.assign import assign
 from vae_jax.optimizers.rules import make_optimizer, make_schedule

@@ -1,4 +1,4 @@
-"""Checkpoints by Orbax: one tree per step, the previous one kept until the next is whole."""
+"""Checkpoints by Orbax: one tree for each step that is saved, which is whole or not there."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from vae_jax.core.types import PyTree
 class Checkpoints:
     """Trees saved by number in one folder. `save` returns at once and writes in the background.
 
-    `keep`: how many of the newest stay; by default all.
+    `keep`: how many of the newest checkpoints stay; by default all.
     """
 
     def __init__(self, directory: Path, *, keep: int | None = None, read_only: bool = False) -> None:
-        # A reader must not clean up: what it takes for left behind may be the save of a run that is training.
+        # A reader must not clean up: what looks left behind may be the save of a run that is training.
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
         )
@@ -35,7 +35,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def numbers(self) -> list[int]:
-        """What can be restored, rising."""
+        """The numbers of the checkpoints that can be restored, rising."""
         return sorted(self._manager.all_steps())
 
     def restore(self, template: PyTree, step: int | None = None) -> PyTree | None:

@@ -1,4 +1,4 @@
-"""The files of a run or a sweep: their names, in one place, and how the ones that grow are read."""
+"""The files of a run or a sweep: their names, and how they are read and written."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ PICTURES = "pictures"
 SAMPLES = "samples.npz"
 CODES = "codes.npz"
 SEARCH = "search.json"
-# Of a sweep alone: its grid, and its members, each a run.
+# Of a sweep alone: its grid, and the folder of its members, each a run.
 SWEEP = "sweep.json"
 MEMBERS = "members"
 
@@ -38,12 +38,12 @@ def read_config(directory: Path) -> Experiment:
 
 
 def write_config(directory: Path, config: Experiment) -> None:
-    """The resolved config, every field written out."""
+    """Write the config with every field."""
     write_whole(directory / CONFIG, to_json(config))
 
 
 def evaluation_file(directory: Path, epoch: int | None = None, ending: str = ".json") -> Path:
-    """Where the numbers of a run are kept, or those of its snapshot after `epoch`."""
+    """The file with the measurements of a run, or of its snapshot after `epoch`."""
     return directory / (f"evaluation{ending}" if epoch is None else f"evaluation-epoch-{epoch}{ending}")
 
 
@@ -56,11 +56,11 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
 
 
 def write_metrics(directory: Path, lines: list[dict[str, Any]]) -> None:
-    """The whole of metrics.jsonl."""
+    """Write the whole of metrics.jsonl."""
     write_whole(directory / METRICS, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def add_metrics(directory: Path, line: dict[str, Any]) -> None:
-    """One more line of metrics.jsonl."""
+    """Add one line to metrics.jsonl."""
     with (directory / METRICS).open("a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(line) + "\n")

@@ -1,4 +1,4 @@
-"""The grid of a sweep: numbers of some fields of a config, and every combination of them."""
+"""The grid of a sweep: numbers for some fields of a config, and every combination of them."""
 
 import dataclasses
 import itertools
@@ -13,12 +13,12 @@ from vae_jax.core.errors import ConfigError
 Grid = dict[tuple[str, str], tuple[float, ...]]
 # Sections whose numbers go into the training program.
 _SECTIONS = ("model", "objective", "codes", "labels", "quantisation", "stages", "optimizer", "train")
-# Real numbers that decide shapes or stages, or how often the program comes up for air.
+# Real numbers that cannot be traced: they decide shapes or stages, or when the program pauses.
 _STATIC = ("save_seconds", "chunk_seconds", "grow_at", "second_stage_at")
 
 
 def sweepable() -> dict[str, str]:
-    """The fields that can be swept: `{name: section}`, every real number of a config that training reads."""
+    """`{name: section}` of the fields that can be swept: every real number of a config that training reads."""
     sections = {}
     for section in _SECTIONS:
         kind = type(getattr(Experiment("", typing.cast(Any, None)), section))
@@ -29,7 +29,7 @@ def sweepable() -> dict[str, str]:
 
 
 def parse_grid(over: Sequence[str]) -> Grid:
-    """`["objective.beta=1,2,4", "learning_rate=1e-3,1e-4"]` as a grid. ConfigError, with the fields that there are."""
+    """`["objective.beta=1,2,4", "learning_rate=1e-3,1e-4"]` as a grid. ConfigError for what cannot be swept."""
     grid: Grid = {}
     fields = sweepable()
     for assignment in over:

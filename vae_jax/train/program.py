@@ -1,8 +1,8 @@
 """The training program: pure, and the same compiled loop for a chunk, an epoch, a whole run and a resumed one.
 
-Everything that decides the next step is in `TrainState` or derived from it: the order of the data is
-`permutation(fold_in(key, epoch))`, the noise `fold_in(key, step)`. So it does not matter where a run is cut:
-the loop stops at the step number it is given, and continues with the same bits.
+Everything that decides the next step is in `TrainState` or follows from it: the order of the data has the key
+`fold_in(key, epoch)`, and the noise the key `fold_in(key, step)`. So it does not matter where a run is cut: the loop
+stops at the step that it is given, and continues from there with the same bits.
 
 Nothing here jits itself. `train_until`, jitted with the system closed over, is one program; `jax.vmap` of `fit`
 over keys, or over numbers that a system and optimiser are built from inside the trace, trains an ensemble in one.
@@ -21,7 +21,7 @@ from vae_jax.core.trees import num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.systems.system import Batch, Metrics, System
 
-# Turns stored examples into what the model sees: scaling, and dynamic binarisation from the key.
+# `(key, stored batch) -> batch` that the model sees: scaling, and dynamic binarisation from the key.
 Prepare = Callable[[Key, Batch], Batch]
 
 
@@ -40,7 +40,7 @@ class TrainState(NamedTuple):
 
 
 def steps_per_epoch(data: Batch, batch_size: int) -> int:
-    """Whole batches in one pass; the examples left over change from epoch to epoch."""
+    """Whole batches in one pass over the data. ValueError where a batch is larger than the data."""
     check_count("training", "batch_size", batch_size)
     size = num_examples(data)
     if batch_size > size:
@@ -57,7 +57,7 @@ def initial_state(
     *,
     averaged: bool = False,
 ) -> TrainState:
-    """The state before step 0. `data` is only looked at for one prepared example's shape.
+    """The state before step 0. `data` `[n, …]` only shows what examples look like.
 
     `averaged`: keep a running mean of the parameters (with the `average_decay` of `train_until`).
     """
@@ -80,7 +80,7 @@ def initial_state(
 
 
 def measured_params(state: TrainState) -> Params:
-    """What to evaluate: the running mean of the parameters where one is kept, else the parameters."""
+    """The parameters to evaluate: their running mean where one is kept, else the parameters themselves."""
     return state.params if state.average is None else state.average
 
 
@@ -93,10 +93,10 @@ def train_step(
     *,
     average_decay: float | Array = 0.0,
 ) -> TrainState:
-    """One step on one prepared batch; `metrics` are added to, the step number goes up.
+    """The state after one step on one prepared batch: its loss and metrics are added to the sums in `metrics`.
 
-    A running mean of the parameters, where the state keeps one, remembers about `1 / (1 − average_decay)` steps,
-    and at the start a tenth of those done.
+    A running mean of the parameters, where the state keeps one, is over about `1 / (1 − average_decay)` steps, and
+    at the start over about a ninth of those done.
     """
     value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)
@@ -135,7 +135,8 @@ def train_until(
 ) -> TrainState:
     """Train from `state.step` until step `stop` (may be traced), on stored `data` `[n, …]`.
 
-    Each epoch is `n // batch_size` steps in an order of its own. At its first step the metric sums start anew.
+    Each epoch is `n // batch_size` steps, in a new order, so other examples are left over. At its first step the sums
+    of metrics start at 0 again. ValueError where `batch_size` is larger than n.
     """
     size = num_examples(data)
     data = jax.tree.map(jnp.asarray, data)
@@ -143,7 +144,7 @@ def train_until(
     order_key, noise_key = jax.random.split(state.key)
 
     def epoch(state: TrainState) -> TrainState:
-        """From where the state stands to the end of its epoch, or to `stop`."""
+        """Train from the step of the state to the end of its epoch, or to `stop`."""
         number = state.step // per_epoch
         order = jax.random.permutation(jax.random.fold_in(order_key, number), size)
         begins = state.step % per_epoch == 0
@@ -152,9 +153,9 @@ def train_until(
 
         def step(state: TrainState) -> TrainState:
             rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
-            taken = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+            batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
             prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
-            return train_step(system, tx, state, step_key, prepare(prepare_key, taken), average_decay=average_decay)
+            return train_step(system, tx, state, step_key, prepare(prepare_key, batch), average_decay=average_decay)
 
         return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
 
@@ -162,7 +163,7 @@ def train_until(
 
 
 def mean_metrics(state: TrainState, per_epoch: int) -> Metrics:
-    """The means, over the steps of the current (or just finished) epoch, of the metrics in `state`."""
+    """The means of the metrics in `state` over the steps of its epoch so far."""
     count = (state.step - 1) % per_epoch + 1
     return jax.tree.map(lambda total: total / count, state.metrics)
 
@@ -178,7 +179,7 @@ def fit(
     num_steps: int,
     average_decay: float | Array | None = None,
 ) -> TrainState:
-    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`.
+    """Initialise and train for `num_steps`: pure, to be jitted, or vmapped over `key`. `data` is `[n, …]`.
 
     With `average_decay`, `average` of the result is the running mean of the parameters.
     """

@@ -13,7 +13,7 @@ _PLAIN_SECONDS, _SILENT_SECONDS = 2.0, 30.0
 
 
 class Display:
-    """A context manager; `update` is called after every chunk."""
+    """The display of a training run, a context manager; call `update` after every chunk."""
 
     def __init__(self, console: Console, *, start: int, steps: int, per_epoch: int, batch_size: int) -> None:
         self._console = console
@@ -46,7 +46,7 @@ class Display:
     def update(
         self, step: int, *, metrics: dict[str, float], learning_rate: float, validation: dict[str, float]
     ) -> float:
-        """Show the state after `step`, the bound where there is one; returns the examples per second so far."""
+        """Show the bound after `step`, or the loss where there is no bound. Returns the examples per second so far."""
         elapsed = time.monotonic() - self._began
         rate = (step - self._start) * self._batch_size / elapsed
         epoch = f"{-(-step // self._per_epoch)}/{self._steps // self._per_epoch}"
@@ -72,13 +72,13 @@ class Display:
 
 
 def waiting(console: Console | None, name: str) -> AbstractContextManager[object]:
-    """A sign on a terminal that something goes on whose parts cannot be counted."""
+    """A spinner on a terminal, for work whose parts cannot be counted."""
     return nullcontext() if console is None else console.status(name)
 
 
 @contextmanager
 def bar(console: Console | None, name: str, size: int) -> Iterator[Callable[[int], None]]:
-    """A bar while something of `size` parts is done, or plain lines; what it gives is told how many are done."""
+    """A bar, or plain lines, for work of `size` parts. It yields a function of the number of parts that are done."""
     if console is not None and not console.is_terminal:
         yield _plain_bar(console, name, size)
         return

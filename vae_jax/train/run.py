@@ -110,13 +110,13 @@ class Run:
 
 
 def held_out_batch(data: Data, dataset: Dataset) -> tuple[Key, Any]:
-    """The key of the noise and the prepared examples of the validation split: the same for every epoch and member."""
+    """A key for noise, and the prepared validation split: the same for every epoch and every member of a sweep."""
     prepare_key, loss_key = jax.random.split(jax.random.key(data.data_seed))
     return loss_key, place(dataset.prepare(prepare_key, dataset.validation.batch()))
 
 
 def square_of(data: Data) -> Square | None:
-    """What the images of a config are cut and scaled to."""
+    """The square that the images of a config are cut and scaled to, or None."""
     return None if data.image_size is None else Square(data.image_size, data.image_crop)
 
 
@@ -161,7 +161,7 @@ def warn_of_scale(dataset: Dataset) -> None:
 
 
 def load_data(config: Experiment) -> Dataset:
-    """The dataset of a config, shown as its likelihood needs it."""
+    """The dataset of a config, as counts where its likelihood is one of counts."""
     data, strings = config.data, config.strings
     square = square_of(data)
     if is_strings(data.dataset):
@@ -241,7 +241,7 @@ def create(config: Experiment, directory: Path) -> Run:
 
 
 def check_directory(directory: Path) -> None:
-    """Refuse a directory that a new run cannot have."""
+    """ConfigError where a new run cannot have this directory."""
     if (directory / CONFIG).exists():
         raise ConfigError(
             f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
@@ -294,7 +294,7 @@ def load_snapshot(run: Run, epoch: int) -> Params:
     snapshots = Checkpoints(folder, read_only=True) if folder.is_dir() else None
     params = snapshots.restore(run.initial().best_params, epoch) if snapshots else None
     if snapshots is None or params is None:
-        kept = " ".join(map(str, snapshots.numbers())) if snapshots else "none"
-        raise ConfigError(f"{run.directory} kept no snapshot of epoch {epoch}; those it has: {kept}.")
+        epochs = " ".join(map(str, snapshots.numbers())) if snapshots else "none"
+        raise ConfigError(f"{run.directory} kept no snapshot of epoch {epoch}; those it has: {epochs}.")
     snapshots.close()
     return params

@@ -7,10 +7,10 @@
     SWEEP/checkpoints/    the state of all
     SWEEP/members/NAME/   each member as a run of its own, written when training ends
 
-With `--patience` all train until no member has become better for so long.
+With `--patience N` all members train until none of them has improved for N epochs.
 
-System and optimiser are built inside the trace from the traced numbers, so whatever is a real number in a config can be
-swept, and a member does what a run of its config and seed does.
+System and optimiser are built inside the trace from the traced numbers. So any real number of a config can be swept,
+and a member does the same as a run of its config and seed.
 """
 
 import functools
@@ -64,9 +64,9 @@ from vae_jax.train.run import (
 from vae_jax.train.validation import split_metrics
 
 _FEWER = "Sweep fewer numbers or seeds, a part at a time."
-# No signal waits longer than this.
+# A chunk takes no longer than this, and so no signal waits longer.
 _MOST_CHUNK_SECONDS = 20.0
-# Axes of members in a `TrainState`: the step is one for all, so that the loop's end is too.
+# The axes of members in a `TrainState`. All share the step, so that the loop ends for all at once.
 _AXES = TrainState(params=0, average=0, opt_state=0, step=None, key=0, metrics=0)  # pyright: ignore[reportArgumentType]
 
 
@@ -83,17 +83,17 @@ class Sweep:
 
     @property
     def points(self) -> list[dict[tuple[str, str], float]]:
-        """The combinations of numbers, each of which has `seeds` members."""
+        """The combinations of numbers; each has `seeds` members."""
         return grid_points(self.grid)
 
     @property
     def members(self) -> list[tuple[str, Experiment]]:
         """Name and config of every member, the seed varying fastest."""
-        first = self.config.train.seed
+        first_seed = self.config.train.seed
         return [
             (f"{point_name(values)},seed={seed}", with_values(self.config, {**values, ("train", "seed"): seed}))
             for values in self.points
-            for seed in range(first, first + self.seeds)
+            for seed in range(first_seed, first_seed + self.seeds)
         ]
 
     @property
@@ -107,28 +107,28 @@ class Sweep:
         return min(_MOST_CHUNK_SECONDS, self.config.train.chunk_seconds * len(self.members))
 
     def values(self) -> dict[tuple[str, str], Array]:
-        """The numbers of every member, `[members]` each."""
+        """The numbers of every member: an array `[members]` for each field."""
         return {
             field: jnp.repeat(jnp.asarray([point[field] for point in self.points], jnp.float32), self.seeds)
             for field in self.grid
         }
 
     def keys(self) -> Key:
-        """The keys of the members, `[members]`: that of the seed, as a run has it."""
+        """The keys of the members, `[members]`: the key of a member is that of a run with its seed."""
         seeds = [config.train.seed for _, config in self.members]
         return jnp.stack([jax.random.key(seed) for seed in seeds])
 
     def build(self, values: Mapping[tuple[str, str], Any]) -> tuple[Experiment, System, Any]:
-        """Config, system and optimiser of one member, of numbers that may be traced."""
+        """Config, system and optimiser of one member, from its numbers, which may be traced."""
         config = with_values(self.config, values)
         return config, build_system(config, self.dataset), make_optimizer(config.optimizer, num_steps(self))
 
     def shared_system(self) -> System:
-        """The system of any member: its parameters are the pair `(numbers, params)` of one.
+        """One system for all members, whose parameters are the pair `(numbers, params)` of a member.
 
-        So what is compiled for one member serves them all.
+        So what is compiled for one member serves all of them.
         """
-        known = build_system(self.members[0][1], self.dataset)
+        first = build_system(self.members[0][1], self.dataset)
 
         def shared(*names: str) -> Callable[..., Any]:
             def function(pair: Any, *rest: Any) -> Any:
@@ -137,11 +137,11 @@ class Sweep:
 
             return function
 
-        vae = known.vae and type(known.vae)(*(shared("vae", name) for name in known.vae._fields))
-        return known._replace(vae=vae, classify=known.classify and shared("classify"))
+        vae = first.vae and type(first.vae)(*(shared("vae", name) for name in first.vae._fields))
+        return first._replace(vae=vae, classify=first.classify and shared("classify"))
 
     def member_run(self, number: int, system: System) -> Run:
-        """A member as a run of its own, with the system given."""
+        """A member as a run of its own, with the given system."""
         name, config = self.members[number]
         optimizer = make_optimizer(config.optimizer, num_steps(self))
         directory = self.directory / MEMBERS / name
@@ -166,13 +166,13 @@ class Sweep:
         """`(state, stop) -> state`, compiled. ConfigError where it would not fit into memory, before it runs."""
         data, values = place(self.dataset.train.batch()), self.values()
 
-        def one(state: TrainState, values: Any, data: Any, stop: Array) -> TrainState:
+        def advanced(state: TrainState, values: Any, data: Any, stop: Array) -> TrainState:
             config, system, optimizer = self.build(values)
             decay = config.train.average_decay
             options = {"batch_size": config.train.batch_size, "average_decay": 0.0 if decay is None else decay}
             return train_until(system, optimizer, self.dataset.prepare, data, state, stop, **options)
 
-        program = jax.jit(jax.vmap(one, in_axes=(_AXES, 0, None, None), out_axes=_AXES))
+        program = jax.jit(jax.vmap(advanced, in_axes=(_AXES, 0, None, None), out_axes=_AXES))
         state = jax.eval_shape(self.initial).train
         compiled = program.lower(state, values, data, jnp.int32(0)).compile()
         memory = compiled.memory_analysis()
@@ -187,20 +187,20 @@ class Sweep:
             return lambda params: {}
         key, batch = held_out_batch(self.config.data, self.dataset)
 
-        def one(values: Any, params: Params, batch: Any) -> Metrics:
+        def metrics(values: Any, params: Params, batch: Any) -> Metrics:
             config, system, _ = self.build(values)
             step = jnp.int32(num_steps(self))
             return split_metrics(system, params, key, batch, step, batch_size=config.train.batch_size)
 
-        compiled = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
+        compiled = jax.jit(jax.vmap(metrics, in_axes=(0, 0, None)))
         values = self.values()
         return lambda params: compiled(values, params, batch)
 
 
 def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
-    """Load the data and see that every member fits them, and that all can be traced. Writes nothing.
+    """Load the data and check that every member fits them, and that all can be traced. Writes nothing.
 
-    ConfigError or ValueError with what to change.
+    ConfigError or ValueError, with what to change.
     """
     check_count("sweep", "--seeds", seeds)
     if config.train.snapshots:
@@ -220,14 +220,14 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
             f"--over {names}: cannot be traced with this config, since a choice is made by it: train its values one by "
             f"one. ({str(error).splitlines()[0]})"
         ) from error
-    # A step holds the state twice, and gradients; how much in all, the compiled program knows.
+    # A step holds the state twice, and gradients; `advance` asks the compiled program for all of it.
     check_memory(f"a sweep of {len(sweep.members)} members", 2 * size_of(state), _FEWER)
     return sweep
 
 
 @advising(TO_TRAIN)
 def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -> Sweep:
-    """A new sweep in an empty directory. ConfigError if there is something in it."""
+    """A new sweep in an empty directory. ConfigError if the directory is not empty."""
     check_directory(directory)
     config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
@@ -256,7 +256,7 @@ def open_sweep(directory: Path) -> Sweep:
 
 
 def member_state(state: RunState, number: int) -> RunState:
-    """The state of one member, as a run of its own has it."""
+    """The state of one member, as that of a run of its own."""
     train = jax.tree.map(
         lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[number], part),
         _AXES,
@@ -268,7 +268,7 @@ def member_state(state: RunState, number: int) -> RunState:
 
 
 def write_members(sweep: Sweep, state: RunState) -> list[Path]:
-    """Every member as a finished run in SWEEP/members, which all other commands take; those that are there stay."""
+    """Write every member as a finished run in SWEEP/members, for all other commands; those that are there stay."""
     lines = read_metrics(sweep.directory)
     written = []
     for number, (name, config) in enumerate(sweep.members):
@@ -279,13 +279,13 @@ def write_members(sweep: Sweep, state: RunState) -> list[Path]:
             continue
         directory.mkdir(parents=True, exist_ok=True)
         rate = staged_schedule(config, num_steps(sweep))
-        own = [
+        member_lines = [
             line
             | {part: _of_member(line[part], number) for part in ("train", "validation")}
             | {"learning_rate": float(rate(line["step"]))}
             for line in lines
         ]
-        write_metrics(directory, own)
+        write_metrics(directory, member_lines)
         checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
         checkpoints.save(int(state.train.step), member_state(state, number))
         checkpoints.close()

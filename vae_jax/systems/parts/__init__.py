@@ -1,1 +1,1 @@
-"""What published models are assembled from. Imports the mathematics, config, data, optimizers and nets."""
+"""The parts from which published models are assembled. Imports the mathematics, config, data, optimizers and nets."""

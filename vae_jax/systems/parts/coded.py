@@ -1,4 +1,4 @@
-"""Losses of a batch of codes: each example is encoded and decoded once, and what is of a whole batch sees all codes."""
+"""Losses that need all codes of a batch: each example is encoded and decoded once."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,15 +14,15 @@ from vae_jax.distributions.divergences import has_kl, kl_terms
 from vae_jax.models.vae import VAE
 from vae_jax.systems.system import Batch, Loss, Metrics
 
-# Keys of examples are split from that of the step; what is folded in here is apart from them.
+# Folded into the key of a step, to keep draws of the prior apart from the keys of the examples.
 _PRIOR_STREAM = 0x7072696F
 
 
 class Coded(NamedTuple):
     """A batch with one draw of z for each example, nats.
 
-    `posterior`: the B of q(z | x), stacked. `codes`: `[B, d]`. `distortion`: −log p(x | z), `[B]`. `kl`:
-    KL(q(z | x) ‖ p(z)), `[B, groups]`, in closed form where there is one, else of the draw; no groups for a point.
+    `posterior`: the B distributions q(z | x), stacked. `codes`: `[B, d]`. `distortion`: −log p(x | z), `[B]`. `kl`:
+    KL(q(z | x) ‖ p(z)), `[B, groups]`, in closed form where there is one, else of the draw; a `PointMass` has 0 groups.
     """
 
     posterior: Any
@@ -32,11 +32,11 @@ class Coded(NamedTuple):
 
     @property
     def rate(self) -> Array:
-        """`[B]`."""
+        """KL(q(z | x) ‖ p(z)) of every example, `[B]`, nats."""
         return jnp.sum(self.kl, axis=1)
 
     def metrics(self) -> Metrics:
-        """What training shows: `bound` = −distortion − rate where there is a rate, else `distance`."""
+        """Metrics: `bound` = −distortion − rate, `log_likelihood` and `kl`, or `distance` where there is no rate."""
         distortion, rate = jnp.mean(self.distortion), jnp.mean(self.rate)
         if not self.kl.shape[1]:
             return {"distance": distortion}
@@ -44,11 +44,11 @@ class Coded(NamedTuple):
 
 
 def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
-    """Encode, draw and decode a batch `[B, …]`, with the draws that `elbo_terms` makes of the same key."""
+    """Encode, draw and decode a batch `[B, …]`; from the same key `elbo_terms` makes the same draws."""
     size = num_examples(x)
     prior = vae.prior(params)
 
-    def one(key: Key, x: Any) -> tuple[Any, Array, Array, Array]:
+    def code(key: Key, x: Any) -> tuple[Any, Array, Array, Array]:
         posterior = vae.encode(params, x)
         draw_key = jax.random.fold_in(key, 0)
         if isinstance(posterior, PointMass):
@@ -60,11 +60,11 @@ def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
             kl = log_q - prior.log_prob(z)
         return posterior, jnp.ravel(z), -vae.decode(params, z).log_prob(x), jnp.ravel(kl)
 
-    return Coded(*jax.vmap(one)(jax.random.split(key, size), x))
+    return Coded(*jax.vmap(code)(jax.random.split(key, size), x))
 
 
 def coded_loss(vae: VAE, objective: Callable[[Params, Key, Coded], tuple[Array, Metrics]]) -> Loss:
-    """`objective` of the batch, with its draws."""
+    """The loss `objective(params, key, batch of codes)`."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
@@ -74,6 +74,6 @@ def coded_loss(vae: VAE, objective: Callable[[Params, Key, Coded], tuple[Array, 
 
 
 def prior_codes(vae: VAE, params: Params, key: Key, count: int) -> Array:
-    """`[count, d]`: draws of the prior, from a stream of their own."""
+    """`[count, d]`: draws of the prior, independent of the draws of `coded` from the same key."""
     stream = jax.random.fold_in(key, np.uint32(_PRIOR_STREAM))
     return vae.prior(params).sample(stream, (count,)).reshape(count, -1)

@@ -1,14 +1,12 @@
-"""The posteriors and priors that a config may name: the space of each, its distribution, and how it is made."""
-
-from __future__ import annotations
+"""The posteriors, priors and corruptions that a config may name, and how each is made."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import numpy as np
 
-from vae_jax.config.fields import Codes
+from vae_jax.config.fields import Codes, Model
 from vae_jax.distributions import (
     Concrete,
     DiagNormal,
@@ -33,21 +31,18 @@ from vae_jax.nets.posteriors import (
     VonMisesFisherHead,
 )
 from vae_jax.nets.priors import Prior
-
-if TYPE_CHECKING:
-    from vae_jax.config.fields import Model
 from vae_jax.objectives.corruptions import Corruption, dropout, gaussian, masking, salt_pepper, shifted, uncorrupted
 
 
 def corruption_of(codes: Codes) -> Corruption:
     """The corruption that a config names."""
-    chosen = {"gaussian": gaussian, "masking": masking, "dropout": dropout, "salt_pepper": salt_pepper}
-    corrupt = uncorrupted if codes.corruption == "none" else chosen[codes.corruption](codes.corruption_level)
+    by_name = {"gaussian": gaussian, "masking": masking, "dropout": dropout, "salt_pepper": salt_pepper}
+    corrupt = uncorrupted if codes.corruption == "none" else by_name[codes.corruption](codes.corruption_level)
     return shifted(codes.corruption_shift, corrupt) if codes.corruption_shift else corrupt
 
 
 class PosteriorPart(NamedTuple):
-    """`space`: what a code is. `kind`: the distribution. `make(model)`: the head."""
+    """`space`: what a code is. `kind`: the type of the distribution. `make(model)` gives the head."""
 
     space: str
     kind: type
@@ -55,7 +50,7 @@ class PosteriorPart(NamedTuple):
 
 
 class PriorPart(NamedTuple):
-    """`space`: what a code is. `kind`: the distribution. `make(model, x)`: the prior; `x`: training examples."""
+    """`space`: what a code is. `kind`: the type. `make(model, x)` gives the prior, from training examples `x`."""
 
     space: str
     kind: type
@@ -113,7 +108,7 @@ PRIORS: dict[str, PriorPart] = {
     ),
 }
 
-# The prior that a posterior gets where none is named.
+# The prior that goes with a posterior by default, by the space of its codes.
 DEFAULT_PRIORS: dict[str, str] = {"vectors": "normal", "sphere": "uniform_sphere", "choices": "uniform_choices"}
 
 

@@ -1,7 +1,7 @@
-"""Which combinations of posterior, prior, likelihood, bound and estimator have a meaning, and why others have none.
+"""Which combinations of posterior, prior, likelihood, bound and estimator can be trained, and why others cannot.
 
-The rules look at the types: the space of a code, whether a sample carries a gradient and whose density it has, whether
-a pair has a KL in closed form. `docs/legality.md` is this table written out.
+The rules look at types: the space of a code, whether a sample carries a gradient, which density it has, and whether a
+pair has a KL in closed form. `docs/legality.md` is the table that follows from them.
 """
 
 from itertools import product
@@ -12,14 +12,14 @@ from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS
 from vae_jax.systems.parts.objective import BOUNDS, ESTIMATORS, TERMS
 
-# By the names of a config.
+# The estimators, by their names in a config.
 NAMES = (*TERMS, *ESTIMATORS)
-# Those that differentiate a sample.
+# The estimators that differentiate a sample.
 _REPARAMETERISED = tuple(name for name in NAMES if name != "score")
 
 
 def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator: str) -> str | None:
-    """Why this combination cannot be trained, or None where it can. All by the names of a config."""
+    """Why this combination cannot be trained, or None where it can. All arguments are names of a config."""
     q, p = POSTERIORS[posterior], PRIORS[prior]
     if q.kind is PointMass:
         return f"a {posterior} has no density, so no bound: use --system autoencoder, info or adversarial"
@@ -52,7 +52,7 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
 
 
 def apart(posterior: str, prior: str) -> str | None:
-    """Why a posterior and a prior have no codes in common, or None where they have."""
+    """Why a posterior and a prior have no codes in common, or None where they have some."""
     q, p = POSTERIORS[posterior], PRIORS[prior]
     if q.space == p.space:
         return None
@@ -61,7 +61,7 @@ def apart(posterior: str, prior: str) -> str | None:
 
 
 def is_biased(posterior: str, prior: str, bound: str, estimator: str) -> str | None:
-    """Why a legal combination does not follow the gradient of the bound exactly, or None where it does."""
+    """Why the gradient of a legal combination is biased, or None where it is that of the bound."""
     if estimator == "stl" and bound != "elbo":
         return "stl leaves out a term that is not zero on average for a bound of several samples"
     if POSTERIORS[posterior].kind is StraightThrough:
@@ -104,19 +104,19 @@ def table() -> str:
         for bound in legal:
             if reason := is_biased(posterior, prior, bound, estimator):
                 biased.setdefault(reason, []).append(bound)
-        notes.update({f"`{estimator}` of {', '.join(of)}: {reason}.": None for reason, of in biased.items()})
+        notes.update({f"`{estimator}` of {', '.join(names)}: {reason}.": None for reason, names in biased.items()})
         mark = "–" if not legal else "✓" if len(legal) == len(BOUNDS) else f"*{', '.join(legal)}*"
-        return mark + "".join(f"; *{', '.join(of)} biased*" for of in biased.values())
+        return mark + "".join(f"; *{', '.join(names)} biased*" for names in biased.values())
 
-    # Posteriors of which the same is true are one row, and so are priors.
+    # Posteriors with the same cells share a row, and so do priors.
     rows: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for posterior, prior in product(POSTERIORS, PRIORS):
         if POSTERIORS[posterior].space == PRIORS[prior].space and POSTERIORS[posterior].kind is not PointMass:
             cells = tuple(cell(posterior, prior, estimator) for estimator in NAMES)
             rows.setdefault(cells, {}).setdefault(posterior, []).append(prior)
-    for cells, of in rows.items():
-        for priors in dict.fromkeys(map(tuple, of.values())):
-            alike = [posterior for posterior, found in of.items() if tuple(found) == priors]
+    for cells, priors_of in rows.items():
+        for priors in dict.fromkeys(map(tuple, priors_of.values())):
+            alike = [posterior for posterior, names in priors_of.items() if tuple(names) == priors]
             lines.append(f"| {', '.join(alike)} | {', '.join(priors)} | " + " | ".join(cells) + " |")
     points = ", ".join(name for name, part in POSTERIORS.items() if part.kind is PointMass)
     lines += ["", f"{points}: functions of x, without a density and so without a bound; for autoencoders."]

@@ -1,4 +1,4 @@
-"""The networks of a config: its stochastic layers and the prior of the highest, for the data that they are to fit."""
+"""The networks of a config: its stochastic layers and the prior of the highest, for a given dataset."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ from vae_jax.nets.priors import Prior
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
 
 ACTIVATIONS = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
-# A VampPrior starts at some of these.
+# A VampPrior starts at some of the first so many examples.
 _START_EXAMPLES = 5000
 
 
@@ -45,28 +45,27 @@ def vae_networks(model: Model, dataset: Dataset) -> tuple[VAE, Callable[[Key, di
 def stochastic_layers(
     model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
 ) -> list[StochasticLayer]:
-    """The layers for examples of `shape` with the given data mean, in 0..1 where the data are counts 0..`levels`."""
-    chosen = ACTIVATIONS[model.activation]
-    part = POSTERIORS[model.posterior]
-    posterior = part.make(model)
+    """The layers for examples of `shape` with this data mean, which lies in 0..1 where data are counts 0..`levels`."""
+    activation, family = ACTIVATIONS[model.activation], POSTERIORS[model.posterior]
+    posterior = family.make(model)
     head, divisor = likelihood_head(model, mean, levels)
-    options: dict[str, Any] = {"levels": divisor, "activation": chosen}
+    options: dict[str, Any] = {"levels": divisor, "activation": activation}
     if model.network == "grid":
         lowest = grid(shape, posterior, head, channels=model.hidden, **options)
     elif model.network == "conv":
         lowest = conv(shape, posterior, head, channels=model.hidden, **options)
     else:
         lowest = mlp(shape, posterior, head, hidden=model.hidden, **options)
-    classes = model.classes if part.space == "choices" else None
+    classes = model.classes if family.space == "choices" else None
     layers = [StochasticLayer(*lowest, code_size(model, shape), classes)]
     for size in model.upper_latent_sizes:
         below = layers[-1].latent_size
-        layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=chosen), size))
+        layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=activation), size))
     return layers
 
 
 def code_size(model: Model, shape: tuple[int, ...]) -> int:
-    """Dimension of z: of a grid, that of all places."""
+    """The dimension of z; of a grid, that of all its places together."""
     places = math.prod(grid_sides(shape, len(model.hidden))) if model.network == "grid" else 1
     return places * model.latent_size
 
@@ -85,15 +84,15 @@ def highest_prior(model: Model, dataset: Dataset) -> Prior:
     """The prior of a config on its highest layer; a VampPrior starts at training examples."""
     size = (code_size(model, dataset.shape), *model.upper_latent_sizes)[-1]
     highest = dataclasses.replace(model, latent_size=size)
-    # A system may be built inside a trace, and these are known outside of it.
+    # A system may be built inside a trace, but these examples must be concrete.
     with jax.ensure_compile_time_eval():
-        # Parameters, so real numbers even where x is counts.
+        # They become parameters, so they are real numbers even where x is counts.
         examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
     return PRIORS[prior_name(model)].make(highest, examples)
 
 
 def check_data(model: Model, dataset: Dataset) -> None:
-    """Refuse a likelihood that is not for what the dataset holds."""
+    """ConfigError where the likelihood is not one of what the dataset holds."""
     shape = dataset.shape
     colours_first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
     if colours_first and (model.network != "mlp" or model.autoregressive_layers):

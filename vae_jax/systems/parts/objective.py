@@ -1,4 +1,4 @@
-"""The loss that a config's objective names: any bound, any gradient estimator, or the ELBO in two terms.
+"""The loss that the objective of a config names: any bound and gradient estimator, or the ELBO in two terms.
 
 Auto-Encoding Variational Bayes, arXiv 1312.6114; Importance Weighted Autoencoders, arXiv 1509.00519;
 beta-VAE (Higgins et al., ICLR 2017).
@@ -23,7 +23,7 @@ from vae_jax.systems.parts.rate import TermsOf, multiplier_apart, terms_loss, we
 from vae_jax.systems.parts.stages import staged, total_steps
 from vae_jax.systems.system import Batch, Loss, Metrics, System
 
-# What a config may name.
+# The bounds and estimators that a config may name.
 BOUNDS: dict[str, Callable[[Objective], Bound]] = {
     "elbo": lambda objective: bounds.elbo,
     "iwae": lambda objective: bounds.iwae,
@@ -57,15 +57,15 @@ def mean_loss(vae: VAE, example_loss: ExampleLoss) -> Loss:
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
         size = num_examples(batch["x"])
-        one = jax.vmap(lambda key, x: example_loss(vae, params, key, x))
-        losses, metrics = one(jax.random.split(key, size), batch["x"])
+        of_examples = jax.vmap(lambda key, x: example_loss(vae, params, key, x))
+        losses, metrics = of_examples(jax.random.split(key, size), batch["x"])
         return jnp.mean(losses), jax.tree.map(jnp.mean, metrics)
 
     return loss
 
 
 def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: int) -> Loss:
-    """The loss that a config names, with `num_samples` draws of z, in a run of `num_steps`."""
+    """The loss that an objective names, with `num_samples` draws of z, in a run of `num_steps`."""
     if objective.estimator in TERMS:
         terms = TERMS[objective.estimator]
         return terms_loss(vae, terms, weigh_by(objective, num_steps), num_samples=num_samples)

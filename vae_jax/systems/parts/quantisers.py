@@ -1,9 +1,8 @@
-"""How vectors become codes, and how the codes are learned: three rules of one shape.
+"""How vectors become codes, and how the codes are learned: three rules.
 
-What a rule sets itself, without a gradient, are parameters under the key `set`, which the optimiser moves to wherever
-`assign` says. A code that stands for next to nothing begins anew at a vector of the batch; at the first step all do,
-which starts the codebook where the data are (Jukebox, arXiv 2005.00341; Theory and Experiments on Vector Quantized
-Autoencoders, arXiv 1805.11063).
+Parameters under the key `set` follow no gradient: the optimiser moves them to where `assign` says. A code that stands
+for next to no vectors is set to a vector of the batch. At the first step all codes are, so the codebook starts where
+the data are (Jukebox, arXiv 2005.00341; Theory and Experiments on Vector Quantized Autoencoders, arXiv 1805.11063).
 """
 
 import math
@@ -29,17 +28,17 @@ from vae_jax.objectives.quantise import (
     quantise,
 )
 
-# The key of parameters that are set, and the rule that sets them: to v − 1 · (v − target).
+# The key of parameters that `assign` sets, and the rule that does it: SGD of rate 1 gives v − (v − target).
 SET = "set"
 set_exactly = optax.sgd(1.0)
-# No code that has ever been used stands for less.
+# The count of a code that was never used: above 0, since sums are divided by it.
 _LEAST_COUNT = 1e-12
 
 
 class Quantiser(NamedTuple):
     """`size`: how many codes. `init(key) -> params`. `quantise(params, z [..., d])`, one code for each vector.
-    `lookup(params, index [...]) -> [..., d]`. `learn(params, key, z [n, d], found)`: a loss of value 0 that moves the
-    codes. `commitment(z, nearest)`: what holds vectors near their codes, squared distances in all."""
+    `lookup(params, index [...]) -> [..., d]`. `learn(params, key, z [n, d], quantised)`: a loss of value 0 that moves
+    the codes. `commitment(z, nearest)`: the sum of squared distances that keeps vectors near their codes."""
 
     size: int
     init: Callable[[Key], Params]
@@ -50,8 +49,7 @@ class Quantiser(NamedTuple):
 
 
 def running_codes(size: int, code_size: int, *, decay: float | Array, least_use: float | Array) -> Quantiser:
-    """Codes are running means of the vectors that they stand for: `sums / counts`, both remembered over 1 / (1 − decay)
-    steps."""
+    """A code is the running mean `sums / counts` of its vectors, over about 1 / (1 − decay) steps."""
 
     def init(key: Key) -> Params:
         counts = jnp.full(size, _LEAST_COUNT)
@@ -61,18 +59,16 @@ def running_codes(size: int, code_size: int, *, decay: float | Array, least_use:
         averages = freeze(params[SET])
         return averages["sums"] / jnp.maximum(averages["counts"], _LEAST_COUNT)[:, None]
 
-    def learn(params: Params, key: Key, z: Array, found: Quantised) -> Array:
+    def learn(params: Params, key: Key, z: Array, quantised: Quantised) -> Array:
         averages, z = params[SET], freeze(z)
-        counts, sums = cluster_sums(found.number, z, size)
+        counts, sums = cluster_sums(quantised.number, z, size)
         counts = decay * averages["counts"] + (1.0 - decay) * counts
         sums = decay * averages["sums"] + (1.0 - decay) * sums
         share = z.shape[0] / size
         idle = counts < least_use * share
-        anew = _draws(key, z, size)
         counts = jnp.where(idle, share, counts)
-        return assign(averages["counts"], counts) + assign(
-            averages["sums"], jnp.where(idle[:, None], share * anew, sums)
-        )
+        sums = jnp.where(idle[:, None], share * _draws(key, z, size), sums)
+        return assign(averages["counts"], counts) + assign(averages["sums"], sums)
 
     return Quantiser(
         size, init, lambda params, z: quantise(codebook(params), z), lambda params, i: codebook(params)[i], learn
@@ -80,7 +76,7 @@ def running_codes(size: int, code_size: int, *, decay: float | Array, least_use:
 
 
 def gradient_codes(size: int, code_size: int, *, decay: float | Array, least_use: float | Array) -> Quantiser:
-    """Codes follow the gradient of their squared distance to what they stand for; a code is `base + moved`."""
+    """Codes follow the gradient of their squared distance to their vectors; a code is `base` + `moved`."""
 
     def init(key: Key) -> Params:
         base = jax.random.normal(key, (size, code_size))
@@ -89,15 +85,14 @@ def gradient_codes(size: int, code_size: int, *, decay: float | Array, least_use
     def codebook(params: Params) -> Array:
         return freeze(params[SET]["base"]) + params["moved"]
 
-    def learn(params: Params, key: Key, z: Array, found: Quantised) -> Array:
+    def learn(params: Params, key: Key, z: Array, quantised: Quantised) -> Array:
         averages = params[SET]
-        use = decay * averages["use"] + (1.0 - decay) * cluster_sums(found.number, freeze(z), size)[0]
+        use = decay * averages["use"] + (1.0 - decay) * cluster_sums(quantised.number, freeze(z), size)[0]
         share = z.shape[0] / size
         idle = use < least_use * share
-        anew = _draws(key, freeze(z), size) - params["moved"]
-        base = jnp.where(idle[:, None], anew, averages["base"])
+        base = jnp.where(idle[:, None], _draws(key, freeze(z), size) - params["moved"], averages["base"])
         moves = assign(averages["use"], jnp.where(idle, share, use)) + assign(averages["base"], base)
-        distance = codebook_distance(z, codebook(params)[found.number]) / z.shape[0]
+        distance = codebook_distance(z, codebook(params)[quantised.number]) / z.shape[0]
         return moves + distance - freeze(distance)
 
     return Quantiser(
@@ -106,15 +101,15 @@ def gradient_codes(size: int, code_size: int, *, decay: float | Array, least_use
 
 
 def finite_scalar_codes(levels: Sequence[int]) -> Quantiser:
-    """The grid of `finite_scalars`, which is not learned."""
+    """The codes of `finite_scalars`, which are not learned."""
     codes = jnp.asarray(finite_codes(levels))
     return Quantiser(
         size=math.prod(levels),
         init=lambda key: {},
         quantise=lambda params, z: finite_scalars(levels, z),
         lookup=lambda params, index: codes[index],
-        learn=lambda params, key, z, found: jnp.zeros(()),
-        # A tanh holds the vectors.
+        learn=lambda params, key, z, quantised: jnp.zeros(()),
+        # The tanh already bounds the vectors.
         commitment=lambda z, nearest: jnp.zeros(()),
     )
 

@@ -33,7 +33,7 @@ def cyclical(num_steps: int, *, rise: float | Array, cycles: int = 1) -> Callabl
     length = max(num_steps / cycles, 1.0)
 
     def weight(step: Array) -> Array:
-        # Validation asks for the weight at the end of the run, which no new cycle begins.
+        # Validation asks for the weight at step `num_steps`, which must not begin a new cycle.
         share = (jnp.minimum(step, num_steps - 1) % length) / length
         return jnp.where(share < rise, share / jnp.where(rise == 0.0, 1.0, rise), 1.0)
 
@@ -41,7 +41,7 @@ def cyclical(num_steps: int, *, rise: float | Array, cycles: int = 1) -> Callabl
 
 
 def weigh_by(objective: Objective, num_steps: int) -> Weigh:
-    """How a config weighs the KL."""
+    """The weighing of the KL that an objective names."""
     rising = cyclical(num_steps, rise=objective.beta_warmup, cycles=objective.beta_cycles)
     beta = objective.beta
     if objective.most_distortion is not None:
@@ -60,7 +60,7 @@ def weigh_by(objective: Objective, num_steps: int) -> Weigh:
 
 
 def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int) -> Loss:
-    """A loss of the two terms of each example. Metrics: `bound` (the ELBO itself, whatever the weight), and both."""
+    """`weigh` of the two terms of a batch. Metrics: `bound` (the ELBO, whatever the weight), `log_likelihood`, `kl`."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         size = num_examples(batch["x"])
@@ -78,14 +78,14 @@ def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int) -> L
 
 
 def with_multiplier(init: Callable[[Key, Batch], Params]) -> Callable[[Key, Batch], Params]:
-    """The parameters of a model beside the multiplier of GECO, which starts at 1."""
+    """`init` of a model, with the logarithm of the multiplier of GECO added, which starts at 0."""
     return lambda key, batch: init(key, batch) | {"log_multiplier": jnp.zeros(())}
 
 
-# How fast the logarithm of the multiplier moves, whatever the scale of the distortion.
+# The learning rate of the logarithm of the multiplier; under Adam the scale of the distortion does not matter.
 _MULTIPLIER_RATE = 1e-2
 
 
 def multiplier_apart(tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The model's optimiser, with a rule of its own for the multiplier."""
+    """`tx` for the model, and Adam for the multiplier."""
     return apart("log_multiplier", optax.adam(_MULTIPLIER_RATE), tx)

@@ -1,4 +1,4 @@
-"""What systems require of a config: each gives a reason where it cannot be run, and None where it can."""
+"""What systems require of a config: each function gives the reason why it cannot be run, or None where it can."""
 
 from vae_jax.config.fields import Experiment
 from vae_jax.distributions import OneHotCategorical
@@ -14,7 +14,7 @@ def same_space(config: Experiment) -> str | None:
 
 
 def bits_for_bits(config: Experiment) -> str | None:
-    """Data are binarised for a likelihood of bits alone."""
+    """Data are binarised only for a likelihood of bits."""
     kind, binarisation = LIKELIHOODS[config.model.likelihood].of, config.data.binarisation
     if binarisation == "none" or kind == "bits":
         return None
@@ -53,7 +53,7 @@ def possible_distortion(config: Experiment) -> str | None:
     )
 
 
-# What is required whatever the system.
+# The requirements of every system.
 EVERY_SYSTEM: tuple[Requirement, ...] = (same_space, bits_for_bits, possible_networks, possible_distortion)
 
 
@@ -71,7 +71,7 @@ def one_layer(config: Experiment) -> str | None:
 
 
 def layers_of_vectors(config: Experiment) -> str | None:
-    """Several stochastic layers, where there are any, are vectors, and their KL is drawn."""
+    """Where there are several stochastic layers, they are vectors, and their KL is a Monte Carlo estimate."""
     model = config.model
     if not model.upper_latent_sizes:
         return None
@@ -86,7 +86,7 @@ def layers_of_vectors(config: Experiment) -> str | None:
 
 
 def differentiable_codes(config: Experiment) -> str | None:
-    """A drawn code carries a gradient: the loss has a term that is a function of it."""
+    """Samples of the posterior carry a gradient, since the loss is a function of the drawn code."""
     model = config.model
     if POSTERIORS[model.posterior].kind is not OneHotCategorical:
         return None
@@ -107,21 +107,21 @@ def factorised_normal(config: Experiment) -> str | None:
 
 
 def two_in_a_batch(config: Experiment) -> str | None:
-    """The loss compares the codes of a batch."""
+    """A batch has two examples or more, since the loss compares codes."""
     if config.train.batch_size > 1:
         return None
     return f"--system {config.system} compares the codes of a batch: use --batch-size 2 or more"
 
 
 def gradient_scale(config: Experiment) -> str | None:
-    """The scale of a normal likelihood follows the gradient: the loss does not hold log p(x | z) with the weight 1."""
+    """The scale of a normal likelihood is not set to its optimum: for this loss `to_optimum` does not hold."""
     if config.model.likelihood not in NORMALS or config.model.likelihood_scale != "optimal":
         return None
     return f"--likelihood-scale optimal is for --system vae or m1m2: with {config.system} use --likelihood-scale shared"
 
 
 def optimal_scale_alone(config: Experiment) -> str | None:
-    """The best scale of the likelihood is that of an unweighted likelihood."""
+    """The scale of a normal likelihood is set to its optimum only where the likelihood has the weight 1."""
     optimal = config.model.likelihood in NORMALS and config.model.likelihood_scale == "optimal"
     if not optimal or config.objective.most_distortion is None:
         return None

@@ -21,8 +21,8 @@ from vae_jax.systems.system import Batch, Loss, Metrics
 def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
     """`losses[0]` until step `starts[0]`, then `losses[1]` until `starts[1]`, and so on, in one compiled program.
 
-    All must give the same metrics. Only the loss of the stage is computed, forwards and backwards: under a
-    plain `lax.switch` the gradient would fill the memory of every stage at every step. First derivatives only.
+    All losses must give the same metrics. A step computes only the loss of its stage, forwards and backwards: the
+    gradient of a plain `lax.switch` would take the memory of every stage at every step. First derivatives only.
     ValueError unless there is one loss more than there are starts.
     """
     if len(losses) != len(starts) + 1:
@@ -30,20 +30,21 @@ def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
     if not starts:
         return losses[0]
 
-    def chosen(branches: Sequence[Callable[[Params], Any]], step: Array, params: Params) -> Any:
+    def of_stage(branches: Sequence[Callable[[Params], Any]], step: Array, params: Params) -> Any:
         stage = jnp.searchsorted(jnp.asarray(starts), step, side="right")
         return lax.switch(stage, branches, params)
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
-        def at(loss: Loss) -> Callable[[Params], tuple[Array, Metrics]]:
-            return lambda params: loss(params, key, batch, step)
+        def at(stage_loss: Loss) -> Callable[[Params], tuple[Array, Metrics]]:
+            return lambda params: stage_loss(params, key, batch, step)
 
         @jax.custom_vjp
         def value(params: Params) -> tuple[Array, Metrics]:
-            return chosen([at(each) for each in losses], step, params)
+            return of_stage([at(stage_loss) for stage_loss in losses], step, params)
 
         def forwards(params: Params) -> tuple[Any, Params]:
-            return chosen([jax.value_and_grad(at(each), has_aux=True) for each in losses], step, params)
+            branches = [jax.value_and_grad(at(stage_loss), has_aux=True) for stage_loss in losses]
+            return of_stage(branches, step, params)
 
         def backwards(gradient: Params, cotangent: tuple[Array, Metrics]) -> tuple[Params]:
             return (jax.tree.map(lambda leaf: cotangent[0].astype(leaf.dtype) * leaf, gradient),)
@@ -55,7 +56,7 @@ def staged(losses: Sequence[Loss], starts: Sequence[int]) -> Loss:
 
 
 def total_steps(config: Experiment, dataset: Dataset) -> int:
-    """Steps of the whole run."""
+    """The number of steps of the whole run."""
     return config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
 
 
@@ -76,10 +77,10 @@ def staged_rules(
     others: Mapping[str, optax.GradientTransformation] | None = None,
     of_first: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda tx: tx,
 ) -> Callable[[optax.GradientTransformation], optax.GradientTransformation]:
-    """The optimiser of two stages: parameters under `name` stand still in the first, all else in the second.
+    """A `System.optimizer` of two stages: the second trains the parameters under `name` alone, the first all others.
 
-    Each stage has its schedule to itself, from peak to end; `others` follow rules of their own throughout; `of_first`
-    wraps the optimiser of the first stage. A `System.optimizer`; what it is given, made for one stage, is not used.
+    Each stage has its own schedule, from peak to end. Parameters under the keys of `others` follow those rules in both.
+    `of_first` wraps the optimiser of the first stage. The result ignores its argument, an optimiser for one stage.
     """
     start = second_stage_start(config, dataset)
     rate = config.stages.second_stage_rate
