@@ -23,7 +23,7 @@ _CHUNK = 100
 
 # Where more than this share of examples has too heavy weights, k was not enough. It then grows, to this many times the
 # config's, and as long as all examples together take so many draws.
-_FEW, _MOST_GROWTH, _MOST_DRAWS = 0.1, 16, 20_000_000
+_FEW, _MOST_GROWTH, _MOST_DRAWS = 0.1, 16, 5_000_000
 
 # A rate below this says nothing of x, in nats.
 _LEAST_RATE = 0.1

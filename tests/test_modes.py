@@ -1,0 +1,34 @@
+"""Every system trains and is measured in the modes of JAX that other packages ask for."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import pytest
+
+from vae_jax.cli import main
+from vae_jax.config.files import config_names, load_config
+
+MODES: dict[str, Any] = {"x64": jax.enable_x64, "debug_nans": jax.debug_nans}
+# One config of each system; the quick ones in every run of the tests, the others with `pytest -m slow`.
+SYSTEMS = {load_config(name).system: name for name in reversed(config_names())}
+QUICK = {"vae", "autoencoder", "conditional", "m2", "vq"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "system", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SYSTEMS]
+)
+def test_every_system_trains_in_every_mode(mode: str, system: str, tmp_path, capsys) -> None:
+    in_mode: AbstractContextManager = MODES[mode](True)
+    with in_mode:
+        assert main(["train", SYSTEMS[system], "--quick", "--epochs", "1", "--out", str(tmp_path / "run")]) == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_is_used_in_every_mode(mode: str, tmp_path, capsys) -> None:
+    run = str(tmp_path / "run")
+    assert main(["train", "digits", "--quick", "--epochs", "1", "--out", run]) == 0
+    with MODES[mode](True):
+        for command in (["evaluate", run, "--gaps", "2"], ["sample", run, "--count", "3"], ["encode", run, "digits"]):
+            assert main(command) == 0, command
