@@ -12,7 +12,7 @@ from vae_jax.config.files import config_names, load_config
 MODES: dict[str, Any] = {"x64": jax.enable_x64, "debug_nans": jax.debug_nans}
 # One config of each system; the quick ones in every run of the tests, the others with `pytest -m slow`.
 SYSTEMS = {load_config(name).system: name for name in reversed(config_names())}
-QUICK = {"vae", "autoencoder", "conditional", "m2", "vq"}
+QUICK = {"vae", "vq"}
 
 
 @pytest.mark.parametrize("mode", MODES)

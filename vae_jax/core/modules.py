@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import sys
 import traceback
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +37,9 @@ def load_from(path: Path, name: str, kind: type) -> Any:
 @functools.cache
 def _run(path: Path, changed: int) -> ModuleType:
     del changed
-    spec = importlib.util.spec_from_file_location(_PREFIX + path.stem, path)
+    # Two files of one name, in different folders, are two modules.
+    name = f"{_PREFIX}{path.stem}_{zlib.crc32(str(path).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{path} cannot be loaded as Python.")
     module = importlib.util.module_from_spec(spec)
