@@ -155,7 +155,7 @@ def test_the_advice_of_a_message_leads_to_a_run(name: str, tmp_path: Path) -> No
 @pytest.mark.filterwarnings("ignore:the elements of .*raw.npz have values up to")
 def test_a_model_that_is_worse_than_a_constant_is_a_failure(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    np.savez("raw.npz", x=30 * REALS)
+    np.savez("raw.npz", x=12 * REALS)
     np.savez("mended.npz", x=(REALS - REALS.mean(0)) / np.maximum(REALS.std(0), 1e-6))
     flags = ["--binarisation", "none", "--likelihood", "normal", "--latent-size", "2", "--hidden", "8"]
     flags += ["--epochs", "1", "--batch-size", "16"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import files
 from vae_jax.config.fields import Experiment, quick, sections
-from vae_jax.config.rules import flag
+from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.text import read_text
 
@@ -86,7 +86,7 @@ def _first_line(experiment: Experiment, name: str) -> str:
     """What is trained: the description of the config, or where flags made another of it, what they changed."""
     config = files.load_config(name)
     changed = [
-        f"{flag(field)} {value}"
+        setting(field, value)
         for (section, part), other in zip(sections(experiment).items(), sections(config).values(), strict=True)
         for field, value in dataclasses.asdict(part).items()
         if (section, field) != ("data", "stand_in") and value != getattr(other, field)

@@ -4,6 +4,7 @@ What a system asks beyond these is in its `Spec`.
 """
 
 import typing
+from typing import Any
 
 from vae_jax.config.fields import Experiment, Objective, sections
 from vae_jax.core.errors import ConfigError
@@ -15,6 +16,12 @@ ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "m
 def flag(name: str) -> str:
     """A field as it is written on the command line."""
     return f"--{name.replace('_', '-')}"
+
+
+def setting(name: str, value: Any) -> str:
+    """A field and its value as they are written on the command line."""
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join([flag(name), *map(str, values)])
 
 
 def check_ranges(config: Experiment) -> None:
