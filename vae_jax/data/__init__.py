@@ -2,7 +2,7 @@
 
 from vae_jax.data.dataset import Dataset, Split, binarised
 from vae_jax.data.images import Square
-from vae_jax.data.load import is_own_file, load, own_levels, stand_in, whole, whole_like
+from vae_jax.data.load import is_embedded, is_own_file, load, own_levels, stand_in, whole, whole_like
 from vae_jax.data.strings import UnfitStringsError, is_strings, load_strings, stand_in_strings, whole_strings
 from vae_jax.data.values import scale_fault
 
@@ -12,6 +12,7 @@ __all__ = [
     "Square",
     "UnfitStringsError",
     "binarised",
+    "is_embedded",
     "is_own_file",
     "is_strings",
     "load",

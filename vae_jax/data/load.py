@@ -20,6 +20,7 @@ _TEST_FRACTION = 5
 _VALIDATION_FRACTION = 10
 # Side of a sprite's picture.
 _SPRITE = 32
+_STAND_IN_NAME = " (stand-in)"
 # The most examples that stand for a dataset.
 _STAND_IN = 512
 
@@ -133,6 +134,11 @@ def own_levels(name: str, kind: Kind | None, asked: int | None) -> int | None:
     return settled_count(name, [split.x for split in raw.values()], kind, asked)
 
 
+def is_embedded(name: str) -> bool:
+    """Whether a dataset is made here, by its name: nobody can change it."""
+    return name in ("digits", "curve", *SPRITES) or name.endswith(_STAND_IN_NAME)
+
+
 def is_own_file(name: str) -> bool:
     """Whether a dataset is a file of arrays of the user's own, by its name."""
     return name.endswith((".npz", ".npy"))
@@ -237,7 +243,7 @@ def stand_in(
         # The crop is meant for the images that these stand for.
         train = Split(_scaled(x, square and square._replace(crop=None)), digits.label)
     parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
-    raw = Dataset(f"{name} (stand-in)", *parts, levels=levels, binarisation="none", seed=seed, classes=classes)
+    raw = Dataset(name + _STAND_IN_NAME, *parts, levels=levels, binarisation="none", seed=seed, classes=classes)
     return binarised(raw, binarisation)
 
 

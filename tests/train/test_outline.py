@@ -1,0 +1,73 @@
+"""A run without its data, and beside data that are not its own any more."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.runs import changed, experiment, trained
+from vae_jax.core.errors import RequestError
+from vae_jax.measure.subject import subject_of
+from vae_jax.report.arrays import write_codes, write_samples
+from vae_jax.train.run import create, load_state, open_model, open_run
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.integers(0, 256, (60, 4, 4)).astype(np.uint8)
+LABEL = np.array(["ape", "bee", "cat"])[np.arange(60) % 3]
+# Systems that ask much of their data.
+SYSTEMS = {
+    "vae": {},
+    "a VampPrior": {"prior": "vamp", "prior_components": 7, "estimator": "sampled"},
+    "conditional": {"system": "conditional"},
+    "m2": {"system": "m2", "labelled": 6, "label_batch": 6},
+    "poisson": {"likelihood": "poisson", "binarisation": "none"},
+    "bits": {"binarisation": "static"},
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_model_opens_without_its_data(name: str, tmp_path) -> None:
+    fields = SYSTEMS[name]
+    np.savez(tmp_path / "x.npz", x=X, label=LABEL)
+    config = dataclasses.replace(experiment(epochs=1, batch_size=16), system=fields.get("system", "vae"))
+    config = changed(config, "data", dataset=str(tmp_path / "x.npz"), stand_in=False)
+    for section in ("data", "model", "labels", "objective"):
+        part = getattr(config, section)
+        config = changed(config, section, **{field: value for field, value in fields.items() if hasattr(part, field)})
+    run, state = trained(tmp_path / "run", config)
+    whole = subject_of(run, state)
+    expected = write_codes(whole, data=str(tmp_path / "x.npz"), data_dir=None, out=tmp_path / "a.npz")
+    (tmp_path / "x.npz").rename(tmp_path / "moved.npz")
+    with pytest.raises(FileNotFoundError, match="no data file"):
+        open_run(tmp_path / "run")
+    model = open_model(tmp_path / "run")
+    alone = subject_of(model, load_state(model))
+    found = write_codes(alone, data=str(tmp_path / "moved.npz"), data_dir=None, out=tmp_path / "b.npz")
+    for array in np.load(expected).files:
+        np.testing.assert_array_equal(np.load(found)[array], np.load(expected)[array])
+    assert np.load(found)["label"].tolist() == LABEL.tolist()
+    paths = [write_samples(s, count=3, seed=0, out=tmp_path / f"{i}.npz")[0] for i, s in enumerate((whole, alone))]
+    np.testing.assert_array_equal(*(np.load(path)["x"] for path in paths))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"x": X[::-1]}, "train x, validation x, test x"),
+        ({"x": np.r_[X, X[:1]], "label": np.r_[LABEL, LABEL[:1]]}, "train x"),
+        ({"label": LABEL[::-1]}, "train label"),
+        ({"label": None}, "train label"),
+    ],
+)
+def test_changed_data_are_named(change: dict, named: str, tmp_path) -> None:
+    arrays = {"x": X, "label": LABEL}
+    np.savez(tmp_path / "x.npz", **arrays)
+    config = changed(experiment(batch_size=16), "data", dataset=str(tmp_path / "x.npz"), stand_in=False)
+    create(config, tmp_path / "run")
+    open_run(tmp_path / "run")
+    # Factors, by which codes are scored, may come later.
+    np.savez(tmp_path / "x.npz", **arrays, factors=RANDOM.standard_normal((60, 2)))
+    open_run(tmp_path / "run")
+    np.savez(tmp_path / "x.npz", **{name: array for name, array in {**arrays, **change}.items() if array is not None})
+    with pytest.raises(RequestError, match=f"have changed since it was made: {named}.*Put the file back as it was"):
+        open_run(tmp_path / "run")
