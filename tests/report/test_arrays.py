@@ -7,13 +7,9 @@ from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.data import whole
 from vae_jax.evaluate.batched import map_batches
+from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes, write_samples
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("digits") / "run")
 
 
 def test_samples(digits, tmp_path) -> None:
@@ -100,3 +96,10 @@ def test_own_files_are_on_the_scale_of_the_run(tmp_path, binarisation: str) -> N
     np.save(tmp_path / "real.npy", np.full((5, 8, 8), 0.3))
     with pytest.raises(RequestError, match="was trained on counts, but .* holds real numbers"):
         encode(str(tmp_path / "real.npy"), "c.npz")
+
+
+def test_samples_of_a_run_on_strings_are_strings_of_its_language(strings_run) -> None:
+    paths = write_samples(subject_of(*strings_run), count=5, seed=0, out=None)
+    written = paths[1].read_text().splitlines()
+    assert len(written) == 5
+    assert all(load_grammar("equations").accepts(string) for string in written)
