@@ -38,3 +38,35 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of real datasets; set VAE_JAX_TEST_DATA to one that holds tfds/mnist")
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory):
+    """A run of a small VAE of the digits and its state, trained once for all tests that measure or export one."""
+    from tests.runs import trained
+
+    return trained(tmp_path_factory.mktemp("digits") / "run")
+
+
+@pytest.fixture(scope="session")
+def strings_run(tmp_path_factory: pytest.TempPathFactory):
+    """The same of equations."""
+    from tests.runs import equations, trained
+
+    return trained(tmp_path_factory.mktemp("equations") / "run", equations())
+
+
+@pytest.fixture
+def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """`refusal("train", "digts")`: the one line that a command with a mistake gets, which leaves nothing behind."""
+    from vae_jax.cli import main
+
+    def line(*arguments: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        assert main(arguments) != 0
+        error = capsys.readouterr().err
+        assert len(error.splitlines()) == 1
+        assert not list(tmp_path.iterdir())
+        return error
+
+    return line

@@ -12,7 +12,7 @@ import scipy.stats
 from jax.tree_util import Partial
 
 import vae_jax as vj
-from tests.bijections import BIJECTIONS
+from tests.bijections.table import BIJECTIONS
 from tests.family_parameters import (
     BASE,
     BITS,

@@ -5,9 +5,13 @@ import io
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+import pytest
 from rich.console import Console
 
-from vae_jax.config import Data, Evaluate, Experiment, Model, Train
+from vae_jax.config import Data, Evaluate, Experiment, Model, Train, quick
+from vae_jax.config.files import load_config
 from vae_jax.measure.evaluation import evaluate
 from vae_jax.measure.measurement import Measurement, Options
 from vae_jax.measure.subject import subject_of
@@ -24,6 +28,26 @@ def experiment(dataset: str = "digits", **train: Any) -> Experiment:
         train=Train(**{"epochs": 3, "batch_size": 32, **train}),
         evaluate=Evaluate(evaluation_samples=10),
     )
+
+
+def equations(**strings: Any) -> Experiment:
+    """Equations for a few steps on random ones, with networks of a few units."""
+    config = quick(load_config("equations"))
+    config = changed(config, "model", hidden=(8, 8), latent_size=3)
+    config = changed(config, "train", epochs=1, batch_size=64)
+    return changed(config, "strings", recurrent_size=8, **strings)
+
+
+def few_strings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure with a protocol of a few strings."""
+    for name, number in (("EXAMPLES", 10), ("ENCODINGS", 2), ("PRIOR_CODES", 20)):
+        monkeypatch.setattr(f"vae_jax.measure.strings.{name}", number)
+
+
+def lines(path: Path, *strings: str) -> str:
+    """A file with a string on each line."""
+    path.write_text("\n".join(strings) + "\n")
+    return str(path)
 
 
 def console() -> Console:
@@ -44,3 +68,11 @@ def measured(run: Run, state: RunState, *measurements: Measurement, **options: A
 
 def changed(config: Experiment, section: str, **fields: Any) -> Experiment:
     return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **fields)})
+
+
+def assert_equal_states(a: Any, b: Any) -> None:
+    """The same bits in every leaf."""
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_array_equal(x, y)

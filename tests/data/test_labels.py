@@ -3,10 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.runs import changed, experiment
 from vae_jax.data import load
 from vae_jax.data.labels import is_labelled, labelled_rows, named, num_classes, numbered
-from vae_jax.train.run import create
 
 DIGITS = load("digits")
 
@@ -56,12 +54,6 @@ def test_classes_are_counted_over_all_splits() -> None:
 def test_classes_need_labels_from_zero_on(label, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         num_classes(with_labels(label))
-
-
-def test_a_run_whose_evaluation_would_lack_labels_is_refused_at_once(tmp_path) -> None:
-    with pytest.raises(ValueError, match="a multiple of 10, got 15"):
-        create(changed(experiment(), "labels", labelled=15), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 NAMED = [

@@ -1,3 +1,5 @@
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -60,3 +62,13 @@ def test_the_faces_are_read_from_their_file(shared_data, tmp_path) -> None:
     assert np.abs(np.diff(data.train.x[:200].astype(float), axis=0)).mean() > 10
     with pytest.raises(FileNotFoundError, match="no file .*frey_faces.npz. frey_faces needs an .npz with `images`"):
         load("frey_faces", data_dir=tmp_path)
+
+
+def test_sprites_know_their_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What they look like is tested beside them.
+    blank = np.zeros((92160, 1, 1, 1), np.uint8)
+    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda sizes, side: blank)
+    data = whole("sprites")
+    assert data.train.factors is not None
+    assert data.train.factors.shape == (92160, 5)
+    np.testing.assert_array_equal(data.train.factors[:, 0], data.train.label)

@@ -1,11 +1,13 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from vae_jax.config.files import load_config
-from vae_jax.data import Square, load
+from vae_jax.data import Square, load, whole
 from vae_jax.train.loop import train
 from vae_jax.train.run import create
 
@@ -101,3 +103,34 @@ def test_a_vae_of_faces_trains(celeb_a, tmp_path) -> None:
     run = create(config, tmp_path / "run")
     assert train(run, Console(quiet=True)).state.train.step == 4
     assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(("name", "count"), [("dsprites", 5), ("shapes3d", 6)])
+def test_datasets_of_tfds_with_known_factors(name: str, count: int, tmp_path: Path, monkeypatch: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=20):
+        source = tfds.data_source(name, split="train")
+        rows = MockSource(source[i] for i in range(20))
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: {"train": rows})
+    (tmp_path / name / "1.0.0").mkdir(parents=True)
+    (tmp_path / name / "1.0.0" / f"{name}-train.array_record-00000-of-00001").touch()
+    data = whole(name, data_dir=tmp_path)
+    assert data.train.factors is not None
+    assert data.train.factors.shape == (20, count)
+    assert data.shape == (64, 64, 1 if name == "dsprites" else 3)
+    labels = sorted(feature for feature in rows[0] if feature.startswith("label_"))
+    assert len(labels) == count
+    np.testing.assert_array_equal(data.train.factors[:, 0], [row[labels[0]] for row in rows])
+    named = whole(name, data_dir=tmp_path, label="label_shape")
+    np.testing.assert_array_equal(named.train.label, [row["label_shape"] for row in rows])
+
+
+def test_images_of_bits_are_counts_up_to_one(tmp_path: Path, monkeypatch: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    rows = MockSource({"image": np.full((4, 4, 1), i % 2, np.uint8), "label_shape": i % 3} for i in range(6))
+    monkeypatch.setattr(tfds, "data_source", lambda name, **_: {"train": rows})
+    (tmp_path / "dsprites" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "dsprites" / "1.0.0" / "dsprites-train.array_record-00000-of-00001").touch()
+    assert whole("dsprites", data_dir=tmp_path).levels == 1

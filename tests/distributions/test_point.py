@@ -1,7 +1,9 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import vae_jax as vj
 from vae_jax.distributions.point import PointMass
 
 KEY = jax.random.key(0)
@@ -22,3 +24,11 @@ def test_samples_carry_the_gradient_of_the_value() -> None:
 def test_there_is_no_density() -> None:
     with pytest.raises(TypeError, match=r"no density.*no bound on log p\(x\)"):
         PointMass(jnp.zeros(2)).log_prob(jnp.zeros(2))
+
+
+def test_a_point_has_no_density_and_freezes() -> None:
+    point = vj.PointMass(jnp.array([1.0, 2.0]))
+    np.testing.assert_array_equal(point.sample(jax.random.key(0), (3,)), [[1.0, 2.0]] * 3)
+    assert point.event_shape == (2,)
+    with pytest.raises(TypeError, match="a point mass has no density"):
+        point.log_prob(jnp.array([1.0, 2.0]))

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vae_jax.data.strings import random_strings
 from vae_jax.languages.grammar import (
     Grammar,
     GrammarError,
@@ -157,5 +156,3 @@ def test_unknown_grammars_and_lengths(tmp_path: Path) -> None:
         load_grammar(str(tmp_path / "mine.lark"))
     with pytest.raises(ValueError, match="the shortest derivation has 2 rules, so that 1 are too few"):
         load_grammar("equations").random(np.random.default_rng(0), 1)
-    with pytest.raises(ValueError, match="has only 2 strings of at most 1 rules, not 3"):
-        random_strings(read_grammar('start: "a" | "b"'), 3, 1, seed=0)

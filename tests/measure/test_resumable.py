@@ -1,9 +1,8 @@
 import jax
 import numpy as np
-import pytest
 
 from tests.members import linear_gaussian_decoder, linear_gaussian_params
-from vae_jax.evaluate.batched import example_log_marginals, join, log_marginal_batches
+from vae_jax.evaluate.batched import example_log_marginals, log_marginal_batches
 from vae_jax.evaluate.likelihood import LogMarginal
 from vae_jax.measure import resumable as module
 from vae_jax.measure.resumable import read_estimates, resumable
@@ -59,8 +58,3 @@ def test_a_file_that_cannot_be_read_is_of_no_measurement(tmp_path) -> None:
     assert read_estimates(path, "a", LogMarginal) is None
     path.write_bytes(b"")
     assert read_estimates(path, "a", LogMarginal) is None
-
-
-def test_no_examples_are_refused() -> None:
-    with pytest.raises(ValueError, match="the dataset is empty"):
-        join([])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import vae_jax as vj
 from tests.runs import changed, experiment
 from vae_jax.config import Experiment, Labels, Quantisation, Stages, quick
 from vae_jax.config.files import load_config
@@ -116,3 +117,16 @@ def test_what_version_0_1_0_measured_is_known_again(tmp_path: Path) -> None:
     assert measured.fingerprint == subject.fingerprint
     another = dataclasses.replace(subject.run, config=changed(BASE, "train", seed=1))
     assert dataclasses.replace(subject, run=another).fingerprint != subject.fingerprint
+
+
+def test_a_model_without_density_says_so(digits) -> None:
+    run, state = digits
+    with pytest.raises(RequestError, match="has no codes"):
+        _ = subject_of(dataclasses.replace(run, system=run.system._replace(vae=None)), state).density
+    coder = vj.Autoencoder(run.system.vae.encode, run.system.vae.decode)
+    without_prior = subject_of(dataclasses.replace(run, system=run.system._replace(vae=coder)), state)
+    assert without_prior.coder is coder
+    with pytest.raises(RequestError, match="has no prior, so there is no log p"):
+        _ = without_prior.density
+    with pytest.raises(RequestError, match="has no prior, so there is no log p"):
+        without_prior.check_fitted_prior()

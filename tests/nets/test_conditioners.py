@@ -3,13 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.bijections import _somewhere
+from tests.bijections.table import somewhere
 from vae_jax.nets.conditioners import init_layers, made, masked_affine
 
 
 @pytest.mark.parametrize("sizes", [(1, 4, 2), (4, 8), (4, 3, 8), (5, 7, 9, 15)])
 def test_each_output_sees_only_what_is_before_it(sizes: tuple[int, ...]) -> None:
-    params = _somewhere(0, sizes)
+    params = somewhere(0, sizes)
     x = jax.random.normal(jax.random.key(1), (sizes[0],))
     jacobian = jax.jacobian(lambda x: made(params, x))(x)
     assert jacobian.shape == (sizes[-1] // sizes[0], sizes[0], sizes[0])

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.nets.likelihoods import LIKELIHOODS
+import vae_jax as vj
+from vae_jax.nets.likelihoods import LIKELIHOODS, BernoulliHead, NormalHead
 
 MEAN = np.array([[0.2, 0.5], [0.4, 0.7]], np.float32)
 LEVELS = 16
@@ -50,3 +51,26 @@ def test_counts_sum_to_one(name: str) -> None:
     most = LEVELS if name in ("categorical", "logistic", "logistic_mixture") else 400
     counts = jnp.broadcast_to(jnp.arange(most + 1)[:, None, None], (most + 1, 2, 2))
     np.testing.assert_allclose(jnp.exp(jax.vmap(p.log_probs)(counts)).sum(axis=0), 1.0, rtol=1e-4)
+
+
+def test_the_output_starts_at_the_data_mean() -> None:
+    mean = np.array([[0.2, 0.9], [0.0, 1.0]], np.float32)
+    p, _ = BernoulliHead(mean).init_with_output(jax.random.key(0), jnp.zeros((2, 2, 1)))
+    np.testing.assert_allclose(p.mean, [[0.2, 0.9], [0.01, 0.99]], atol=1e-6)
+    n, _ = NormalHead(mean, 0.3, "fixed").init_with_output(jax.random.key(0), jnp.zeros((2, 2, 1)))
+    np.testing.assert_allclose(n.mean, mean)
+    np.testing.assert_allclose(n.stddev, 0.3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("learned", "moves"), [("fixed", False), ("shared", True), ("predicted", True)])
+def test_the_scale_of_a_normal_likelihood(learned, moves: bool) -> None:
+    head = NormalHead(np.zeros(4, np.float32), 0.5, learned)
+    out = 0.1 * jax.random.normal(jax.random.key(0), (4, head.outputs))
+    variables = head.init(jax.random.key(1), out)
+    assert head.apply(variables, out).event_shape == (4,)
+    slope = jax.grad(lambda v, out: head.apply(v, out).log_prob(jnp.ones(4)), argnums=(0, 1))(variables, out)
+    has_shared = "log_scale" in variables["params"]
+    assert has_shared == (learned == "shared")
+    moved = float(jnp.abs(slope[0]["params"]["log_scale"])) if has_shared else float(jnp.abs(slope[1][..., -1]).max())
+    assert (moved > 0) or not moves
+    assert isinstance(head.apply(variables, out), vj.DiagNormal)

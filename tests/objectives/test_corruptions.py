@@ -9,7 +9,6 @@ from vae_jax.config import Codes
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import ConfigError
 from vae_jax.objectives import corruptions
-from vae_jax.systems.parts.families import corruption_of
 from vae_jax.systems.registry import validate
 
 KEY = jax.random.key(0)
@@ -42,13 +41,6 @@ def test_shifts_move_the_image_each_way_as_often() -> None:
     np.testing.assert_allclose(where, 100, atol=4 * 10)
     # What moves in is empty.
     assert corruptions.shifted(2)(KEY, jnp.ones((4, 4, 1))).min() >= 0.0
-
-
-def test_a_shift_comes_before_the_corruption_that_a_config_names() -> None:
-    named = corruption_of(Codes(corruption="gaussian", corruption_level=0.1, corruption_shift=1))
-    there = named(KEY, jnp.zeros((6, 6, 1)).at[3, 3].set(5.0))
-    assert (there > 2.0).sum() == 1
-    assert there.std() > 0.05
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,3 @@ def test_kl_has_one_term_per_dimension_where_it_factorises() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         vj.elbo_terms(MODEL, PARAMS, jax.random.key(0), X, num_samples=0)
-    with pytest.raises(ValueError, match=r"bounds must have shape \(M,\), got \(\)"):
-        vj.full_data_bound(jnp.array(1.0), dataset_size=5)
-    with pytest.raises(ValueError, match="dataset_size must be at least 1"):
-        vj.full_data_bound(jnp.ones(2), dataset_size=0)

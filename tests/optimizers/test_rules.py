@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vae_jax.config import Optimizer
-from vae_jax.train import assign, make_optimizer, make_schedule
+from vae_jax.train import make_optimizer, make_schedule
 
 HINTS = typing.get_type_hints(Optimizer)
 
@@ -51,10 +51,3 @@ def test_the_ladder_is_that_of_the_paper() -> None:
             np.testing.assert_allclose(schedule(step), 1e-3 * 10 ** (-stair / 7), rtol=1e-5)
         start = end
     assert start == 3280
-
-
-def test_assign_has_no_value_and_a_gradient_to_the_target() -> None:
-    value, slope = jax.value_and_grad(assign)(jnp.array([1.0, 2.0]), jnp.array([0.0, 5.0]))
-    assert value == 0.0
-    np.testing.assert_allclose(slope, [1.0, -3.0])
-    np.testing.assert_allclose(jax.grad(assign, argnums=1)(jnp.ones(2), jnp.zeros(2)), [0.0, 0.0])

@@ -7,14 +7,10 @@ from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.data import whole
 from vae_jax.evaluate.batched import map_batches
+from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes, write_samples
 from vae_jax.train.run import create
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("digits") / "run")
 
 
 def test_samples(digits, tmp_path) -> None:
@@ -161,3 +157,10 @@ def test_numbers_of_another_scale_are_told(tmp_path) -> None:
     np.save(tmp_path / "bright.npy", _PIXELS[:5].astype(float))
     with pytest.warns(UserWarning, match=r"hold values .*, but .* was trained on values 0..1: give them the scale"):
         write_codes(subject_of(run, run.initial()), data=str(tmp_path / "bright.npy"), data_dir=None, out=None)
+
+
+def test_samples_of_a_run_on_strings_are_strings_of_its_language(strings_run) -> None:
+    paths = write_samples(subject_of(*strings_run), count=5, seed=0, out=None)
+    written = paths[1].read_text().splitlines()
+    assert len(written) == 5
+    assert all(load_grammar("equations").accepts(string) for string in written)

@@ -1,7 +1,6 @@
 """`vae-jax score`, and known factors on their way from a file or TFDS to the scores of a run."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.cli import main
-from vae_jax.data import load, whole
+from vae_jax.data import load
 
 RANDOM = np.random.default_rng(0)
 FACTORS = np.tile(np.indices((3, 4)).reshape(2, -1).T, (30, 1)).astype(np.int32)
@@ -73,54 +72,6 @@ def test_factors_of_a_file_are_scored_and_never_trained_on(tmp_path: Path, capsy
     assert "FactorVAE score" in capsys.readouterr().out
 
 
-def test_factors_of_a_file_must_fit(tmp_path: Path) -> None:
-    for wrong in (FACTORS[:-1], FACTORS[:, 0], FACTORS + 0.5):
-        np.savez(tmp_path / "wrong.npz", x=CODES.astype(np.float32), factors=wrong)
-        with pytest.raises(ValueError, match=r"factors must be integers of shape \(360, f\)"):
-            load(str(tmp_path / "wrong.npz"))
-
-
-def test_sprites_know_their_factors(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What they look like is tested beside them.
-    blank = np.zeros((92160, 1, 1, 1), np.uint8)
-    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda sizes, side: blank)
-    data = whole("sprites")
-    assert data.train.factors is not None
-    assert data.train.factors.shape == (92160, 5)
-    np.testing.assert_array_equal(data.train.factors[:, 0], data.train.label)
-
-
 class MockSource(list):
     def __getitems__(self, rows: Any) -> Any:
         return [self[row] for row in rows]
-
-
-@pytest.mark.parametrize(("name", "count"), [("dsprites", 5), ("shapes3d", 6)])
-def test_datasets_of_tfds_with_known_factors(name: str, count: int, tmp_path: Path, monkeypatch: Any) -> None:
-    import tensorflow_datasets as tfds
-
-    with tfds.testing.mock_data(num_examples=20):
-        source = tfds.data_source(name, split="train")
-        rows = MockSource(source[i] for i in range(20))
-    monkeypatch.setattr(tfds, "data_source", lambda name, **_: {"train": rows})
-    (tmp_path / name / "1.0.0").mkdir(parents=True)
-    (tmp_path / name / "1.0.0" / f"{name}-train.array_record-00000-of-00001").touch()
-    data = whole(name, data_dir=tmp_path)
-    assert data.train.factors is not None
-    assert data.train.factors.shape == (20, count)
-    assert data.shape == (64, 64, 1 if name == "dsprites" else 3)
-    labels = sorted(feature for feature in rows[0] if feature.startswith("label_"))
-    assert len(labels) == count
-    np.testing.assert_array_equal(data.train.factors[:, 0], [row[labels[0]] for row in rows])
-    named = whole(name, data_dir=tmp_path, label="label_shape")
-    np.testing.assert_array_equal(named.train.label, [row["label_shape"] for row in rows])
-
-
-def test_images_of_bits_are_counts_up_to_one(tmp_path: Path, monkeypatch: Any) -> None:
-    import tensorflow_datasets as tfds
-
-    rows = MockSource({"image": np.full((4, 4, 1), i % 2, np.uint8), "label_shape": i % 3} for i in range(6))
-    monkeypatch.setattr(tfds, "data_source", lambda name, **_: {"train": rows})
-    (tmp_path / "dsprites" / "1.0.0").mkdir(parents=True)
-    (tmp_path / "dsprites" / "1.0.0" / "dsprites-train.array_record-00000-of-00001").touch()
-    assert whole("dsprites", data_dir=tmp_path).levels == 1

@@ -1,5 +1,3 @@
-import types
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,9 +5,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from vae_jax.core.errors import RequestError
 from vae_jax.search.bayesian import _shown, expected_improvement, normal_scores, search
-from vae_jax.search.strings import search_file
 
 
 def test_expected_improvement_is_its_integral() -> None:
@@ -77,13 +73,6 @@ def test_what_has_no_score_is_kept_as_such_and_the_rest_goes_on() -> None:
     assert np.isfinite(found[0].score)
     with pytest.raises(ValueError, match="no score of the strings that it starts from is finite"):
         search(lambda string: float("inf"), _rounded, codes, _rounded(codes), random)
-
-
-def test_a_place_for_what_is_found_is_checked_before_the_search(tmp_path) -> None:
-    subject: Any = types.SimpleNamespace(run=types.SimpleNamespace(directory=tmp_path))
-    assert search_file(subject, None) == tmp_path / "search.json"
-    with pytest.raises(RequestError, match=r"--out must end in .json, got found.txt"):
-        search_file(subject, Path("found.txt"))
 
 
 def test_ends_where_nothing_new_can_be_written() -> None:

@@ -139,11 +139,3 @@ def test_kl_sparsity_needs_activations_and_a_batch() -> None:
     config = changed(changed(config, "model", posterior="unit_point"), "train", batch_size=1)
     with pytest.raises(ConfigError, match="--batch-size 2 or more"):
         validate(config)
-
-
-def test_a_point_has_no_density_and_freezes() -> None:
-    point = vj.PointMass(jnp.array([1.0, 2.0]))
-    np.testing.assert_array_equal(point.sample(jax.random.key(0), (3,)), [[1.0, 2.0]] * 3)
-    assert point.event_shape == (2,)
-    with pytest.raises(TypeError, match="a point mass has no density"):
-        point.log_prob(jnp.array([1.0, 2.0]))

@@ -13,7 +13,6 @@ from tests.runs import changed
 from vae_jax.config import Data, Experiment, Model, Objective
 from vae_jax.core.errors import ConfigError
 from vae_jax.data import load
-from vae_jax.models.conditional import paired
 from vae_jax.systems import conditional
 from vae_jax.train import fit
 
@@ -43,36 +42,6 @@ def test_the_loss_is_that_of_each_example_given_its_label(objective: Objective) 
     np.testing.assert_allclose(-loss, np.mean(expected), rtol=1e-5)
 
 
-def test_the_condition_reaches_encoder_and_decoder() -> None:
-    system = conditional.build(CONFIG, DIGITS)
-    params = system.init(jax.random.key(1), BATCH)
-    assert system.given is not None
-    a, b = (system.given(jax.nn.one_hot(i, 10)) for i in (0, 1))
-    assert not np.allclose(a.encode(params, BATCH["x"][0]).mean, b.encode(params, BATCH["x"][0]).mean)
-    assert not np.allclose(a.decode(params, jnp.zeros(3)).mean, b.decode(params, jnp.zeros(3)).mean)
-
-
-def _shifted(y: Any) -> vj.VAE:
-    """x = y w + z + ε, all of one dimension: given y, N(y w, 2)."""
-    return vj.VAE(
-        encode=lambda p, x: vj.DiagNormal(0.5 * (x - y * p), jnp.full(1, 0.8)),
-        decode=lambda p, z: vj.DiagNormal(y * p + z, jnp.ones(1)),
-        prior=lambda p: vj.standard_normal(1),
-    )
-
-
-def test_pairs_have_the_exact_density_of_x_given_a_continuous_condition() -> None:
-    vae, w = paired(_shifted, jnp.linspace(-1.0, 1.0, 5)[:, None]), jnp.array([1.5])
-    for y, x in ((-0.7, 0.4), (2.0, 1.0)):
-        pair = {"x": jnp.array([x]), "condition": jnp.array([y])}
-        found = vj.log_marginal(vae, w, jax.random.key(0), pair, num_samples=20_000, chunk_size=1000)
-        exact = -0.5 * (x - 1.5 * y) ** 2 / 2 - 0.5 * np.log(2 * np.pi * 2)
-        assert abs(found.value - exact) < 4 * found.standard_error + 1e-4
-    drawn = jax.vmap(lambda key: vj.generate(vae, w, key).sample(key))(jax.random.split(jax.random.key(1), 500))
-    assert drawn["x"].shape == drawn["condition"].shape == (500, 1)
-    assert set(np.unique(drawn["condition"])) == {-1.0, -0.5, 0.0, 0.5, 1.0}
-
-
 def test_a_constraint_has_its_multiplier() -> None:
     objective = Objective(most_distortion=30.0)
     system = conditional.build(dataclasses.replace(CONFIG, objective=objective), DIGITS)
@@ -87,16 +56,6 @@ def test_every_split_must_have_its_conditions(tmp_path) -> None:
     np.savez(tmp_path / "some.npz", x=x, condition=np.zeros((40, 2), np.float32), x_test=x)
     with pytest.raises(ConfigError, match="is told the condition of every example, but these have none"):
         conditional.build(CONFIG, load(str(tmp_path / "some.npz")))
-
-
-def test_a_condition_of_another_shape_is_refused() -> None:
-    system = conditional.build(CONFIG, DIGITS)
-    params = system.init(jax.random.key(1), BATCH)
-    assert system.given is not None
-    with pytest.raises(ValueError, match=r"a condition of shape \(10,\), got \(3,\)"):
-        system.given(jnp.zeros(3)).encode(params, BATCH["x"][0])
-    with pytest.raises(ValueError, match=r"a condition of shape \(10,\), got \(\)"):
-        system.given(jnp.array(3)).decode(params, jnp.zeros(3))
 
 
 def test_data_without_labels_and_parts_without_a_condition_are_refused() -> None:

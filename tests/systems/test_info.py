@@ -90,3 +90,9 @@ def test_wae_is_info_with_a_point() -> None:
 def test_what_has_no_meaning_is_refused(config: Experiment, message: str) -> None:
     with pytest.raises((ConfigError, ValueError), match=message):
         info.build(validate(dataclasses.replace(config, system="info")), DIGITS)
+
+
+def test_a_batch_of_one_is_refused() -> None:
+    config = dataclasses.replace(changed(BASE, "train", batch_size=1), system="info")
+    with pytest.raises(ConfigError, match="--system info compares the codes of a batch: use --batch-size 2 or more"):
+        validate(config)

@@ -17,7 +17,7 @@ from vae_jax.nets.conditioners import affine, init_layers, masked_affine, spline
 SIZE = 3
 
 
-def _somewhere(seed: int, sizes: tuple[int, ...]) -> Any:
+def somewhere(seed: int, sizes: tuple[int, ...]) -> Any:
     """Parameters of a conditioner away from its start, the identity."""
     params = init_layers(jax.random.key(seed), sizes)
     keys = jax.random.split(jax.random.key(seed + 100), len(params))
@@ -35,7 +35,7 @@ def planar(seed: int) -> Planar:
 
 def iaf(seed: int) -> AutoregressiveAffine:
     """An autoregressive layer, away from the identity."""
-    return AutoregressiveAffine(Partial(masked_affine, _somewhere(seed, (SIZE, 6, 2 * SIZE))))
+    return AutoregressiveAffine(Partial(masked_affine, somewhere(seed, (SIZE, 6, 2 * SIZE))))
 
 
 def stacked(*layers: Any) -> Stacked:
@@ -51,8 +51,8 @@ BIJECTIONS: dict[str, Any] = {
     "Radial, expanding": Radial(jnp.array([0.4, -0.3, 0.1]), jnp.array(-0.2), jnp.array(2.5)),
     "AutoregressiveAffine": iaf(1),
     "Inverse": Inverse(iaf(1)),
-    "AffineCoupling": AffineCoupling(Partial(affine, _somewhere(2, (1, 6, 4)))),
-    "SplineCoupling": SplineCoupling(Partial(_PIECES, _somewhere(3, (1, 6, 2 * 11))), bound=2.5),
+    "AffineCoupling": AffineCoupling(Partial(affine, somewhere(2, (1, 6, 4)))),
+    "SplineCoupling": SplineCoupling(Partial(_PIECES, somewhere(3, (1, 6, 2 * 11))), bound=2.5),
     "Composed": Composed((planar(4), iaf(5), permute([2, 0, 1]))),
     "Stacked": stacked(*(Composed((iaf(i), Reverse())) for i in (6, 7))),
 }

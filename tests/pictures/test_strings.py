@@ -1,5 +1,6 @@
 """What the pictures of strings show: the limits of expressions, the boxed string, and text that is no mathematics."""
 
+import types
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,45 @@ import pytest
 from matplotlib.figure import Figure
 
 from vae_jax.languages import expressions
+from vae_jax.measure.subject import subject_of
 from vae_jax.pictures import strings
 from vae_jax.pictures.picture import Shown
 from vae_jax.pictures.plots import save_figure
+from vae_jax.pictures.run import write_pictures
+from vae_jax.pictures.strings import drawer
+
+
+def test_a_run_on_strings_has_pictures_of_its_own(strings_run) -> None:
+    names = [path.name for path in write_pictures(subject_of(*strings_run))]
+    assert {"interpolation.png", "neighbourhood.png"} <= set(names)
+
+
+def drawn(valid_as: str | None, string: str) -> Any:
+    strings = types.SimpleNamespace(valid_as=valid_as)
+    run: Any = types.SimpleNamespace(config=types.SimpleNamespace(strings=strings))
+    axes = Figure().subplots()
+    drawer(types.SimpleNamespace(run=run))(axes, string)  # pyright: ignore[reportArgumentType]
+    return axes
+
+
+def test_an_expression_is_its_curve_with_holes_where_it_is_not_finite() -> None:
+    axes = drawn("equations", "1/x")
+    (line,) = axes.lines
+    x = expressions.inputs()
+    np.testing.assert_allclose(line.get_ydata(), np.where(x == 0.0, np.nan, 1.0 / np.where(x == 0.0, 1.0, x)))
+    assert axes.get_xlabel() == "1/x"
+    assert np.isnan(drawn("equations", "exp(exp(exp(x)))").lines[0].get_ydata()).any()
+
+
+def test_a_molecule_is_its_picture() -> None:
+    (image,) = drawn("molecules", "CCO").images
+    assert image.get_array().shape[2] == 3
+
+
+@pytest.mark.parametrize(("string", "shown"), [("abc", "abc"), ("a" * 40, "\n".join(["a" * 18, "a" * 18, "aaaa"]))])
+def test_other_strings_are_written_and_long_ones_broken(string: str, shown: str) -> None:
+    (text,) = drawn(None, string).texts
+    assert text.get_text() == shown
 
 
 def subject(valid_as: str | None = None, valid: Any = lambda string: True) -> Any:
@@ -19,7 +56,7 @@ def subject(valid_as: str | None = None, valid: Any = lambda string: True) -> An
     return SimpleNamespace(run=run, is_valid=valid, language=None)
 
 
-def drawn(expression: str) -> tuple[np.ndarray, float, float, str]:
+def curve_of(expression: str) -> tuple[np.ndarray, float, float, str]:
     """Its finite values, the limits of the axis, and what is said of them."""
     axes = strings.drawn(subject("equations"), [[(expression, "")]], "a title").axes[0]
     y = expressions.evaluate(expression, expressions.inputs())
@@ -40,7 +77,7 @@ def drawn(expression: str) -> tuple[np.ndarray, float, float, str]:
     ],
 )
 def test_the_limits_are_those_of_the_values(expression: str, said: str) -> None:
-    y, low, high, label = drawn(expression)
+    y, low, high, label = curve_of(expression)
     assert label == said
     assert low < y.min() <= y.max() < high
     # And not much more: a curve fills its axis.
@@ -49,15 +86,15 @@ def test_the_limits_are_those_of_the_values(expression: str, said: str) -> None:
 
 @pytest.mark.parametrize("expression", ["1/x", "2+1+2/x", "sin(3)/x/x", "exp(x*x)", "exp(exp(x))", "x*x*x+1/x/x/x"])
 def test_where_a_few_values_are_far_away_the_axis_is_cut_and_says_so(expression: str) -> None:
-    y, low, high, label = drawn(expression)
+    y, low, high, label = curve_of(expression)
     assert label.endswith(", cut")
     assert 0.89 < np.mean((low < y) & (y < high)) < 1.0
 
 
 def test_values_that_are_not_finite_or_nearly_so_are_no_values() -> None:
-    assert drawn("exp(exp(exp(exp(3))))")[3] == "nowhere finite"
+    assert curve_of("exp(exp(exp(exp(3))))")[3] == "nowhere finite"
     # exp(705) is near the largest number: a margin above it would be infinite.
-    assert np.isfinite(drawn("exp(x*x*(2+3+2))")[1:3]).all()
+    assert np.isfinite(curve_of("exp(x*x*(2+3+2))")[1:3]).all()
 
 
 TESTED = [f"test {i}" for i in range(6)]

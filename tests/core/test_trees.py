@@ -1,0 +1,34 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.core.trees import first_example, freeze, num_examples
+
+
+def test_freeze_leaves_integers_and_functions_alone() -> None:
+    tree = {"a": jnp.ones(2), "n": jnp.arange(2), "f": len}
+    frozen = freeze(tree)
+    assert frozen["f"] is len
+    np.testing.assert_array_equal(frozen["n"], tree["n"])
+
+
+def test_freeze_holds_the_gradient_of_every_leaf_back() -> None:
+    tree = {"a": jnp.array([1.0, 2.0]), "b": (jnp.array(3.0),)}
+    product = lambda tree: jnp.sum(tree["a"]) * tree["b"][0]
+    value, slope = jax.value_and_grad(lambda tree: product(freeze(tree)) + product(tree))(tree)
+    assert value == 2.0 * product(tree)
+    assert [leaf.tolist() for leaf in jax.tree.leaves(slope)] == [[3.0, 3.0], 3.0]
+
+
+def test_examples_are_counted_and_the_first_is_taken_from_every_array() -> None:
+    stacked = {"x": np.arange(6.0).reshape(3, 2), "label": np.array([7, 8, 9])}
+    assert num_examples(stacked) == 3
+    first = first_example(stacked)
+    assert first["x"].tolist() == [0.0, 1.0]
+    assert first["label"] == 7
+
+
+def test_arrays_of_several_lengths_are_no_examples() -> None:
+    with pytest.raises(ValueError, match=r"must have the same length, got lengths \[2, 3\]"):
+        num_examples({"x": np.zeros((3, 2)), "label": np.zeros(2)})

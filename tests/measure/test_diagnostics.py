@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.runs import changed, experiment, measured, trained
+from vae_jax.measure.annealed import ANNEALED
+from vae_jax.measure.codes import DIMENSION_KL
+from vae_jax.measure.diagnostics import DIAGNOSTICS
+from vae_jax.measure.evaluation import measurements_of
+from vae_jax.measure.likelihood import LIKELIHOOD, example_log_marginals
+from vae_jax.measure.measurement import Options
+from vae_jax.measure.subject import subject_of
+from vae_jax.report.table import evaluation_table
+
+
+def test_diagnostics_add_up(digits) -> None:
+    run, state = digits
+    asked = {"gap_examples": 10, "annealed_examples": 5, "temperatures": 100}
+    found = result = chains = measured(run, state, LIKELIHOOD, DIMENSION_KL, DIAGNOSTICS, ANNEALED, **asked)
+    estimates = example_log_marginals(subject_of(run, state), Options(), 10)
+    np.testing.assert_allclose(found["index_code"] + found["marginal_kl"], result["rate"], atol=0.1)
+    np.testing.assert_allclose(found["total_correlation"] + found["dimension_wise_kl"], found["marginal_kl"], atol=0.05)
+    np.testing.assert_allclose(sum(found["kl_per_dimension"]), result["rate"], atol=0.1)
+    np.testing.assert_allclose(found["joint_kl_posterior"], result["log_marginal"] - result["elbo"], atol=0.1)
+    np.testing.assert_allclose(found["joint_kl"], found["joint_kl_latent"] + found["joint_kl_conditional"], rtol=1e-5)
+    assert found["approximation_gap"] > -0.1
+    assert found["amortisation_gap"] > -0.1
+    without = measured(run, state, LIKELIHOOD, DIMENSION_KL, DIAGNOSTICS, ANNEALED, gap_examples=0)
+    assert set(found) - set(without) == {name for name in found if "gap" in name or name.startswith("ais")}
+    sampled = float(estimates.value[:5].mean())
+    assert chains["ais_sampled_log_marginal"] == pytest.approx(sampled)
+    error = np.sqrt(np.sum(estimates.standard_error[:5] ** 2)) / 5
+    assert chains["ais_sampled_monte_carlo_error"] == pytest.approx(float(error), rel=1e-5)
+    assert abs(chains["ais_log_marginal"] - sampled) < 4 * chains["ais_monte_carlo_error"] + 0.2
+    assert abs(chains["bdmc_gap"]) < 0.5
+    console = Console(width=150, record=True)
+    console.print(evaluation_table(subject_of(run, state), found, measurements_of(run.config)))
+    text = console.export_text()
+    for part in ("likelihood", "BDMC gap", "index code", "data + posterior", "amortisation gap", "protocol"):
+        assert part in text
+
+
+@pytest.mark.parametrize("posterior", ["iaf", "planar", "categorical"])
+def test_a_posterior_of_no_simple_family_has_its_index_code(tmp_path, posterior: str) -> None:
+    config = changed(experiment(epochs=1), "model", posterior=posterior, flow_layers=1, classes=3)
+    config = changed(config, "objective", estimator="score" if posterior == "categorical" else "sampled", num_samples=2)
+    run, state = trained(tmp_path / "run", config)
+    result = measured(run, state, LIKELIHOOD, DIAGNOSTICS)
+    assert result["index_code"] + 3 * result["index_code_error"] >= 0.0
+    assert result["index_code"] <= result["most_index_code"]
+    error = 3 * np.hypot(result["index_code_error"], result["marginal_kl_error"]) + 0.1
+    np.testing.assert_allclose(result["index_code"] + result["marginal_kl"], result["rate"], atol=error)
+    assert "approximation_gap" not in result

@@ -1,0 +1,63 @@
+"""The table of runs side by side, of numbers that are written by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.runs import changed, console, experiment
+from vae_jax.measure.comparison import Measured
+from vae_jax.report.compare import comparison
+
+RESULT = {
+    "log_marginal": -90.0,
+    "test_examples_error": 1.5,
+    "elbo": -92.0,
+    "active_units": [7, 2],
+    "parameters_of_epoch": 3,
+    "training_seconds": 12.0,
+    "k": 10,
+}
+
+
+def run(seed: int, log_marginal: float, **fields: Any) -> Measured:
+    result = RESULT | {"log_marginal": log_marginal} | fields
+    each = log_marginal + np.array([-1.0, 0.0, 1.0])
+    return Measured(Path(f"run-{seed}"), changed(experiment(), "train", seed=seed), result, each)
+
+
+def printed(rows: dict[str, list[Measured]]) -> str:
+    shown = console()
+    shown.print(comparison(rows))
+    return shown.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_seeds_have_an_error_and_one_alone_has_none() -> None:
+    text = printed({"beta=1": [run(0, -90.0), run(1, -94.0)], "beta=4": [run(0, -80.0)]})
+    first, second = (line.split() for line in text.splitlines() if line.startswith((" A ", " B ")))
+    assert first[1:5] == ["2", "-92.00", "±", "2.00"]
+    assert second[1:4] == ["1", "-80.00", "1.50"]
+    # Of several layers, their units.
+    assert first[-3:] == second[-3:] == ["7+2", "3", "12"]
+    assert "A: beta=1" in text
+    assert "B: beta=4" in text
+
+
+def test_differences_are_said_in_words_with_their_two_errors() -> None:
+    first = [run(0, -90.0), run(1, -94.0)]
+    both = {"a": first, "b": [run(0, -89.0), run(1, -91.0)]}
+    # Each seed is paired with its own: 1 and 3 nats, and no image differs from another.
+    assert "B - A: +2.000 nats, ± 1.000 over 2 seeds, ± 0.000 over images" in printed(both)
+    assert "B - A: +1.000 nats, one seed, ± 0.000 over images" in printed({"a": first, "b": [run(0, -89.0)]})
+
+
+@pytest.mark.parametrize("other", [run(5, -89.0), run(0, -89.0, k=7)])
+def test_rows_that_do_not_go_together_are_not_subtracted(other: Measured) -> None:
+    assert "B - A: not paired, since the seeds or the protocols differ" in printed({"a": [run(0, -90.0)], "b": [other]})
+
+
+def test_more_rows_than_letters_have_numbers() -> None:
+    text = printed({f"row {i}": [run(0, -90.0 - i)] for i in range(27)})
+    assert "27: row 26" in text
+    assert "27 - 1: -26.000 nats" in text

@@ -1,0 +1,141 @@
+"""The loop around the training program: what is kept, when it stops, and how it goes on."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chex
+import numpy as np
+import pytest
+
+from tests.runs import assert_equal_states, changed, console, experiment, trained
+from vae_jax.core.errors import ConfigError
+from vae_jax.train.files import read_metrics
+from vae_jax.train.loop import TrainingError, num_steps, train
+from vae_jax.train.run import create, load_state, open_run
+
+
+def dataset_of_its_own(tmp_path):
+    """An experiment on a small file, not on a stand-in."""
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).standard_normal((300, 2)))
+    return changed(experiment("curve"), "data", dataset=str(tmp_path / "points.npy"), stand_in=False)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from vae_jax.train.loop import train
+from vae_jax.train.run import open_run
+trained = train(open_run(Path(sys.argv[1])), Console())
+sys.exit(0 if trained.finished else 128 + trained.signal)
+"""
+
+
+def start(directory: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(directory)], stdout=subprocess.PIPE, text=True)
+
+
+def saving(directory: Path) -> bool:
+    """Whether a checkpoint is being written just now: Orbax renames it when it is whole."""
+    return any("tmp" in path.name for path in (directory / "checkpoints").glob("*"))
+
+
+def saved(directory: Path) -> int:
+    return max((int(path.name) for path in (directory / "checkpoints").glob("*") if path.name.isdigit()), default=-1)
+
+
+LONG = experiment("curve", epochs=120, save_seconds=0.0, chunk_seconds=0.02)
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path) -> None:
+    run, state = trained(tmp_path / "run")
+    again, stopped_by, moved = train(open_run(run.directory), console())
+    assert stopped_by is None
+    assert not moved
+    assert_equal_states(again, state)
+    assert len(read_metrics(run.directory)) == 3
+
+
+def test_patience_stops_and_keeps_the_best(tmp_path) -> None:
+    # So high a rate that the loss soon gets worse.
+    config = changed(experiment(epochs=50, patience=2), "optimizer", learning_rate=0.3, schedule="constant")
+    run, state = trained(tmp_path / "run", config)
+    losses = [line["validation"]["loss"] for line in read_metrics(run.directory)]
+    best = int(state.best_epoch)
+    assert len(losses) == best + 2 < 50
+    assert min(losses) == losses[best - 1] == pytest.approx(float(state.best_loss))
+
+
+def test_without_validation_examples_the_last_epoch_is_taken(tmp_path) -> None:
+    config = changed(dataset_of_its_own(tmp_path), "data", validation_size=0)
+    run, state = trained(tmp_path / "run", config)
+    assert read_metrics(run.directory)[0]["validation"] == {}
+    assert int(state.best_epoch) == 3
+    chex.assert_trees_all_equal(state.best_params, state.train.params)
+    with pytest.raises(ConfigError, match="--patience 2 waits for a better validation loss, but --validation-size"):
+        create(changed(config, "train", patience=2), tmp_path / "other")
+
+
+def test_where_a_multiplier_moves_the_last_epoch_is_taken(tmp_path) -> None:
+    # The distortion is below 100 nats from the start, so that the multiplier falls, and the loss rises with it.
+    config = changed(experiment(), "objective", most_distortion=100.0)
+    run, state = trained(tmp_path / "run", config)
+    losses = [line["validation"]["loss"] for line in read_metrics(run.directory)]
+    assert min(losses) < losses[-1]
+    assert int(state.best_epoch) == len(losses) == 3
+    chex.assert_trees_all_equal(state.best_params, state.train.params)
+    adversarial = dataclasses.replace(changed(experiment(), "model", posterior="point"), system="adversarial")
+    for other in (config, adversarial):
+        with pytest.raises(ConfigError, match="two epochs cannot be compared"):
+            create(changed(other, "train", patience=2), tmp_path / "other")
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_checkpoint(tmp_path) -> None:
+    config = changed(
+        experiment(epochs=20, save_seconds=0.0, chunk_seconds=1e-6), "optimizer", optimizer="sgd", learning_rate=1e6
+    )
+    run = create(config, tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf|-inf) before step .*lower --learning-rate"):
+        train(run, console())
+
+
+def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) -> None:
+    _, undisturbed = trained(tmp_path / "whole", LONG)
+    directory = tmp_path / "killed"
+    run = create(LONG, directory)
+    progress = []
+    for during_save in (True, False, True):
+        process, before = start(directory), saved(directory)
+        # At least two new checkpoints, then the moment that is wanted.
+        while process.poll() is None and not (saved(directory) > before + 60 and saving(directory) == during_save):
+            time.sleep(0.0005)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        progress.append(saved(directory))
+    assert sorted(progress) == progress
+    process = start(directory)
+    process.communicate()
+    assert process.returncode == 0
+    state = load_state(run)
+    assert_equal_states(state.train, undisturbed.train)
+    assert_equal_states(state.best_params, undisturbed.best_params)
+    epochs = [line["epoch"] for line in read_metrics(run.directory)]
+    assert epochs == list(range(1, 121))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
+    run = create(LONG, tmp_path / "run")
+    process = start(run.directory)
+    while process.poll() is None and saved(run.directory) < 60:
+        time.sleep(0.001)
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == 128 + number
+    state = load_state(run)
+    assert 0 < int(state.train.step) < num_steps(run)
