@@ -14,9 +14,7 @@ def test_what_does_not_fit_is_refused_before_it_is_made(monkeypatch) -> None:
     assert large == 2**42
     monkeypatch.setattr(memory, "_memory", lambda: 2**30)
     memory.check_memory("a model", size, "Make it smaller.")
-    with pytest.raises(
-        ConfigError, match=r"a model needs about 4096\.0 GiB at once, but there are 1\.0\. Make it small"
-    ):
+    with pytest.raises(ConfigError, match=r"a model needs about 4096\.0 GiB at once.* are 1\.0\. Make it small"):
         memory.check_memory("a model", large, "Make it smaller.")
     monkeypatch.setattr(memory, "_memory", lambda: None)
     memory.check_memory("a model", large, "Make it smaller.")
