@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array
 
 # Of squared distances: `kernel(squared [n, m], size) -> [n, m]`, `size` the dimension of a code.
@@ -48,6 +49,9 @@ def mmd(a: Array, b: Array, kernel: Kernel = rbf) -> Array:
 
 def _squared(a: Array, b: Array) -> Array:
     """`[n, m]` squared distances; the cancellation of the expanded square may fall below zero."""
+    # Any centre gives the same; far from it the squares would lose the digits of their difference.
+    centre = freeze(0.5 * (jnp.mean(a, axis=0) + jnp.mean(b, axis=0)))[None]
+    a, b = a - centre, b - centre
     products = jnp.matmul(a, b.T)
     norms = jnp.sum(jnp.square(a), axis=1)[:, None] + jnp.sum(jnp.square(b), axis=1)[None, :]
     return jnp.maximum(norms - 2.0 * products, 0.0)
