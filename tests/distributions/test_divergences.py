@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as nd
 import pytest
+import scipy.special
 
 import vae_jax as vj
 from tests.members import z_score
@@ -78,3 +79,50 @@ def test_missing_pair_is_named() -> None:
 def test_different_events_are_refused() -> None:
     with pytest.raises(ValueError, match=r"same event shape, got \(3,\) and \(2,\).*vmap"):
         vj.kl(vj.DiagNormal(_LOC, _SCALE), vj.standard_normal(2))
+
+
+def _exact(q, p) -> float:
+    """In float64."""
+    if isinstance(q, vj.Bernoulli | vj.Categorical):
+        logs = [np.asarray(d.logits, np.float64) for d in (q, p)]
+        if isinstance(q, vj.Bernoulli):
+            logs = [np.stack([logit, 0.0 * logit], axis=-1) for logit in logs]
+        a, b = (logit - scipy.special.logsumexp(logit, axis=-1, keepdims=True) for logit in logs)
+        return float(np.sum(np.exp(a) * (a - b)))
+    (mean, tril), (other_mean, other) = (
+        (
+            np.asarray(d.mean, np.float64),
+            np.asarray(d.tril if isinstance(d, vj.FullNormal) else np.diag(d.stddev), np.float64),
+        )
+        for d in (q, p)
+    )
+    whitened = np.linalg.solve(other, tril)
+    offset = np.linalg.solve(other, mean - other_mean)
+    diagonal = np.diag(whitened) ** 2
+    return 0.5 * float(np.sum(offset**2) + np.sum(np.tril(whitened, -1) ** 2) + np.sum(diagonal - 1 - np.log(diagonal)))
+
+
+def _pair(kind: str, seed: int):
+    """A distribution as a function of a step away from another, which is at 0."""
+    random = np.random.default_rng(seed)
+    a, b, c, d = (jnp.asarray(random.normal(size=3), jnp.float32) for _ in range(4))
+    tril = jnp.asarray(np.tril(random.normal(size=(3, 3)), -1), jnp.float32)
+    return {
+        "DiagNormal": lambda s: vj.DiagNormal(a + s * b, jnp.exp(c + s * d)),
+        "FullNormal": lambda s: vj.FullNormal(a + s * b, tril + jnp.diag(jnp.exp(c + s * d))),
+        "Bernoulli": lambda s: vj.Bernoulli(a + s * b),
+        "Categorical": lambda s: vj.Categorical(jnp.stack([a + s * b, c + s * d])),
+    }[kind]
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 5.0])
+@pytest.mark.parametrize("kind", ["DiagNormal", "FullNormal", "Bernoulli", "Categorical"])
+def test_small_divergences_keep_their_digits_and_none_is_negative(kind: str, step: float) -> None:
+    for seed in range(20):
+        make = _pair(kind, seed)
+        value, slope = jax.value_and_grad(lambda s, make=make: vj.kl(make(s), make(0.0)))(jnp.float32(step))
+        found, exact = float(value), _exact(make(step), make(0.0))
+        assert found >= 0.0
+        # Of the differences of float32's numbers.
+        assert abs(found - exact) <= 1e-5 * exact + 1e-6 * np.sqrt(exact) + 1e-12
+        assert np.isfinite(slope)

@@ -11,6 +11,7 @@ from sklearn.metrics import mutual_info_score
 
 from vae_jax.evaluate import beta_vae_score, dci, factor_vae_score, mig, modularity, sap
 from vae_jax.evaluate.disentanglement import mutual_information
+from vae_jax.evaluate.factors import varies
 
 METRICS: dict[str, Callable[..., float]] = {
     "mig": mig,
@@ -29,6 +30,27 @@ RANDOM = np.random.default_rng(0)
 IDEAL = FACTORS + 0.01 * RANDOM.standard_normal(FACTORS.shape)
 TURNED = (FACTORS - 1.5) @ np.array([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2.0)
 NOISE = RANDOM.standard_normal((1600, 5))
+
+# The same two factors as classes in every way that they can be stored, and as real numbers.
+KINDS: dict[str, tuple[np.ndarray, bool]] = {
+    "int64": (FACTORS, False),
+    "uint8": (FACTORS.astype(np.uint8), False),
+    "whole float32": (FACTORS.astype(np.float32), False),
+    "whole float64": (FACTORS.astype(np.float64) - 2.0, False),
+    "bool": (FACTORS > 1, False),
+    "real": (0.5 * FACTORS + 0.25, True),
+    "real float32": ((0.1 * FACTORS).astype(np.float32), True),
+    "one of each": (FACTORS * [1.0, 0.3], True),
+    # No value occurs twice.
+    "continuous": (FACTORS + RANDOM.uniform(-0.4, 0.4, FACTORS.shape), True),
+}
+
+
+def rounded(value: float, dtype: Any = np.float64) -> np.ndarray:
+    """One number, the half of the times off by the last digit."""
+    one = dtype(value)
+    return np.where(np.random.default_rng(2).random(1600) < 0.5, one, np.nextafter(one, dtype(np.inf)))
+
 
 # For each score the least and the most that it may be.
 EXPECTED: dict[str, tuple[Any, dict[str, tuple[float, float]]]] = {
@@ -126,6 +148,81 @@ def test_less_noise_scores_higher(name: str) -> None:
         assert scores[2] > scores[0]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", METRICS)
+def test_every_score_takes_every_kind_of_factor(name: str, kind: str) -> None:
+    """A code that is its factor scores near 1, noise near chance; classes score the same however they are stored."""
+    factors, real = KINDS[kind]
+    metric = METRICS[name]
+    ideal = metric(factors + 0.01 * NOISE[:, :2] * np.ptp(factors.astype(float), axis=0), factors)
+    noise = metric(NOISE, factors)
+    # Of bits a code of two values and noise in it is known by the forest, the machine and the pieces alike.
+    least = {"sap": 0.2 if not real else 0.55, "mig": 0.6 if kind == "continuous" else 0.95}.get(name, 0.9)
+    assert ideal >= least, ideal
+    assert noise <= (0.7 if "vae" in name else 0.75 if name == "modularity" else 0.1), noise
+    if not real and kind != "bool":
+        codes = IDEAL + 0.4 * NOISE[:, :2]
+        assert metric(codes, factors) == metric(codes, FACTORS)
+
+
+def test_scores_of_real_factors_in_closed_form() -> None:
+    factors = np.random.default_rng(3).standard_normal((5000, 2)) @ np.array([[1.0, 0.0], [0.0, 2.0]]) + 0.3
+    noise = np.random.default_rng(4).standard_normal((5000, 2))
+    # R² of a code that is its factor plus noise of half its variance; of the other factor's code nothing.
+    codes = factors / [1.0, 2.0] + math.sqrt(0.5) * noise
+    assert sap(codes, factors) == pytest.approx(1.0 / 1.5, abs=0.03)
+    # Another unit of a code or of a factor is the same to a correlation.
+    assert sap(codes * [3.0, 1e-3], factors * [1e4, 1.0]) == pytest.approx(sap(codes, factors))
+    found = dci(np.concatenate([factors, noise], axis=1), factors)
+    assert found.informativeness > 0.99
+    assert found.disentanglement > 0.99
+    assert found.completeness > 0.99
+    assert dci(noise, factors).informativeness < 0.05
+    # The information of equal pieces is their entropy.
+    information, entropies = mutual_information(factors, factors)
+    np.testing.assert_allclose(np.diagonal(information), entropies)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [0.1, -3e-5, 1e6 + 0.5, 1.0])
+@pytest.mark.parametrize("name", METRICS)
+def test_a_code_of_rounding_alone_is_a_constant(name: str, value: float, dtype: Any) -> None:
+    live = IDEAL + 0.4 * NOISE[:, :2]
+    exact = np.concatenate([live, np.full((1600, 1), dtype(value))], axis=1)
+    noisy = np.concatenate([live, rounded(value, dtype)[:, None]], axis=1)
+    assert METRICS[name](noisy, FACTORS) == METRICS[name](exact, FACTORS)
+    # In the precision of the whole array.
+    assert METRICS[name](noisy.astype(dtype), FACTORS) == METRICS[name](exact.astype(dtype), FACTORS)
+
+
+@pytest.mark.parametrize(
+    ("column", "moves"),
+    [
+        (np.array([0.1, 0.1, 0.1]), False),
+        (np.array([0.1, np.nextafter(0.1, 1.0), 0.1]), False),
+        (np.array([0.1, 0.1 + 1e-12, 0.1]), True),
+        (np.array([1.0, np.nextafter(np.float32(1.0), np.float32(2.0)), 1.0]), False),
+        (np.array([0.0, 5e-324, 0.0]), True),
+        (np.array([0.0, 0.0, 0.0]), False),
+        (np.array([1e9, 1e9 + 1.0, 1e9]), True),
+        (np.array([2**40, 2**40 + 1, 2**40]), True),
+        (np.array([True, False, True]), True),
+        (np.array([3, 3, 3], np.uint8), False),
+        (np.array([255, 0, 255], np.uint8), True),
+    ],
+)
+def test_what_moves(column: np.ndarray, moves: bool) -> None:
+    assert varies(column[:, None]).tolist() == [moves]
+
+
+@pytest.mark.parametrize("units", [1, 3, 10, 30, 100])
+def test_codes_of_few_digits_are_cut_all_the_same(units: int) -> None:
+    """Numbers too close together for 20 pieces of different ends."""
+    codes = 0.1 + units * np.spacing(0.1) * FACTORS
+    assert 0.0 <= mig(codes, FACTORS) <= 1.0
+    assert 0.0 <= modularity(codes, FACTORS) <= 1.0
+
+
 def test_mutual_information_is_scikit_learns() -> None:
     codes = IDEAL + NOISE[:, :2]
     found, entropies = mutual_information(codes, FACTORS)
@@ -169,8 +266,12 @@ def test_bad_input(name: str) -> None:
         metric(np.where(np.arange(1600)[:, None] == 3, np.nan, IDEAL), FACTORS)
     with pytest.raises(ValueError, match="factor 1 has one value only"):
         metric(IDEAL, FACTORS * [1, 0])
-    with pytest.raises(ValueError, match="factors integers, got float64 and float64"):
-        metric(IDEAL, FACTORS + 0.5)
+    with pytest.raises(ValueError, match="2 of 1600 factors are not finite, the first in row 5"):
+        metric(IDEAL, np.where(np.isin(np.arange(1600), [5, 9])[:, None], np.nan, FACTORS))
+    with pytest.raises(ValueError, match="codes and factors must be numbers, got float64 and <U"):
+        metric(IDEAL, FACTORS.astype(str))
+    with pytest.raises(ValueError, match="factor 0 has one value only"):
+        metric(IDEAL, np.stack([rounded(0.1), FACTORS[:, 1]], axis=1))
 
 
 def test_too_few_examples_are_refused() -> None:

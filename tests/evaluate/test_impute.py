@@ -39,6 +39,55 @@ def test_completions_have_the_exact_conditional_distribution() -> None:
     np.testing.assert_allclose(drawn[:, 1].var(), variance, rtol=0.1)
 
 
+@pytest.mark.parametrize(("num_samples", "num_draws"), [(1, 3), (7, 1), (100, 250), (101, 5), (1000, 100)])
+def test_any_number_of_samples_and_draws(num_samples: int, num_draws: int) -> None:
+    x = vj.Observed(X.at[1].set(jnp.nan), MASK)
+    run = lambda key: vj.impute(masked_model(), PARAMS, key, x, num_samples=num_samples, num_draws=num_draws)
+    drawn = run(jax.random.key(0))
+    assert drawn.shape == (num_draws, 3)
+    assert np.isfinite(drawn).all()
+    np.testing.assert_allclose(jax.jit(run)(jax.random.key(0)), drawn, rtol=1e-5, atol=1e-5)
+    assert num_samples == 1 or num_draws == 1 or len(np.unique(drawn[:, 1])) > 1
+
+
+def test_samples_are_chosen_by_their_weights_wherever_they_come() -> None:
+    """Two kinds of z, of which the observed part says which: the rare one is chosen as often as its posterior says."""
+    two = lambda z: vj.Masked(vj.DiagNormal(jnp.stack([2.0 * z, 10.0 * z]), jnp.array([1.0, 0.1])))
+    model = vj.VAE(
+        encode=lambda params, x: vj.Bernoulli(jnp.array(-1.0)),
+        decode=lambda params, z: two(z),
+        prior=lambda params: vj.Bernoulli(jnp.array(-1.0)),
+    )
+    x = vj.Observed(jnp.array([1.4, jnp.nan]), jnp.array([True, False]))
+    drawn = vj.impute(model, None, jax.random.key(1), x, num_samples=10_050, num_draws=5000)
+    ones = np.mean(np.asarray(drawn[:, 1]) > 5.0)
+    odds = np.exp(-1.0 - 0.5 * 0.6**2 + 0.5 * 1.4**2)
+    exact = odds / (1.0 + odds)
+    assert abs(ones - exact) < 4.5 * np.sqrt(exact * (1.0 - exact) / 5000) + 0.02
+
+
+def test_memory_grows_with_the_completions_alone() -> None:
+    weight = jax.random.normal(jax.random.key(0), (20, 784))
+    model = vj.VAE(
+        encode=lambda params, x: vj.standard_normal(20),
+        decode=lambda params, z: vj.Masked(vj.Bernoulli(z @ params)),
+        prior=lambda params: vj.standard_normal(20),
+    )
+    x = vj.Observed(jnp.zeros(784), jnp.arange(784) % 2 == 0)
+
+    def peak(num_samples: int, num_draws: int) -> int:
+        run = jax.jit(
+            lambda x: vj.impute(model, weight, jax.random.key(0), x, num_samples=num_samples, num_draws=num_draws)
+        )
+        analysis = run.lower(x).compile().memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
+
+    assert peak(100_000, 100) < 1.1 * peak(1000, 100)
+    # Of 900 more draws: their keys, their places and their scores among the samples of one chunk.
+    assert peak(100_000, 1000) - peak(100_000, 100) < 900 * 784 * 4
+
+
 def test_the_gaps_are_integrated_out() -> None:
     x = vj.Observed(X.at[1].set(jnp.nan), MASK)
     found = vj.log_marginal(masked_model(), PARAMS, jax.random.key(0), x, num_samples=20_000)

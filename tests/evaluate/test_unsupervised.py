@@ -18,6 +18,11 @@ def test_total_correlation_of_a_normal() -> None:
     assert gaussian_total_correlation(codes * [3.0, -1.0]) == pytest.approx(gaussian_total_correlation(codes))
     with_constant = np.concatenate([codes, np.ones((len(codes), 1))], axis=1)
     assert gaussian_total_correlation(with_constant) == pytest.approx(gaussian_total_correlation(codes))
+    # Constants whose mean is rounded, and one that is off by its last digit.
+    for value in (0.1, np.nextafter(0.1, 1.0)):
+        still = np.where(np.arange(len(codes)) % 2, 0.1, value)[:, None]
+        with_rounding = np.concatenate([codes, still], axis=1)
+        assert gaussian_total_correlation(with_rounding) == pytest.approx(gaussian_total_correlation(codes))
     assert gaussian_total_correlation(codes[:, :1]) == 0.0
     assert gaussian_total_correlation(np.concatenate([codes, codes], axis=1)) > 10.0
     with pytest.raises(ValueError, match="n >= 2"):
@@ -36,6 +41,9 @@ def test_ranking_without_labels() -> None:
     mask = [np.arange(5) < 3] * 3
     padded = [np.concatenate([one[:, :3], RANDOM.standard_normal((1600, 2))], axis=1) for one in (NOISE, -NOISE, NOISE)]
     np.testing.assert_allclose(udr(padded, informative=mask), udr([one[:, :3] for one in padded]))
+    still = np.where(RANDOM.random((1600, 1)) < 0.5, 0.1, np.nextafter(0.1, 1.0))
+    rounding = [np.concatenate([one, still], axis=1) for one in same]
+    np.testing.assert_allclose(udr(rounding), udr(same))
     with pytest.raises(ValueError, match="at least two are needed, got 1"):
         udr([NOISE])
     with pytest.raises(ValueError, match="all models must code the same examples"):

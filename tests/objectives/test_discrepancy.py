@@ -46,6 +46,17 @@ def test_the_closed_form_for_gaussians() -> None:
     assert abs(np.mean(found) - 2 * (k(0.0) - k(m))) < 4 * error
 
 
+@pytest.mark.parametrize("place", [0.0, 30.0, 1e3, -1e4])
+def test_far_from_the_origin_it_is_the_same(place: float) -> None:
+    # Codes that float32 holds at either place.
+    a, b = (jnp.round(256.0 * normal(seed)) / 256.0 for seed in (0, 1))
+    for kernel in KERNELS.values():
+        found, slope = jax.value_and_grad(lambda a, kernel=kernel: vj.mmd(a, b + place, kernel))(a + place)
+        expected, right = jax.value_and_grad(lambda a, kernel=kernel: vj.mmd(a, b, kernel))(a)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(slope, right, atol=1e-6)
+
+
 def test_the_gradient_is_finite_where_codes_coincide() -> None:
     for kernel in KERNELS.values():
         slope = jax.grad(lambda a, kernel=kernel: vj.mmd(a, normal(3), kernel))(jnp.zeros((4, 3)))

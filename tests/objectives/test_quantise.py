@@ -37,6 +37,14 @@ def test_of_equal_codes_the_first_is_taken_and_near_ones_are_told_apart() -> Non
     np.testing.assert_array_equal(nearest_index(many, many), jnp.arange(2000))
 
 
+@pytest.mark.parametrize("place", [30.0, 1e3, -1e4])
+def test_far_from_the_origin_the_nearest_is_found(place: float) -> None:
+    random = np.random.default_rng(5)
+    codebook, z = (np.float32(random.normal(size=(size, 4)) + place) for size in (512, 300))
+    distances = np.square(z[:, None].astype(np.float64) - codebook[None]).sum(axis=-1)
+    np.testing.assert_array_equal(nearest_index(jnp.asarray(codebook), jnp.asarray(z)), distances.argmin(axis=1))
+
+
 def test_quantising_twice_changes_nothing() -> None:
     once = quantise(CODEBOOK, Z)
     twice = quantise(CODEBOOK, once.value)

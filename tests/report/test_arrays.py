@@ -54,6 +54,15 @@ def test_counts_are_encoded_as_the_run_sees_them(tmp_path) -> None:
     np.testing.assert_allclose(codes[rows], own[:5], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("likelihood", ["binomial", "poisson", "categorical"])
+def test_samples_of_counts_are_integers_in_the_file(likelihood: str, tmp_path) -> None:
+    config = changed(changed(experiment(epochs=1), "data", binarisation="none"), "model", likelihood=likelihood)
+    run, state = trained(tmp_path / "run", config)
+    x = np.load(write_samples(subject_of(run, state), count=5, seed=0, out=None)[0])["x"]
+    assert np.issubdtype(x.dtype, np.integer)
+    assert x.max() > 1
+
+
 def test_samples_of_a_conditional_model_have_conditions(tmp_path) -> None:
     run, state = trained(tmp_path / "run", dataclasses.replace(experiment(), system="conditional"))
     path, picture = write_samples(subject_of(run, state), count=12, seed=0, out=None)

@@ -31,6 +31,22 @@ def test_two_files_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "1.0000" in printed
 
 
+@pytest.mark.parametrize("kind", ["whole", "real", "mixed"])
+def test_factors_of_a_file_may_be_floats(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whole numbers are classes, other numbers real; a code that is constant but for its rounding says nothing."""
+    factors = {"whole": 1.0 * FACTORS, "real": 0.3 * FACTORS, "mixed": FACTORS * [1.0, 0.3]}[kind]
+    still = np.where(RANDOM.random((360, 1)) < 0.5, 0.1, np.nextafter(0.1, 1.0))
+    np.savez(tmp_path / "codes.npz", mean=np.concatenate([CODES, still], axis=1), factors=factors)
+    assert main(["score", str(tmp_path / "codes.npz"), "--out", str(tmp_path / "scores.json")]) == 0
+    capsys.readouterr()
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found["mig"] == pytest.approx(1.0, abs=0.02)
+    assert found["informativeness"] == pytest.approx(1.0, abs=0.02)
+    assert found["disentanglement"] == pytest.approx(1.0, abs=0.02)
+    assert found["gaussian_total_correlation"] < 0.1
+    assert all(np.isfinite(value) for value in found.values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -111,7 +111,7 @@ def score_command(arguments: list[str], console: Console) -> int:
 
         Args:
             codes: A .npy file of codes [n, d], or the .npz file of vae-jax encode, which may hold the factors too.
-            factors: A .npy file of integers [n, f].
+            factors: A .npy file of numbers [n, f]. A column of whole numbers is one of classes.
             out: Write the scores into this .json file.
         """
         from vae_jax.report.scores import score_files

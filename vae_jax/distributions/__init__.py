@@ -5,8 +5,9 @@ from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.certain import Certain
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
+from vae_jax.distributions.counts import Binomial, NegativeBinomial, Poisson
 from vae_jax.distributions.derivation import Derivation
-from vae_jax.distributions.discrete import Bernoulli, Binomial, Categorical, NegativeBinomial, Poisson
+from vae_jax.distributions.discrete import Bernoulli, Categorical
 from vae_jax.distributions.distribution import (
     Distribution,
     check_reparameterised,

@@ -1,28 +1,34 @@
 """Densities of intensities and of heavy-tailed numbers."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
 from vae_jax.core.checks import check_key, check_positive, check_value
 from vae_jax.core.types import Array, Key
+from vae_jax.distributions.remainders import log_gamma_step
 
-# Where |logit| is smaller, the series of the continuous Bernoulli has more digits than its closed form.
-_SMALL = 0.1
+# Where |logit| is smaller, series have more digits than the closed forms of the continuous Bernoulli.
+_SMALL = 1.0
+# log(sinh h / h) in powers of h², from the second on, and `1 / (1 − exp(−l)) − 1 / l − ½` over l in powers of l².
+_LOG_SINH = (1 / 6, -1 / 180, 1 / 2835, -1 / 37800)
+_MEAN = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600)
+# `log(1 + q) / q` in powers of q.
+_LOG_SHARE = tuple((-1) ** n / (n + 1) for n in range(8))
 
 
-def _log_normaliser(logits: Array) -> Array:
-    """`log ∫₀¹ e^{l v} dv = log((e^l − 1) / l)`, 0 at l = 0."""
-    half = jnp.abs(0.5 * logits)
-    small = half < 0.5 * _SMALL
-    safe = jnp.where(small, 1.0, half)
-    # log sinh(h)/h, written with e^{-2h}, which cannot overflow.
-    far = safe + jnp.log(-jnp.expm1(-2.0 * safe)) - jnp.log(2.0 * safe)
-    near = jnp.square(half) / 6.0 - jnp.square(jnp.square(half)) / 180.0
-    return 0.5 * logits + jnp.where(small, near, far)
+def _series(terms: tuple[float, ...], x: Array) -> Array:
+    return jnp.polyval(jnp.asarray(terms[::-1], x.dtype), x)
+
+
+def _log1p_share(q: Array) -> Array:
+    """`log(1 + q) / q` for q ≥ 0, 1 at 0."""
+    small = q < 0.1
+    far = jnp.where(small, 1.0, q)
+    return jnp.where(small, _series(_LOG_SHARE, jnp.where(small, q, 0.0)), jnp.log1p(far) / far)
 
 
 @jax.tree_util.register_dataclass
@@ -46,10 +52,10 @@ class ContinuousBernoulli:
     def mean(self) -> Array:
         """`1 / (1 − exp(−l)) − 1 / l`, which is not the sigmoid."""
         small = jnp.abs(self.logits) < _SMALL
-        safe = jnp.where(small, 1.0, self.logits)
-        # 1 / (1 − e^{-l}) = sigmoid(l) / (1 − e^{-|l|}) · … is simplest as ½ (1 + coth(l/2)).
-        far = 0.5 + 0.5 / jnp.tanh(0.5 * safe) - 1.0 / safe
-        return jnp.where(small, 0.5 + self.logits / 12.0 - self.logits**3 / 720.0, far)
+        near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, self.logits)
+        # 1 / (1 − e^{-l}) is ½ (1 + coth(l/2)), which cannot overflow.
+        closed = 0.5 + 0.5 / jnp.tanh(0.5 * far) - 1.0 / far
+        return jnp.where(small, 0.5 + near * _series(_MEAN, jnp.square(near)), closed)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values in [0, 1], `shape + event_shape`, by the inverse of the distribution function."""
@@ -74,7 +80,14 @@ class ContinuousBernoulli:
         """Log-density of every element, in the event shape, nats."""
         check_value("ContinuousBernoulli", value, self.event_shape)
         inside = (value >= 0.0) & (value <= 1.0)
-        return jnp.where(inside, value * self.logits - _log_normaliser(self.logits), -jnp.inf)
+        small = jnp.abs(self.logits) < _SMALL
+        near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, self.logits)
+        square = jnp.square(0.5 * near)
+        middle = near * (value - 0.5) - square * _series(_LOG_SINH, square)
+        # From the end that it is nearer to by its logit: at l = 500 the two terms of the definition are large.
+        size = jnp.abs(far)
+        end = jnp.log(size) - jnp.log(-jnp.expm1(-size)) - size * jnp.where(far > 0, 1.0 - value, value)
+        return jnp.where(inside, jnp.where(small, middle, end), -jnp.inf)
 
 
 @jax.tree_util.register_dataclass
@@ -106,8 +119,14 @@ class StudentT:
         check_key("StudentT.sample", key)
         check_positive("StudentT", df=self.df, scale=self.scale)
         shape = (*shape, *self.event_shape)
-        df, loc, scale = (jnp.broadcast_to(part, shape) for part in (self.df, self.loc, self.scale))
-        return loc + scale * jax.random.t(key, df, shape)
+        # From here on they are a normal's but for one in a million, and the derivative of JAX's gamma loses its digits.
+        df = jnp.minimum(self.df, 1e5)
+        df, loc, scale = (jnp.broadcast_to(part, shape) for part in (df, self.loc, self.scale))
+        normal_key, gamma_key = jax.random.split(key)
+        normal = jax.random.normal(normal_key, shape, jnp.result_type(df, float))
+        # In logarithms: for a small df many gammas are too small for a float, but few of the values too large.
+        log_gamma = jax.random.loggamma(gamma_key, 0.5 * df)
+        return loc + scale * normal * jnp.exp(0.5 * (jnp.log(0.5 * df) - log_gamma))
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
@@ -117,6 +136,9 @@ class StudentT:
         """Log-density of every element, in the event shape, nats."""
         check_value("StudentT", value, self.event_shape)
         check_positive("StudentT", df=self.df, scale=self.scale)
-        half = 0.5 * (self.df + 1.0)
-        constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * jnp.log(jnp.pi * self.df) - jnp.log(self.scale)
-        return constant - half * jnp.log1p(jnp.square((value - self.loc) / self.scale) / self.df)
+        # From here on it is normal to the last digit, and where it is infinite nothing could be computed.
+        df = jnp.minimum(self.df, 1e30)
+        constant = log_gamma_step(0.5 * df) - 0.5 * math.log(2.0 * math.pi) - jnp.log(self.scale)
+        square = jnp.square((value - self.loc) / self.scale)
+        # ½ (df + 1) log(1 + square / df), as the normal's ½ square and what it is bent by.
+        return constant - 0.5 * square * (1.0 + 1.0 / df) * _log1p_share(square / df)

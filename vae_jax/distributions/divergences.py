@@ -23,6 +23,7 @@ from vae_jax.distributions import (
     UniformSphere,
     VonMisesFisher,
 )
+from vae_jax.distributions.remainders import exp_remainder
 
 _ROWS: dict[tuple[type, type], Callable[[Any, Any], Array]] = {}
 
@@ -81,9 +82,9 @@ def _check_events(q: Any, p: Any) -> None:
 @register_kl(DiagNormal, DiagNormal)
 def _diag_diag(q: DiagNormal, p: DiagNormal) -> Array:
     _check_events(q, p)
-    ratio = q.stddev / p.stddev
     offset = (q.mean - p.mean) / p.stddev
-    return 0.5 * (jnp.square(ratio) + jnp.square(offset) - 1.0) - jnp.log(ratio)
+    # r² − 1 − log r² of the ratio r, in one, so that small divergences keep their digits and none is below 0.
+    return 0.5 * (jnp.square(offset) + exp_remainder(2.0 * jnp.log(q.stddev / p.stddev)))
 
 
 def _full_full(q: FullNormal, p: FullNormal) -> Array:
@@ -91,8 +92,10 @@ def _full_full(q: FullNormal, p: FullNormal) -> Array:
     solve = jax.scipy.linalg.solve_triangular
     whitened = solve(p.tril, q.tril, lower=True)
     offset = solve(p.tril, q.mean - p.mean, lower=True)
-    log_det = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(q.tril))) - jnp.log(jnp.abs(jnp.diagonal(p.tril))))
-    return 0.5 * (jnp.sum(jnp.square(whitened)) + jnp.sum(jnp.square(offset)) - q.mean.size) - log_det
+    # Trace and determinant meet on the diagonal, whose part is that of independent normals.
+    along = exp_remainder(2.0 * jnp.log(jnp.abs(jnp.diagonal(whitened))))
+    across = jnp.square(jnp.tril(whitened, -1))
+    return 0.5 * (jnp.sum(along) + jnp.sum(across) + jnp.sum(jnp.square(offset)))
 
 
 def _as_full(d: DiagNormal | FullNormal) -> FullNormal:
@@ -103,21 +106,26 @@ for _pair in [(FullNormal, FullNormal), (FullNormal, DiagNormal), (DiagNormal, F
     register_kl(*_pair)(lambda q, p: _full_full(_as_full(q), _as_full(p)))
 
 
+def _of_probabilities(log_q: Array, log_p: Array) -> Array:
+    """`q log(q / p) + p − q` ≥ 0, with its digits where it is small: its sum over all choices is the divergence."""
+    q, u = jnp.exp(log_q), log_p - log_q
+    small = jnp.abs(u) < 0.5
+    return jnp.where(small, q * exp_remainder(jnp.where(small, u, 0.0)), jnp.exp(log_p) - q - q * u)
+
+
 @register_kl(Bernoulli, Bernoulli)
 def _bernoulli(q: Bernoulli, p: Bernoulli) -> Array:
     _check_events(q, p)
     log_sigmoid = jax.nn.log_sigmoid
-    ones = q.mean * (log_sigmoid(q.logits) - log_sigmoid(p.logits))
-    zeros = jax.nn.sigmoid(-q.logits) * (log_sigmoid(-q.logits) - log_sigmoid(-p.logits))
-    return ones + zeros
+    ones = _of_probabilities(log_sigmoid(q.logits), log_sigmoid(p.logits))
+    return ones + _of_probabilities(log_sigmoid(-q.logits), log_sigmoid(-p.logits))
 
 
 @register_kl(OneHotCategorical, OneHotCategorical)
 @register_kl(Categorical, Categorical)
 def _categorical(q: Categorical | OneHotCategorical, p: Categorical | OneHotCategorical) -> Array:
     _check_events(q, p)
-    difference = jax.nn.log_softmax(q.logits) - jax.nn.log_softmax(p.logits)
-    return jnp.sum(jax.nn.softmax(q.logits) * difference, axis=-1)
+    return jnp.sum(_of_probabilities(jax.nn.log_softmax(q.logits), jax.nn.log_softmax(p.logits)), axis=-1)
 
 
 # A relaxed posterior against a discrete prior: the KL of its discrete distribution. With relaxed samples the ELBO that
@@ -133,6 +141,4 @@ def _of_the_discrete(q: Concrete | RelaxedBernoulli | StraightThrough, p: OneHot
 @register_kl(VonMisesFisher, UniformSphere)
 def _von_mises_fisher_uniform(q: VonMisesFisher, p: UniformSphere) -> Array:
     _check_events(q, p)
-    # log q is linear in v, so its expectation is its value at the mean of v.
-    cosine = jnp.dot(q.mean, q.unit)
-    return q.log_prob(q.unit) - q.concentration * (1.0 - cosine) - p.log_prob(q.unit)
+    return q.integral.kl

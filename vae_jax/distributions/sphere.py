@@ -1,13 +1,15 @@
 """Directions: distributions on the unit sphere of d dimensions, densities with respect to its area.
 
-The normaliser of von Mises and Fisher is an integral over the angle to the mean direction, taken by Gauss and
-Legendre's rule: exact to float32 for every dimension and for concentrations up to 1e5, and differentiable, where the
-Bessel functions of its closed form are neither in JAX for a general order.
+The normaliser of von Mises and Fisher is a Bessel function whose order grows with d (`sphere_integral.py`). In float32,
+for 2 to 4,096 dimensions and concentrations of 1e-3 to 1e6, the mean and the KL to the uniform distribution are right
+to 5e-6 of their size, however small, and their derivatives in κ to 5e-5; the log-density is right to 3e-6 of its
+largest term.
 """
 
 import functools
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +19,7 @@ from vae_jax.core.checks import check_key, check_positive, check_value
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
-
-
-@functools.cache
-def _rule() -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights of the rule on −1..1, made when they are first needed."""
-    points, weights = np.polynomial.legendre.leggauss(256)
-    return points.astype(np.float32), weights.astype(np.float32)
+from vae_jax.distributions.sphere_integral import SphereIntegral, sphere_integral
 
 
 def _log_area(size: int) -> float:
@@ -31,30 +27,25 @@ def _log_area(size: int) -> float:
     return math.log(2.0) + 0.5 * size * math.log(math.pi) - math.lgamma(0.5 * size)
 
 
-def _log_slice(angle: Array, concentration: Array, size: int) -> Array:
-    """Log-density of the angle to the mean direction, but for its constant: `κ (cos θ − 1) + (d − 2) log sin θ`."""
-    # In float32 the sine of π is below zero.
-    sine = jnp.maximum(jnp.sin(angle), 1e-30)
-    return -2.0 * concentration * jnp.square(jnp.sin(0.5 * angle)) + (size - 2) * jnp.log(sine)
+def _directions(key: Key, shape: tuple[int, ...], dtype: Any = float) -> Array:
+    """Unit vectors of the last axis, every direction alike."""
+    normal = jax.random.normal(key, shape, dtype)
+    if shape[-1] == 1:
+        # The two directions of a line; a normal number that is 0 would have none.
+        return jnp.where(normal < 0.0, -1.0, 1.0)
+    return normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)
 
 
-def _nodes(low: Array, high: Array) -> tuple[Array, Array]:
-    """Points of the rule between `low` and `high`, and their weights."""
-    half = 0.5 * (high - low)
-    points, weights = _rule()
-    return low + half * (1.0 + points), half * weights
+def _turned(value: Array, unit: Array) -> Array:
+    """The unit vector `value` `[d]` reflected so that the first axis comes to lie on `unit`; of length one again.
 
-
-def _log_integral(concentration: Array, size: int) -> Array:
-    angles, weights = _nodes(jnp.zeros(()), jnp.asarray(math.pi))
-    return jax.nn.logsumexp(_log_slice(angles, concentration, size) + jnp.log(weights))
-
-
-def _mean_cosine(concentration: Array, size: int) -> Array:
-    """E[μ · v], which is also 1 + the derivative of the log-integral."""
-    angles, weights = _nodes(jnp.zeros(()), jnp.asarray(math.pi))
-    share = jax.nn.softmax(_log_slice(angles, concentration, size) + jnp.log(weights))
-    return 1.0 - jnp.sum(share * 2.0 * jnp.square(jnp.sin(0.5 * angles)))
+    Of the two reflections that bring the axis onto the line of `unit` the one whose mirror is not a small difference.
+    """
+    sign = jnp.where(unit[0] < 0.0, -1.0, 1.0)
+    mirror = unit.at[0].add(sign)
+    turned = sign * (jnp.dot(mirror, value) / (1.0 + jnp.abs(unit[0])) * mirror - value)
+    # The product of many numbers is rounded.
+    return turned / jnp.linalg.norm(turned)
 
 
 @jax.tree_util.register_dataclass
@@ -72,8 +63,7 @@ class UniformSphere:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Unit vectors, `shape + (d,)`."""
         check_key("UniformSphere.sample", key)
-        normal = jax.random.normal(key, (*shape, self.size))
-        return normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)
+        return _directions(key, (*shape, self.size))
 
     def log_prob(self, value: Array) -> Array:
         """Minus the logarithm of the area, nats."""
@@ -86,10 +76,10 @@ class UniformSphere:
 class VonMisesFisher:
     """`p(v) ∝ exp(κ μ · v)` on the unit sphere, μ = direction / |direction|, κ = `concentration` > 0.
 
-    `direction`: any vector `[d]` but zero; `concentration`: a scalar.
+    `direction`: any vector `[d]` but zero, d at least 2; `concentration`: a scalar.
 
     Samples are reparameterised in μ by construction and in κ by the implicit derivative of the angle, so that their
-    gradient is exact. First derivatives only.
+    gradient is exact. Of the samples first derivatives only.
 
     Source: Hyperspherical Variational Auto-Encoders, arXiv 1804.00891; Implicit Reparameterization Gradients,
     arXiv 1805.08498.
@@ -106,12 +96,19 @@ class VonMisesFisher:
     @property
     def unit(self) -> Array:
         """The mean direction μ, `[d]`."""
-        return self.direction / jnp.linalg.norm(self.direction)
+        # Scaled first, since the square of a short vector can be 0.
+        direction = self.direction / freeze(jnp.max(jnp.abs(self.direction)))
+        return direction / jnp.linalg.norm(direction)
 
     @property
     def mean(self) -> Array:
         """E[v], inside the sphere."""
-        return _mean_cosine(self.concentration, self.event_shape[0]) * self.unit
+        return self.integral.cosine * self.unit
+
+    @property
+    def integral(self) -> SphereIntegral:
+        """What normalises the density, with the mean cosine of the angle to μ and the KL to the uniform."""
+        return sphere_integral(self.concentration, self.event_shape[0])
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised unit vectors, `shape + (d,)`."""
@@ -120,12 +117,10 @@ class VonMisesFisher:
         unit = self.unit
 
         def one(key: Key) -> Array:
-            angle_key, tangent_key = jax.random.split(key)
+            angle_key, around_key = jax.random.split(key)
             angle = self._angle(angle_key)
-            normal = jax.random.normal(tangent_key, self.event_shape, self.direction.dtype)
-            tangent = normal - jnp.dot(normal, unit) * unit
-            tangent = tangent / jnp.linalg.norm(tangent)
-            return jnp.cos(angle) * unit + jnp.sin(angle) * tangent
+            around = _directions(around_key, (self.event_shape[0] - 1,), self.direction.dtype)
+            return _turned(jnp.concatenate([jnp.cos(angle)[None], jnp.sin(angle) * around]), unit)
 
         return draws(one, key, shape)
 
@@ -133,49 +128,65 @@ class VonMisesFisher:
         """Log-density in nats, a scalar, with respect to the area of the sphere."""
         check_value("VonMisesFisher", value, self.event_shape)
         check_positive("VonMisesFisher", concentration=self.concentration)
-        size = self.event_shape[0]
         # μ · v − 1 as −½ |v − μ|², which keeps its digits where κ is large.
         offset = -0.5 * self.concentration * jnp.sum(jnp.square(value - self.unit))
-        # Around the circle, d = 2, the two halves are the "sphere" of one dimension.
-        return offset - _log_integral(self.concentration, size) - _log_area(size - 1)
+        return offset - self.integral.log_mean - _log_area(self.event_shape[0])
 
     def _angle(self, key: Key) -> Array:
         """The angle to μ by rejection, with the derivative in κ that keeps its distribution function where it is.
 
+        Wood's proposal is `tan²(θ/2) = b F`, F the ratio of two sums of d − 1 squared normals and b as below. The ratio
+        of the densities, by which it is accepted, is `((1 + y) e^{−y})^{d−1}` with `y` as below: that form loses no
+        digits at any κ or d.
+
         Source: Simulation of the von Mises Fisher distribution (Wood, 1994).
         """
         kappa, size = freeze(self.concentration), self.event_shape[0]
-        slope = (size - 1) / (2.0 * kappa + jnp.sqrt(4.0 * jnp.square(kappa) + (size - 1.0) ** 2))
-        # All in t = 1 − cos θ, which keeps its digits near the mean direction.
-        centre = 2.0 * slope / (1.0 + slope)
+        b = (size - 1) / (2.0 * kappa + jnp.hypot(2.0 * kappa, size - 1.0))
 
         def proposal(key: Key) -> tuple[Array, Array]:
-            beta_key, accept_key = jax.random.split(key)
-            squares = jnp.sum(jnp.square(jax.random.normal(beta_key, (2, size - 1))), axis=1)
-            beta = squares[0] / jnp.sum(squares)
-            t = 2.0 * slope * beta / (1.0 - (1.0 - slope) * beta)
-            cos0 = 1.0 - centre
-            log_ratio = kappa * (centre - t) + (size - 1) * (
-                jnp.log(centre + cos0 * t) - jnp.log(centre * (1.0 + cos0))
-            )
-            return t, log_ratio >= jnp.log(jax.random.uniform(accept_key, minval=jnp.finfo(jnp.float32).tiny))
+            squares_key, accept_key = jax.random.split(key)
+            near, far = jnp.sum(jnp.square(jax.random.normal(squares_key, (2, size - 1))), axis=1)
+            y = 2.0 * kappa * b * (near - far) / ((size - 1) * (1.0 + b) * (far + b * near))
+            least = jnp.log(jax.random.uniform(accept_key, minval=jnp.finfo(jnp.float32).tiny))
+            angle = 2.0 * jnp.arctan2(jnp.sqrt(b * near), jnp.sqrt(far))
+            return angle, (size - 1) * (jnp.log1p(y) - y) >= least
 
         def again(state: tuple[Key, Array, Array]) -> tuple[Key, Array, Array]:
             key, _, _ = state
             key, draw_key = jax.random.split(key)
             return key, *proposal(draw_key)
 
-        _, t, _ = jax.lax.while_loop(lambda state: ~state[2], again, (key, jnp.zeros(()), jnp.asarray(False)))
-        angle = freeze(2.0 * jnp.arcsin(jnp.sqrt(0.5 * jnp.clip(t, 0.0, 2.0))))
+        _, angle, _ = jax.lax.while_loop(lambda state: ~state[2], again, (key, jnp.zeros(()), jnp.asarray(False)))
+        angle = freeze(angle)
         return angle + freeze(_angle_slope(angle, kappa, size)) * (self.concentration - kappa)
+
+
+@functools.cache
+def _rule() -> tuple[np.ndarray, np.ndarray]:
+    """Gauss and Legendre's points between 0 and 1, and their weights, made when they are first needed."""
+    points, weights = np.polynomial.legendre.leggauss(64)
+    return (0.5 * (1.0 + points)).astype(np.float32), (0.5 * weights).astype(np.float32)
 
 
 def _angle_slope(angle: Array, concentration: Array, size: int) -> Array:
     """dθ/dκ at a fixed value of the distribution function: `−∂F/∂κ / p(θ)`."""
-    mean = _mean_cosine(concentration, size)
-    # The integral of (cos − mean) p from either end, from the one where the integrand has one sign.
-    near = jnp.cos(angle) > mean
-    angles, weights = _nodes(jnp.where(near, 0.0, angle), jnp.where(near, angle, math.pi))
-    ratio = jnp.exp(_log_slice(angles, concentration, size) - _log_slice(angle, concentration, size))
-    integral = jnp.sum(weights * (jnp.cos(angles) - mean) * ratio)
+    # p(θ) ∝ exp(κ cos θ) sin^{d−2} θ; from its largest value, at cosine c, this is the width of its peak.
+    cosine = 2.0 * concentration / (size - 2.0 + jnp.hypot(2.0 * concentration, size - 2.0))
+    width = jax.lax.rsqrt(concentration * cosine + concentration / cosine)
+    # The integral of (cos − mean) p from either end, from the one where the integrand has one sign, and from no further
+    # than where there is anything.
+    gap = sphere_integral(concentration, size).gap
+    near = 2.0 * jnp.square(jnp.sin(0.5 * angle)) < gap
+    reach = jnp.minimum(12.0 * width, jnp.where(near, angle, math.pi - angle))
+    points, weights = _rule()
+    steps = jnp.where(near, -reach, reach) * points
+    middles = jnp.sin(0.5 * steps)
+    rise = -2.0 * concentration * middles * jnp.sin(angle + 0.5 * steps)
+    if size > 2:
+        # log sin(θ + step) − log sin θ.
+        share = jnp.sin(steps) / jnp.tan(angle) - 2.0 * jnp.square(middles)
+        rise += (size - 2) * jnp.log1p(jnp.maximum(share, -1.0 + jnp.finfo(share.dtype).epsneg))
+    above = gap - 2.0 * jnp.square(jnp.sin(0.5 * (angle + steps)))
+    integral = reach * jnp.sum(weights * above * jnp.exp(rise))
     return jnp.where(near, -integral, integral)

@@ -1,7 +1,9 @@
-"""How well codes separate known factors: scores of plain arrays, `codes` `[n, d]` and `factors` `[n, f]` of integers.
+"""How well codes separate known factors: scores of plain arrays, `codes` `[n, d]` and `factors` `[n, f]`.
 
-No model is needed, so codes of any library can be scored. Values of a factor are only told apart, never compared, so a
-score does not change when they are renamed. ValueError, saying what to mend, for fewer than two examples, codes that
+No model is needed, so codes of any library can be scored. A factor of whole numbers, stored as integers or not, is one
+of classes: they are only told apart, never compared, so a score does not change when they are renamed. Any other
+factor is a real number, and each score says what it does with one. A code or a factor whose numbers differ by their
+rounding alone is constant (`factors.py`). ValueError, saying what to mend, for fewer than two examples, numbers that
 are not finite, arrays of different length, and a factor of one value. What is drawn is drawn from `key`, by default
 `jax.random.key(0)`.
 """
@@ -13,9 +15,8 @@ import numpy as np
 
 from vae_jax.core.checks import check_key
 from vae_jax.core.types import Key
+from vae_jax.evaluate.factors import Factor, checked, pieces, varies
 
-# Mutual information is that of codes cut into so many pieces of equal width, as the published numbers have it.
-_BINS = 20
 # Every code may be asked at every split: where one tells the factor, no other gets a share.
 _FOREST: dict[str, Any] = {"n_estimators": 10, "max_features": None}
 # In the primal a machine is deterministic, and fast for one feature.
@@ -28,7 +29,7 @@ class DCI(NamedTuple):
     """Three shares between 0 and 1.
 
     `disentanglement`: whether a code serves one factor. `completeness`: whether a factor is served by one code.
-    `informativeness`: how much better than the commonest value the factors are told from the codes.
+    `informativeness`: how much better than the commonest value, or the mean, the factors are told from the codes.
     """
 
     disentanglement: float
@@ -39,16 +40,16 @@ class DCI(NamedTuple):
 def mutual_information(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
     """`(I(z_j; factor) [d, f], H(factor) [f])` in nats, of codes cut into 20 pieces between their extremes.
 
-    A plug-in estimate: codes that say nothing have about `19 (values − 1) / 2n` nats.
+    A factor that is a real number is cut in the same way. A plug-in estimate: codes that say nothing have about
+    `19 (values − 1) / 2n` nats.
     """
-    codes, factors = _checked("mutual_information", codes, factors)
-    pieces = np.stack([np.digitize(code, np.histogram(code, _BINS)[1][1:-1]) for code in codes.T])
-    ranks = np.stack([np.unique(factor, return_inverse=True)[1] for factor in factors.T])
-    entropies = np.array([_entropy(np.bincount(rank)) for rank in ranks])
-    information = np.zeros((len(pieces), len(ranks)))
-    for i, piece in enumerate(pieces):
-        for j, rank in enumerate(ranks):
-            joint = np.bincount(piece * (rank.max() + 1) + rank)
+    codes, known = checked("mutual_information", codes, factors)
+    cut, classes = [pieces(code) for code in codes.T], [factor.pieces for factor in known]
+    entropies = np.array([_entropy(np.bincount(each)) for each in classes])
+    information = np.zeros((len(cut), len(classes)))
+    for i, piece in enumerate(cut):
+        for j, each in enumerate(classes):
+            joint = np.bincount(piece * (each.max() + 1) + each)
             information[i, j] = _entropy(np.bincount(piece)) + entropies[j] - _entropy(joint)
     return np.maximum(information, 0.0), entropies
 
@@ -56,7 +57,8 @@ def mutual_information(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray
 def mig(codes: Any, factors: Any) -> float:
     """Mutual information gap: how much more the best code says of a factor than the next, as a share of its entropy.
 
-    The mean over factors. 1 where each factor has one code to itself that tells it, 0 where two say it equally well.
+    The mean over factors. 1 where each factor has one code to itself that tells it, 0 where two say it equally well. Of
+    a factor that is a real number it is that of 20 pieces of equal width.
 
     Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
     """
@@ -68,7 +70,7 @@ def modularity(codes: Any, factors: Any) -> float:
     """Whether each code speaks of one factor, however many codes do: the mean over codes of `1 − Σ others² / best²`.
 
     The sum is divided by the number of the others. 1 where each code has one factor; a code that says nothing counts as
-    0. Needs two factors.
+    0. Needs two factors. One that is a real number is cut into 20 pieces of equal width.
 
     Source: Learning Deep Disentangled Embeddings with the F-Statistic Loss, arXiv 1802.05312.
     """
@@ -86,21 +88,28 @@ def sap(codes: Any, factors: Any, *, key: Key | None = None) -> float:
 
     The mean over factors of the gap in test accuracy of linear support-vector machines of one code each, C = 0.01 and
     balanced classes, as in the study that compared the metrics (arXiv 1811.12359). Half of the examples train. The
-    machines are penalised, so codes of another scale have another score.
+    machines are penalised, so codes of another scale have another score. Of a factor that is a real number it is the
+    gap in R² of linear regression on one code each, the squared correlation over all examples.
 
     Source: Variational Inference of Disentangled Latent Concepts from Unlabeled Observations, arXiv 1711.00848.
     """
+    codes, known = checked("sap", codes, factors)
+    train, test = _halves("sap", known, _generator("sap", key))
+    moving = varies(codes)
+    told = np.zeros((codes.shape[1], len(known)))
+    for j, factor in enumerate(known):
+        if factor.real:
+            told[moving, j] = [np.square(np.corrcoef(code, factor.values)[0, 1]) for code in codes[:, moving].T]
+        else:
+            told[:, j] = [_machine_accuracy(code[:, None], factor.values, train, test) for code in codes.T]
+    return float(np.mean(_gap(told)))
+
+
+def _machine_accuracy(code: np.ndarray, classes: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
     from sklearn.svm import LinearSVC
 
-    codes, factors = _checked("sap", codes, factors)
-    train, test = _halves("sap", factors, _generator("sap", key))
-    accuracy = np.zeros((codes.shape[1], factors.shape[1]))
-    for j in range(factors.shape[1]):
-        for i in range(codes.shape[1]):
-            machine: Any = LinearSVC(**_MACHINE)
-            machine.fit(codes[train, i : i + 1], factors[train, j])
-            accuracy[i, j] = machine.score(codes[test, i : i + 1], factors[test, j])
-    return float(np.mean(_gap(accuracy)))
+    machine: Any = LinearSVC(**_MACHINE)
+    return machine.fit(code[train], classes[train]).score(code[test], classes[test])
 
 
 def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
@@ -108,22 +117,25 @@ def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
 
     Half of the examples train. A forest is the paper's choice; the study that compared the metrics (arXiv 1811.12359)
     boosted trees instead, whose numbers differ. Disentanglement weighs codes by their importance. Informativeness is
-    `(accuracy − share of the commonest value) / (1 − that share)`, at least 0, the mean over factors.
+    `1 − error / error of a guess without codes` on the other half, at least 0, the mean over factors. The error of
+    classes is how often they are mistaken, and the guess their commonest; that of a factor that is a real number is the
+    mean square, and the guess its mean.
 
     Source: A Framework for the Quantitative Evaluation of Disentangled Representations (ICLR 2018).
     """
-    from sklearn.ensemble import RandomForestClassifier
-
-    codes, factors = _checked("dci", codes, factors)
+    codes, known = checked("dci", codes, factors)
     random = _generator("dci", key)
-    train, test = _halves("dci", factors, random)
-    importance, informed = np.zeros((codes.shape[1], factors.shape[1])), []
-    for j, factor in enumerate(factors.T):
-        forest = RandomForestClassifier(**_FOREST, random_state=int(random.integers(2**31)))
-        forest.fit(codes[train], factor[train])
+    train, test = _halves("dci", known, random)
+    importance, informed = np.zeros((codes.shape[1], len(known))), []
+    for j, factor in enumerate(known):
+        forest = _forest(factor, int(random.integers(2**31))).fit(codes[train], factor.values[train])
         importance[:, j] = forest.feature_importances_
-        chance = np.max(np.unique(factor[test], return_counts=True)[1]) / len(test)
-        informed.append((forest.score(codes[test], factor[test]) - chance) / (1.0 - chance) if chance < 1.0 else 1.0)
+        guesses, right = forest.predict(codes[test]), factor.values[test]
+        if factor.real:
+            error, chance = np.mean(np.square(guesses - right)), np.var(right)
+        else:
+            error, chance = np.mean(guesses != right), 1.0 - np.max(np.bincount(right)) / len(right)
+        informed.append(1.0 - error / chance if chance > 0.0 else 1.0)
     weights = importance.sum(axis=1) / max(importance.sum(), 1e-12)
     return DCI(
         disentanglement=float(np.sum(weights * _concentration(importance))),
@@ -132,25 +144,32 @@ def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
     )
 
 
+def _forest(factor: Factor, seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    return (RandomForestRegressor if factor.real else RandomForestClassifier)(**_FOREST, random_state=seed)
+
+
 def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: int = 64) -> float:
     """Accuracy of a linear classifier that tells which factor two groups of examples shared.
 
-    For each of 10,000 training and 5,000 test points a factor is chosen, and `pairs` pairs that share its value; the
-    point is the mean of `|z − z'|`, and logistic regression tells the factor. 1 is perfect, 1/f is chance.
+    For each of 10,000 training and 5,000 test points a factor is chosen, and `pairs` pairs that share its value (where
+    it is a real number, one of 20 pieces of equal width); the point is the mean of `|z − z'|`, and logistic regression
+    tells the factor. 1 is perfect, 1/f is chance.
 
     Source: beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (ICLR 2017).
     """
     from sklearn.linear_model import LogisticRegression
 
-    codes, factors = _checked("beta_vae_score", codes, factors)
+    codes, known = checked("beta_vae_score", codes, factors)
     random = _generator("beta_vae_score", key)
-    points, chosen = np.zeros((_TRAIN + _TEST, codes.shape[1])), random.integers(factors.shape[1], size=_TRAIN + _TEST)
-    for j in range(factors.shape[1]):
-        same = _Same(factors[:, j])
+    points, chosen = np.zeros((_TRAIN + _TEST, codes.shape[1])), random.integers(len(known), size=_TRAIN + _TEST)
+    for j, factor in enumerate(known):
+        same = _Same(factor.pieces)
         rows = np.flatnonzero(chosen == j)
         first = random.integers(len(codes), size=(len(rows), pairs))
         points[rows] = np.abs(codes[first] - codes[same.draw(first, random)]).mean(axis=1)
-    if factors.shape[1] == 1:
+    if len(known) == 1:
         return 1.0
     model = LogisticRegression(max_iter=2000).fit(points[:_TRAIN], chosen[:_TRAIN])
     return float(model.score(points[_TRAIN:], chosen[_TRAIN:]))
@@ -159,28 +178,28 @@ def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: i
 def factor_vae_score(codes: Any, factors: Any, *, key: Key | None = None, group: int = 64) -> float:
     """Accuracy of a vote on which factor was held still, by the code that moved least.
 
-    For each of 10,000 training and 5,000 test votes a factor is chosen and `group` examples that share one value of it;
-    the vote is the code of least variance, in units of its variance over all examples. Each code speaks for the factor
-    it was most often chosen with. Codes that never move do not vote. 1 is perfect, 1/f is chance.
+    For each of 10,000 training and 5,000 test votes a factor is chosen and `group` examples that share one value of it
+    (where it is a real number, one of 20 pieces of equal width); the vote is the code of least variance, in units of
+    its variance over all examples. Each code speaks for the factor it was most often chosen with. Codes that never move
+    do not vote. 1 is perfect, 1/f is chance.
 
     Source: Disentangling by Factorising, arXiv 1802.05983.
     """
-    codes, factors = _checked("factor_vae_score", codes, factors)
-    spread = codes.std(axis=0)
+    codes, known = checked("factor_vae_score", codes, factors)
     # A code that never moves would always move least.
-    codes = codes[:, spread > 1e-6 * max(spread.max(), 1e-30)]
+    codes = codes[:, varies(codes)]
     if codes.shape[1] == 0:
         raise ValueError("factor_vae_score: all codes are constant, so there is nothing to vote with.")
     codes = codes / codes.std(axis=0)
     random = _generator("factor_vae_score", key)
-    chosen = random.integers(factors.shape[1], size=_TRAIN + _TEST)
+    chosen = random.integers(len(known), size=_TRAIN + _TEST)
     votes = np.zeros(len(chosen), int)
-    for j in range(factors.shape[1]):
-        same = _Same(factors[:, j])
+    for j, factor in enumerate(known):
+        same = _Same(factor.pieces)
         rows = np.flatnonzero(chosen == j)
         fixed = np.repeat(random.integers(len(codes), size=(len(rows), 1)), group, axis=1)
         votes[rows] = codes[same.draw(fixed, random)].var(axis=1).argmin(axis=1)
-    table = np.zeros((codes.shape[1], factors.shape[1]))
+    table = np.zeros((codes.shape[1], len(known)))
     np.add.at(table, (votes[:_TRAIN], chosen[:_TRAIN]), 1)
     return float(np.mean(table.argmax(axis=1)[votes[_TRAIN:]] == chosen[_TRAIN:]))
 
@@ -226,44 +245,15 @@ def _generator(name: str, key: Key | None) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
 
-def _halves(name: str, factors: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _halves(name: str, factors: list[Factor], random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and to test on: half each, up to 10,000 and 5,000."""
-    order = random.permutation(len(factors))
-    half = len(order) // 2
+    size = len(factors[0].values)
+    order = random.permutation(size)
+    half = size // 2
     train, test = order[: min(half, _TRAIN)], order[half : half + _TEST]
-    for j in range(factors.shape[1]):
-        if len(np.unique(factors[train, j])) < 2:
+    for j, factor in enumerate(factors):
+        if len(np.unique(factor.values[train])) < 2:
             raise ValueError(
-                f"{name}: {len(factors)} examples are too few: factor {j} has one value among the {len(train)} that "
-                "train."
+                f"{name}: {size} examples are too few: factor {j} has one value among the {len(train)} that train."
             )
     return train, test
-
-
-def _checked(name: str, codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
-    codes, factors = np.asarray(codes), np.asarray(factors)
-    for what, array in (("codes", codes), ("factors", factors)):
-        if array.ndim != 2 or array.shape[1] < 1:
-            raise ValueError(f"{name}: {what} must have shape (n, {what[0]}), got {array.shape}.")
-    if len(codes) != len(factors):
-        raise ValueError(
-            f"{name}: one row of factors for each row of codes is needed, got {len(codes)} codes and {len(factors)} "
-            "rows of factors."
-        )
-    if len(codes) < 2:
-        raise ValueError(f"{name}: at least two examples are needed, got {len(codes)}.")
-    if codes.dtype.kind not in "fiub" or factors.dtype.kind not in "iub":
-        raise ValueError(
-            f"{name}: codes must be numbers and factors integers, got {codes.dtype} and {factors.dtype}. A factor of "
-            "real values must be cut into classes first."
-        )
-    if not np.isfinite(codes).all():
-        bad = ~np.isfinite(codes).all(axis=1)
-        raise ValueError(f"{name}: {bad.sum()} of {len(codes)} codes are not finite, the first in row {bad.argmax()}.")
-    constant = [j for j in range(factors.shape[1]) if (factors[:, j] == factors[0, j]).all()]
-    if constant:
-        raise ValueError(
-            f"{name}: factor {', '.join(map(str, constant))} has one value only, so nothing can be said of it. Leave "
-            "its column out."
-        )
-    return codes.astype(np.float64), factors

@@ -110,8 +110,11 @@ def naive_log_marginal(
 ) -> LogMarginal:
     """`log (1/k) Σ p(x | z_i)` with z_i from the PRIOR: for teaching how it fails.
 
-    Unbiased for p(x) like `log_marginal`, but the few draws that explain x carry all the weight: far too low
-    a value at any k that one can afford, with an effective sample size near 1.
+    Without the logarithm it is right on average, as `log_marginal` is. But where x says much about z, only draws near
+    the posterior count, and of few such draws the best has most of the weight: the effective sample size is near 1. The
+    value then depends on one lucky draw. It is mostly too low, by many nats where z has many dimensions, rises slowly
+    with k, and may come nearer to log p(x) for a small k than for a large one. The reported error is too small, and
+    `pareto_k` says so. Where x says little about z, the value is right.
     """
     ignoring_x = vae._replace(encode=lambda params, x: vae.prior(params))
     return log_marginal(ignoring_x, params, key, x, num_samples=num_samples, chunk_size=chunk_size)

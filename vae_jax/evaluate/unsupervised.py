@@ -5,18 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax.evaluate.factors import varies
+
 
 def gaussian_total_correlation(codes: Any) -> float:
     """Total correlation in nats of the normal with the covariance of `codes` `[n, d]`: `−½ log det correlations`.
 
-    0 where no two codes are correlated, infinite where one is a linear function of the others. A code that never moves
-    is left out: it depends on nothing.
+    0 where no two codes are correlated, infinite where one is a linear function of the others. A code that never moves,
+    but for its rounding, is left out: it depends on nothing.
 
     Source: Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations, arXiv
     1811.12359.
     """
-    codes = _checked("gaussian_total_correlation", codes)
-    moving = codes[:, codes.std(axis=0) > 0.0]
+    codes, moves = _checked("gaussian_total_correlation", codes)
+    moving = codes[:, moves]
     if moving.shape[1] < 2:
         return 0.0
     return float(-0.5 * np.linalg.slogdet(np.corrcoef(moving.T))[1])
@@ -34,12 +36,11 @@ def udr(models: Sequence[Any], *, informative: Sequence[Any] | None = None) -> n
     """
     from scipy.stats import rankdata
 
-    codes = [_checked("udr", means) for means in models]
-    if len(codes) < 2:
-        raise ValueError(f"udr: a model is ranked by others, so at least two are needed, got {len(codes)}.")
+    if len(models) < 2:
+        raise ValueError(f"udr: a model is ranked by others, so at least two are needed, got {len(models)}.")
+    codes, counted = (list(part) for part in zip(*(_checked("udr", means) for means in models), strict=True))
     if len({len(means) for means in codes}) > 1:
         raise ValueError(f"udr: all models must code the same examples, got {[len(means) for means in codes]} of them.")
-    counted = [means.std(axis=0) > 0.0 for means in codes]
     if informative is not None:
         shapes = [np.shape(mask) for mask in informative]
         if shapes != [(means.shape[1],) for means in codes]:
@@ -62,10 +63,11 @@ def _match(a: np.ndarray, b: np.ndarray) -> float:
     return float(sum(share.sum() for share in shares) / (a.shape[1] + b.shape[1]))
 
 
-def _checked(name: str, codes: Any) -> np.ndarray:
-    codes = np.asarray(codes, np.float64)
+def _checked(name: str, codes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Codes `[n, d]` of float64, and which of them move."""
+    codes = np.asarray(codes)
     if codes.ndim != 2 or len(codes) < 2:
         raise ValueError(f"{name}: codes must have shape (n, d) with n >= 2, got {codes.shape}.")
     if not np.isfinite(codes).all():
         raise ValueError(f"{name}: the codes are not finite.")
-    return codes
+    return codes.astype(np.float64), varies(codes)

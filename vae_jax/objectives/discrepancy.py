@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array
 
 # `kernel(squared distances [n, m], size) -> [n, m]`, where `size` is the dimension of a code.
@@ -47,6 +48,9 @@ def mmd(a: Array, b: Array, kernel: Kernel = rbf) -> Array:
 
 def _squared(a: Array, b: Array) -> Array:
     """Squared distances `[n, m]`; rounding of the expanded square may give less than zero, which is cut off."""
+    # Any centre gives the same; far from it the squares would lose the digits of their difference.
+    centre = freeze(0.5 * (jnp.mean(a, axis=0) + jnp.mean(b, axis=0)))[None]
+    a, b = a - centre, b - centre
     products = jnp.matmul(a, b.T)
     norms = jnp.sum(jnp.square(a), axis=1)[:, None] + jnp.sum(jnp.square(b), axis=1)[None, :]
     return jnp.maximum(norms - 2.0 * products, 0.0)

@@ -40,6 +40,9 @@ def nearest_index(codebook: Array, z: Array) -> Array:
     `[..., K, d]` is made. ValueError unless K ≥ 2 and the sizes fit.
     """
     _check_codebook(codebook, z)
+    # Any centre gives the same; far from it the two terms would lose the digits of their difference.
+    centre = jnp.mean(codebook, axis=0)
+    codebook, z = codebook - centre[None], z - centre.reshape((1,) * (z.ndim - 1) + (-1,))
     half_norms = 0.5 * jnp.sum(jnp.square(codebook), axis=1)
     return _largest(jnp.matmul(z, codebook.T) - half_norms.reshape((1,) * (z.ndim - 1) + (-1,)))
 

@@ -50,6 +50,9 @@ def write_samples(
         return {"x": x, "mean": typical(decoded, key)}
 
     arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
+    if dataset.as_counts and np.issubdtype(arrays["x"].dtype, np.floating):
+        # Those of a Poisson are floats; a file of floats would be read as real numbers.
+        arrays["x"] = np.asarray(arrays["x"]).astype(np.int64)
     x, mean = arrays["x"], arrays["mean"]
     _save_arrays(path, **arrays, **_layers("z", z))
     if subject.grammar is not None:
