@@ -205,3 +205,9 @@ def test_remainders() -> None:
     close(found, a - np.log(b), 6e-8, 2e-7)
     close(by_log, np.ones(len(a)), 0.0)
     close(by_count, -1.0 / b, 0.0)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5, np.inf, np.nan])
+@pytest.mark.parametrize("d", [vj.Poisson(jnp.float32(1.0)), vj.NegativeBinomial(jnp.float32(1.0), jnp.float32(0.3))])
+def test_what_is_no_count_is_impossible(d, value: float) -> None:
+    assert d.log_prob(jnp.float32(value)) == -jnp.inf

@@ -28,7 +28,8 @@ _POISSON = 60.0
 
 def _where_count(log_probs: Array, value: Array, most: float = jnp.inf) -> Array:
     """`log_probs` where `value` is one of 0, 1, … `most`, and −inf elsewhere."""
-    return jnp.where((value >= 0) & (value <= most) & (value == jnp.floor(value)), log_probs, -jnp.inf)
+    is_count = (value >= 0) & (value <= most) & (value == jnp.floor(value)) & jnp.isfinite(value)
+    return jnp.where(is_count, log_probs, -jnp.inf)
 
 
 def _wide_counts(key: Key, mean: Array, variance: Array, skew: Array, excess: Array) -> Array:

@@ -135,7 +135,7 @@ SCORES: Section = (
     "codes against known factors, 1 is best",
     (
         ("MIG", "{mig:.4f}", "gap of mutual information: {factors} factors, {scored_examples} examples"),
-        ("SAP", "{sap:.4f}", "gap of accuracy of the two best codes of a factor"),
+        ("SAP", "{sap:.4f}", "gap between the two codes that tell a factor best"),
         ("DCI disentanglement", "{disentanglement:.4f}", "whether a code serves one factor"),
         ("DCI completeness", "{completeness:.4f}", "whether a factor is served by one code"),
         ("DCI informativeness", "{informativeness:.4f}", "how much better than chance all codes tell a factor"),
