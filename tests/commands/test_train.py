@@ -1,5 +1,6 @@
 """`vae-jax train`, `resume` and `sweep`: what they leave in a directory, and what they refuse."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from vae_jax.cli import main
-from vae_jax.commands.train import _check_flags, _free_directory, _TrainOptions
+from vae_jax.commands.train import _check_flags, _first_line, _free_directory, _TrainOptions
+from vae_jax.config.fields import quick
 from vae_jax.config.files import config_names, load_config
 from vae_jax.core.errors import ConfigError
 from vae_jax.train.sweep import is_sweep
@@ -211,3 +213,13 @@ def test_resume_leaves_a_finished_run_alone_but_for_an_evaluation_of_earlier(run
 )
 def test_mistakes_get_one_clear_line(arguments, message: str, refusal) -> None:
     assert message in refusal(*arguments)
+
+
+def test_the_first_line_says_what_is_trained() -> None:
+    config = load_config("mnist")
+    elsewhere = dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir="elsewhere"))
+    assert _first_line(elsewhere, "mnist") == config.description
+    assert _first_line(quick(config), "mnist") == config.description
+    own = dataclasses.replace(config, data=dataclasses.replace(config.data, dataset="own.npz", levels=4))
+    own = dataclasses.replace(own, model=dataclasses.replace(own.model, hidden=(8, 9)))
+    assert _first_line(own, "mnist") == "mnist with --dataset own.npz --levels 4 --hidden 8 9"

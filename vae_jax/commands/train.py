@@ -85,11 +85,12 @@ def resume_command(arguments: list[str], console: Console) -> int:
 def _first_line(experiment: Experiment, name: str) -> str:
     """What is trained: the description of the config, or where flags made another of it, what they changed."""
     config = files.load_config(name)
+    config = quick(config) if experiment.data.stand_in else config
     changed = [
         setting(field, value)
         for (section, part), other in zip(sections(experiment).items(), sections(config).values(), strict=True)
         for field, value in dataclasses.asdict(part).items()
-        if (section, field) != ("data", "stand_in") and value != getattr(other, field)
+        if (section, field) != ("data", "data_dir") and value != getattr(other, field)
     ]
     changed += [f"--system {experiment.system}"] if experiment.system != config.system else []
     return f"{Path(name).stem} with {' '.join(changed)}" if changed else experiment.description
