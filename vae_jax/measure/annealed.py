@@ -42,7 +42,8 @@ def annealed(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     """
     if not options.annealed_examples:
         return {}
-    vae, params, k = subject.density, subject.params, found["k"]
+    vae, params = subject.density, subject.params
+    k = found.get("k", subject.run.config.evaluate.evaluation_samples)
     x = jax.tree.map(lambda leaf: leaf[: options.annealed_examples], subject.examples)
     ais_key, bdmc_key = jax.random.split(stream(options.seed, "annealed"))
     sizes = {"num_chains": options.chains, "num_temperatures": options.temperatures}
