@@ -8,6 +8,7 @@ are not finite, arrays of different length, and a factor of one value. What is d
 `jax.random.key(0)`.
 """
 
+import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -109,7 +110,7 @@ def _machine_accuracy(code: np.ndarray, classes: np.ndarray, train: np.ndarray, 
     from sklearn.svm import LinearSVC
 
     machine: Any = LinearSVC(**_MACHINE)
-    return machine.fit(code[train], classes[train]).score(code[test], classes[test])
+    return _fitted(machine, code[train], classes[train]).score(code[test], classes[test])
 
 
 def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
@@ -128,7 +129,7 @@ def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
     train, test = _halves("dci", known, random)
     importance, informed = np.zeros((codes.shape[1], len(known))), []
     for j, factor in enumerate(known):
-        forest = _forest(factor, int(random.integers(2**31))).fit(codes[train], factor.values[train])
+        forest = _fitted(_forest(factor, int(random.integers(2**31))), codes[train], factor.values[train])
         importance[:, j] = forest.feature_importances_
         guesses, right = forest.predict(codes[test]), factor.values[test]
         if factor.real:
@@ -142,6 +143,13 @@ def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
         completeness=float(np.mean(_concentration(importance.T))),
         informativeness=float(np.mean(np.clip(informed, 0.0, 1.0))),
     )
+
+
+def _fitted(model: Any, codes: np.ndarray, values: np.ndarray) -> Any:
+    """The model, fitted. Of a factor that has nearly as many values as there are examples scikit-learn would warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater")
+        return model.fit(codes, values)
 
 
 def _forest(factor: Factor, seed: int) -> Any:
@@ -171,7 +179,7 @@ def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: i
         points[rows] = np.abs(codes[first] - codes[same.draw(first, random)]).mean(axis=1)
     if len(known) == 1:
         return 1.0
-    model = LogisticRegression(max_iter=2000).fit(points[:_TRAIN], chosen[:_TRAIN])
+    model = _fitted(LogisticRegression(max_iter=2000), points[:_TRAIN], chosen[:_TRAIN])
     return float(model.score(points[_TRAIN:], chosen[_TRAIN:]))
 
 
