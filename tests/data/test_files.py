@@ -134,7 +134,7 @@ def test_a_condition_that_does_not_fit_is_refused(tmp_path, condition, message: 
 
 def test_factors_of_a_file_must_fit(tmp_path: Path) -> None:
     factors = np.tile(np.indices((3, 4)).reshape(2, -1).T, (30, 1)).astype(np.int32)
-    for wrong in (factors[:-1], factors[:, 0], factors + 0.5):
+    for wrong in (factors[:-1], factors[:, 0], factors.astype(str)):
         np.savez(tmp_path / "wrong.npz", x=factors.astype(np.float32), factors=wrong)
-        with pytest.raises(ValueError, match=r"factors must be integers of shape \(360, f\)"):
+        with pytest.raises(ValueError, match=r"factors must be numbers of shape \(360, f\)"):
             load(str(tmp_path / "wrong.npz"))

@@ -39,7 +39,7 @@ def test_all_values_sum_to_one_and_samples_follow() -> None:
 
 
 def test_samples_are_of_the_kind_of_the_conditional() -> None:
-    counts = vj.Autoregressive(Partial(lambda p, v: vj.Poisson(p + 0.0 * v), jnp.zeros(3)), (3,))
+    counts = vj.Autoregressive(Partial(lambda p, v: vj.Binomial(p + 0.0 * v, 5), jnp.zeros(3)), (3,))
     drawn = jax.eval_shape(lambda key: counts.sample(key, (5,)), jax.random.key(0))
     assert drawn.shape == (5, 3)
     assert jnp.issubdtype(drawn.dtype, jnp.integer)
