@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
-from vae_jax.data import Split, load
+from vae_jax.data import Split, binarised, load
 from vae_jax.data.dataset import split_rows
 
 
@@ -58,3 +60,14 @@ def test_the_protocol_names_everything() -> None:
         "validation_examples": 100,
         "test_examples": 359,
     }
+
+
+def test_drawings_are_told_from_photographs() -> None:
+    assert not load("digits").photographs
+    assert not load("sprites").photographs
+    assert not load("curve").photographs
+    digits = load("digits")
+    framed = replace(digits, train=digits.train._replace(x=np.maximum(digits.train.x, 5)))
+    assert binarised(framed, "none").photographs
+    # Bits are ink, whatever they are drawn from.
+    assert not binarised(framed, "dynamic").photographs

@@ -33,7 +33,9 @@ def test_a_head_starts_at_the_data_mean_and_learns(name: str) -> None:
         assert jnp.abs(leaf).max() > 0
 
 
-@pytest.mark.parametrize("name", [n for n, part in LIKELIHOODS.items() if part.sees_counts or n == "continuous_bernoulli"])
+@pytest.mark.parametrize(
+    "name", [n for n, part in LIKELIHOODS.items() if part.sees_counts or n == "continuous_bernoulli"]
+)
 def test_values_outside_the_support_have_no_probability(name: str) -> None:
     head = LIKELIHOODS[name].make(MEAN, LEVELS, 0.1, "shared")
     out = jnp.zeros((2, 2, head.outputs))

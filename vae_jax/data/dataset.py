@@ -11,6 +11,8 @@ from vae_jax.config.fields import Binarisation
 from vae_jax.core.types import Key
 from vae_jax.languages.grammar import Grammar
 
+# The edge of a drawing is below this, in the median over so many images.
+_EMPTY, _LOOKED_AT = 0.1, 1000
 BINARISATIONS: tuple[str, ...] = get_args(Binarisation)
 
 
@@ -63,6 +65,8 @@ class Dataset:
     """Whether the model sees the counts themselves, integers 0..levels, and not shares of the largest."""
     grammar: Grammar | None = None
     """Of strings: what the numbers `[T]` of an example are rules of."""
+    photographs: bool = False
+    """Whether images fill their frame, as drawings do not, whose edges are mostly empty."""
     classes: tuple[str, ...] | tuple[int, ...] | None = None
     """The names of the classes by number; None where labels are numbers by themselves."""
 
@@ -129,7 +133,7 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     levels = dataset.levels
     dataset = replace(dataset, source_levels=levels)
     if binarisation == "none":
-        return replace(dataset, binarisation=binarisation)
+        return replace(dataset, binarisation=binarisation, photographs=_has_photographs(dataset))
     if levels is None and not all(_are_shares(split.x) for split in (dataset.train, dataset.validation, dataset.test)):
         raise ValueError(
             f"binarisation {binarisation!r} draws bits from counts, or from values between 0 and 1, but the values of "
@@ -145,6 +149,14 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
 
     drawn = [draw(split) for split in (dataset.train, dataset.validation, dataset.test)]
     return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)
+
+
+def _has_photographs(dataset: Dataset) -> bool:
+    if not dataset.is_image or dataset.levels == 1 or not len(dataset.train.x):
+        return False
+    x = dataset.train.x[:_LOOKED_AT] / (dataset.levels or 1)
+    edges = [x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]]
+    return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) > _EMPTY)
 
 
 def _are_shares(x: np.ndarray) -> bool:

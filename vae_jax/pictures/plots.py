@@ -1,7 +1,7 @@
 """Pictures, from arrays to matplotlib figures. Nothing here knows of runs or models.
 
-Images are `[…, H, W, C]` in 0..1 (C is 1 or 3). Grey ones on an empty ground are shown as ink on paper, where 0 is
-white; others are photographs, where 0 is black.
+Images are `[…, H, W, C]` in 0..1 (C is 1 or 3). Where C is 1 they are shown as ink on paper, so that 0 is white, or as
+photographs, so that 0 is black.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,6 @@ from matplotlib.ticker import NullFormatter
 _CLASS_COLOURS = "tab10"
 # A legend of more classes would cover the picture.
 _MOST_NAMES = 20
-# The edge of a drawing is below this.
-_EMPTY = 0.1
 
 
 def save_figure(path: Path, figure: Figure) -> Path:
@@ -44,14 +42,14 @@ def tiles(images: Any) -> np.ndarray:
     return paper
 
 
-def show_images(images: Any, *, title: str, row_names: Sequence[str] = ()) -> Figure:
+def show_images(images: Any, *, title: str, row_names: Sequence[str] = (), photographs: bool = False) -> Figure:
     """A figure of a grid of images `[rows, columns, H, W, C]`; a name for each row where given."""
     paper = tiles(images)
     height, width = paper.shape[:2]
     inches = 7.0
     figure = Figure(figsize=(inches, inches * height / width + 0.5), layout="constrained")
     axes = figure.subplots()
-    shades = "gray_r" if _is_drawing(images) else "gray"
+    shades = "gray" if photographs else "gray_r"
     axes.imshow(_ink(paper), cmap=shades, vmin=0.0, vmax=1.0, interpolation="nearest")
     axes.set_xticks([])
     step = height / len(images)
@@ -90,13 +88,6 @@ def string_grid(
                 axes.spines[:].set(color="tab:red", linewidth=2.0)
     figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
-
-
-def _is_drawing(images: Any) -> bool:
-    """Whether the edges of the images are mostly empty."""
-    images = np.asarray(images)
-    edges = [images[..., 0, :, :], images[..., -1, :, :], images[..., :, 0, :], images[..., :, -1, :]]
-    return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) < _EMPTY)
 
 
 def _ink(image: np.ndarray) -> np.ndarray:

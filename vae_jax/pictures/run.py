@@ -54,6 +54,10 @@ def _decoded(subject: Subject, z: Any) -> Any:
     return shown(subject.params, z) / subject.run.dataset.most
 
 
+def _images(subject: Subject, grid: Any, **texts: Any) -> Figure:
+    return plots.show_images(grid, photographs=subject.run.dataset.photographs, **texts)
+
+
 def _decoded_as(subject: Subject) -> str:
     """Which of p(x | z) the pictures show."""
     return "mean" if subject.decodes_to_mean else "a sample"
@@ -71,7 +75,7 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
         images, names = images[1:], names[1:]
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in images], axis=1)
     title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
-    return plots.show_images(grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
+    return _images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
 
 
 def _code_maps(subject: Subject, shown: Shown) -> Figure:
@@ -86,7 +90,7 @@ def _code_maps(subject: Subject, shown: Shown) -> Figure:
     if rows[0].shape[-1] > 1:
         rows[1:] = [np.repeat(shades, rows[0].shape[-1], axis=-1) for shades in rows[1:]]
     names = ["data"] + [f"codes {codes.shape[1]}x{codes.shape[2]}" for codes in grids]
-    return plots.show_images(np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
+    return _images(subject, np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
 
 
 def _samples(subject: Subject, shown: Shown) -> Figure:
@@ -95,7 +99,7 @@ def _samples(subject: Subject, shown: Shown) -> Figure:
     z = subject.density.prior(subject.params).sample(jax.random.key(0), (rows * _COLUMNS,))
     decoded = _decoded(subject, z)
     grid = decoded.reshape(rows, _COLUMNS, *decoded.shape[1:])
-    return plots.show_images(grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
+    return _images(subject, grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
 
 
 def _conditions(subject: Subject, shown: Shown) -> Figure:
@@ -118,7 +122,7 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
     keys = jax.random.split(jax.random.key(0), 6)
     grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys)
     grid = np.asarray(grid) / subject.run.dataset.most
-    return plots.show_images(grid, title="samples of each condition (columns), the same z in a row")
+    return _images(subject, grid, title="samples of each condition (columns), the same z in a row")
 
 
 def _manifold(subject: Subject, shown: Shown) -> Figure:
@@ -127,7 +131,7 @@ def _manifold(subject: Subject, shown: Shown) -> Figure:
     decoded = _decoded(subject, manifold_grid(num).reshape(-1, 2))
     grid = decoded.reshape(num, num, *decoded.shape[1:])
     title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
-    return plots.show_images(grid, title=title)
+    return _images(subject, grid, title=title)
 
 
 def traversals(subject: Subject, shown: Shown) -> Figure:
@@ -140,7 +144,7 @@ def traversals(subject: Subject, shown: Shown) -> Figure:
     decoded = _decoded(subject, codes.reshape(-1, codes.shape[-1]))
     grid = decoded.reshape(*codes.shape[:2], *decoded.shape[1:])
     names = [f"z[{j}]" if average is None else f"z[{j}], {average[j]:.1f} nats" for j in order]
-    return plots.show_images(grid, title="traversals: one dimension at a time from -2.5 to 2.5", row_names=names)
+    return _images(subject, grid, title="traversals: one dimension at a time from -2.5 to 2.5", row_names=names)
 
 
 def _plane(subject: Subject, shown: Shown) -> Figure:

@@ -65,7 +65,8 @@ def write_samples(
     rows = count // columns
     grid = (mean / dataset.most)[: rows * columns].reshape(rows, columns, *mean.shape[1:])
     picture = path.with_suffix(".png")
-    save_figure(picture, show_images(grid, title="samples: mean of p(x | z), z from the prior"))
+    shown = {"title": "samples: mean of p(x | z), z from the prior", "photographs": subject.run.dataset.photographs}
+    save_figure(picture, show_images(grid, **shown))
     return [path, picture]
 
 

@@ -31,6 +31,7 @@ def write_outline(directory: Path, dataset: Dataset) -> None:
         "levels": dataset.levels,
         "source_levels": dataset.source_levels,
         "as_counts": dataset.as_counts,
+        "photographs": dataset.photographs,
         "classes": dataset.classes,
         "range": [float(train.x.min(initial=0)), float(train.x.max(initial=0))],
         "grammar": None if grammar is None else grammar.rules,
@@ -95,6 +96,7 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         seed=config.data.data_seed,
         source_levels=outline["source_levels"],
         as_counts=outline["as_counts"],
+        photographs=outline["photographs"],
         grammar=Grammar(tuple(rules)) if rules else None,
         classes=None if classes is None else tuple(classes),
     )
