@@ -36,7 +36,7 @@ def on(valid_as: str | None, grammar: Any = None) -> Any:
     run = types.SimpleNamespace(
         config=types.SimpleNamespace(strings=types.SimpleNamespace(valid_as=valid_as)), directory="runs/mine"
     )
-    return types.SimpleNamespace(run=run, grammar=grammar)
+    return types.SimpleNamespace(run=run, grammar=grammar, is_valid=lambda string: True)
 
 
 def test_a_search_for_equations_wants_the_smallest_distance() -> None:
