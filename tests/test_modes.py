@@ -1,6 +1,7 @@
 """Every system trains and is measured in the modes of JAX that other packages ask for."""
 
 from contextlib import AbstractContextManager
+from itertools import product
 from typing import Any
 
 import jax
@@ -10,14 +11,14 @@ from vae_jax.cli import main
 from vae_jax.config.files import config_names, load_config
 
 MODES: dict[str, Any] = {"x64": jax.enable_x64, "debug_nans": jax.debug_nans}
-# One config of each system; the quick ones in every run of the tests, the others with `pytest -m slow`.
+# One config of each system. These pairs are tried in every run of the tests, the others with `pytest -m slow`.
 SYSTEMS = {load_config(name).system: name for name in reversed(config_names())}
-QUICK = {"vae", "vq"}
+QUICK = {("x64", "vae"), ("debug_nans", "vq")}
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "system", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SYSTEMS]
+    ("mode", "system"),
+    [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow) for pair in product(MODES, SYSTEMS)],
 )
 def test_every_system_trains_in_every_mode(mode: str, system: str, tmp_path, capsys) -> None:
     in_mode: AbstractContextManager = MODES[mode](True)

@@ -130,8 +130,9 @@ TRAINED_ON = {
 
 
 @pytest.mark.filterwarnings("ignore:.*nothing but 0 and 1, as real numbers")
-@pytest.mark.parametrize("ending", ["npy", "npz"])
-@pytest.mark.parametrize("name", TRAINED_ON)
+@pytest.mark.parametrize(
+    ("name", "ending"), [*((name, "npz") for name in TRAINED_ON), ("bits", "npy"), ("poisson", "npy")]
+)
 def test_a_code_does_not_depend_on_what_else_is_in_the_file(name: str, ending: str, tmp_path) -> None:
     likelihood, binarisation, x = TRAINED_ON[name]
     config = changed(experiment(), "data", dataset=str(tmp_path / f"x.{ending}"), stand_in=False)
