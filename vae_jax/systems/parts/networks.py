@@ -106,18 +106,18 @@ def check_data(model: Model, dataset: Dataset) -> None:
             f"has the shape {dataset.shape}."
         )
     kind, x = LIKELIHOODS[model.likelihood].of, dataset.train.x
+    shares = dataset.levels is not None or bool(0 <= x.min(initial=0) <= x.max(initial=0) <= 1)
     fits = {
         "bits": dataset.is_binary,
         "counts": dataset.levels is not None,
         "unbounded": dataset.levels is not None,
         # Shares of the largest count, or real numbers between 0 and 1.
-        "intensities": dataset.levels is not None or 0 <= x.min(initial=0) <= x.max(initial=0) <= 1,
+        "intensities": shares,
         "reals": True,
     }
     if not fits[kind]:
         holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"
-        bits = "--binarisation dynamic (or static), which draws bits from values between 0 and 1"
-        remedy = bits if kind == "bits" else "--likelihood normal"
+        remedy = "--binarisation dynamic (or static)" if kind == "bits" and shares else "--likelihood normal"
         raise ConfigError(
             f"a {model.likelihood} likelihood is for {KINDS[kind]}, but {dataset.name} holds {holds}. Use {remedy}."
         )
