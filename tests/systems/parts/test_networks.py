@@ -25,9 +25,7 @@ def test_data_that_are_not_bits_are_refused_under_a_bernoulli() -> None:
 def test_likelihoods_that_do_not_fit_the_data_are_refused() -> None:
     counts = load("curve")
     config = changed(CONFIG, "model", likelihood="poisson")
-    with pytest.raises(
-        ConfigError, match="a poisson likelihood is for counts without a largest, but curve holds real numbers"
-    ):
+    with pytest.raises(ConfigError, match="a poisson likelihood is for counts without a largest, but curve"):
         build(config, counts)
     with pytest.raises(ConfigError, match="a bernoulli likelihood is for bits, but digits holds counts 0..16"):
         build(CONFIG, load("digits"))

@@ -22,7 +22,7 @@ OPTIMAL = with_model(likelihood="normal", likelihood_scale="optimal")
 
 REFUSED: list[tuple[Requirement, Experiment, str]] = [
     (requirements.same_space, with_model(posterior="sphere", prior="normal"), "use --prior uniform_sphere"),
-    (requirements.bits_for_bits, with_model(likelihood="poisson"), "is for counts, integers as they are stored, but"),
+    (requirements.bits_for_bits, with_model(likelihood="poisson"), "is for counts without a largest, but"),
     (requirements.bits_for_bits, with_model(likelihood="student_t"), "is for real numbers, but --binarisation dynamic"),
     (requirements.possible_networks, with_model(network="grid", posterior="full"), "--network grid has a vector at"),
     (requirements.possible_networks, with_model(network="conv", posterior="concrete"), "for choices use --network mlp"),
@@ -39,6 +39,11 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
     (requirements.differentiable_codes, with_model(posterior="categorical"), "carry no gradient, which --system mine"),
     (requirements.factorised_normal, with_model(posterior="full"), "use --posterior diagonal, not full"),
     (requirements.two_in_a_batch, changed(BASE, "train", batch_size=1), "use --batch-size 2 or more"),
+    (
+        requirements.possible_distortion,
+        changed(BASE, "objective", most_distortion=-3.0),
+        "must be greater than 0 for --likelihood bernoulli",
+    ),
     (requirements.gradient_scale, OPTIMAL, "with mine use --likelihood-scale shared"),
     (
         requirements.optimal_scale_alone,
@@ -71,6 +76,10 @@ def test_the_usual_config_meets_all(requirement: Requirement) -> None:
         (requirements.differentiable_codes, with_model(posterior="concrete")),
         (requirements.factorised_normal, with_model(posterior="isotropic")),
         (requirements.two_in_a_batch, changed(BASE, "train", batch_size=2)),
+        (
+            requirements.possible_distortion,
+            changed(with_model(likelihood="normal"), "objective", most_distortion=-3.0),
+        ),
         # Of another likelihood the field says nothing.
         (requirements.gradient_scale, with_model(likelihood_scale="optimal")),
         (requirements.optimal_scale_alone, OPTIMAL),
