@@ -160,6 +160,25 @@ def test_a_code_does_not_depend_on_what_else_is_in_the_file(name: str, ending: s
         np.testing.assert_allclose(codes["alone"], codes["last"], rtol=1e-5, atol=1e-6)
 
 
+def test_a_conditional_model_encodes_classes_that_it_knows(tmp_path) -> None:
+    np.savez(tmp_path / "x.npz", x=_PIXELS, label=np.array(["ape", "bee"] * 30))
+    config = changed(experiment(), "data", dataset=str(tmp_path / "x.npz"), stand_in=False)
+    run = create(dataclasses.replace(config, system="conditional"), tmp_path / "run")
+    subject = subject_of(run, run.initial())
+    codes = {}
+    for name, label in {"known": ["bee", "ape"], "alone": ["bee"], "new": ["bee", "cow"], "none": ["bee", ""]}.items():
+        np.savez(tmp_path / f"{name}.npz", x=_PIXELS[: len(label)], label=np.array(label))
+        options = {"data": str(tmp_path / f"{name}.npz"), "data_dir": None, "out": tmp_path / f"{name}-codes.npz"}
+        if name in ("new", "none"):
+            with pytest.raises(RequestError, match="but 1 of 2 .*, row 1 the first, have none that it knows. Leave"):
+                write_codes(subject, **options)
+        else:
+            codes[name] = np.load(write_codes(subject, **options))
+    # A class keeps its number, whatever other classes the file holds.
+    np.testing.assert_allclose(codes["alone"]["mean"][0], codes["known"]["mean"][0], rtol=1e-6)
+    assert codes["known"]["label"].tolist() == ["bee", "ape"]
+
+
 def test_numbers_of_another_scale_are_told(tmp_path) -> None:
     np.save(tmp_path / "x.npy", _PIXELS / 255)
     config = changed(experiment("curve"), "data", dataset=str(tmp_path / "x.npy"), stand_in=False)

@@ -95,9 +95,23 @@ def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path
             f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
             f"{source.shape}."
         )
+    _check_classes(subject, source)
     _warn_of_range(subject, source)
     shown = dataclasses.replace(source, binarisation=trained.binarisation, as_counts=trained.as_counts)
     return _write_codes(subject, shown, path)
+
+
+def _check_classes(subject: Subject, source: Dataset) -> None:
+    """RequestError where a model that is told classes is not told one that it knows."""
+    conditions, label = subject.run.system.conditions, source.train.label
+    if not subject.is_conditional or conditions is None or label is None or source.train.condition is not None:
+        return
+    unknown = np.flatnonzero((label < 0) | (label >= conditions.shape[1]))
+    if len(unknown):
+        raise RequestError(
+            f"{subject.run.directory} is told the class of every example, but {len(unknown)} of {len(label)} of "
+            f"{source.name}, row {unknown[0]} the first, have none that it knows. Leave those examples out."
+        )
 
 
 def _warn_of_range(subject: Subject, source: Dataset) -> None:
