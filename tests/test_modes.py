@@ -26,7 +26,7 @@ def test_every_system_trains_in_every_mode(mode: str, system: str, tmp_path, cap
         assert main(["train", SYSTEMS[system], "--quick", "--epochs", "1", "--out", str(tmp_path / "run")]) == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["x64", pytest.param("debug_nans", marks=pytest.mark.slow)])
 def test_a_run_is_used_in_every_mode(mode: str, tmp_path, capsys) -> None:
     run = str(tmp_path / "run")
     assert main(["train", "digits", "--quick", "--epochs", "1", "--out", run]) == 0

@@ -70,6 +70,7 @@ def test_a_classifier_of_corrupted_examples_still_gives_the_bound_of_the_clean_o
     np.testing.assert_allclose(-losses.unlabelled(PARAMS, key, x, seen), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_classifier_may_have_convolutions_of_its_own() -> None:
     config = changed(CONFIG, "labels", classifier_channels=(4, 8))
     built = m2.build(changed(config, "codes", corruption="dropout", corruption_shift=1), DIGITS)
