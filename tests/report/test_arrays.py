@@ -179,6 +179,16 @@ def test_a_conditional_model_encodes_classes_that_it_knows(tmp_path) -> None:
     assert codes["known"]["label"].tolist() == ["bee", "ape"]
 
 
+def test_names_are_no_classes_of_a_model_that_was_told_numbers(tmp_path) -> None:
+    np.savez(tmp_path / "x.npz", x=_PIXELS, label=np.arange(60) % 2)
+    config = changed(experiment(), "data", dataset=str(tmp_path / "x.npz"), stand_in=False)
+    run = create(dataclasses.replace(config, system="conditional"), tmp_path / "run")
+    for label in (["bee", "ape"], [1_000_000, 2_000_000]):
+        np.savez(tmp_path / "new.npz", x=_PIXELS[:2], label=np.array(label))
+        with pytest.raises(RequestError, match="but 2 of 2 .*, row 0 the first, have none that it knows"):
+            write_codes(subject_of(run, run.initial()), data=str(tmp_path / "new.npz"), data_dir=None, out=None)
+
+
 def test_numbers_of_another_scale_are_told(tmp_path) -> None:
     np.save(tmp_path / "x.npy", _PIXELS / 255)
     config = changed(experiment("curve"), "data", dataset=str(tmp_path / "x.npy"), stand_in=False)

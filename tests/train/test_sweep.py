@@ -211,3 +211,11 @@ def test_a_choice_by_a_swept_number_is_refused_by_name(tmp_path: Path) -> None:
     config = changed(BASE, "optimizer", schedule="exponential")
     with pytest.raises(ConfigError, match="--over optimizer.final_fraction: cannot be traced with this config"):
         create_sweep(config, parse_grid(["final_fraction=0.1,0.2"]), 1, tmp_path / "sweep")
+
+
+def test_a_sweep_warns_as_a_run_does(tmp_path) -> None:
+    biased = dataclasses.replace(
+        BASE, objective=dataclasses.replace(BASE.objective, bound="iwae", estimator="stl", num_samples=5)
+    )
+    with pytest.warns(UserWarning, match="--bound iwae --estimator stl is biased.*Unbiased: --estimator dreg"):
+        create_sweep(biased, parse_grid(["learning_rate=1e-3,1e-4"]), 1, tmp_path / "sweep")

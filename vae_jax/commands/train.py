@@ -164,7 +164,6 @@ def _free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
-    from vae_jax.data import scale_fault
     from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
     from vae_jax.measure.measurement import Options
     from vae_jax.measure.subject import subject_of
@@ -187,7 +186,7 @@ def _train_and_report(run: Any, console: Console) -> int:
     write_evaluation(subject, result)
     console.print(panel(subject, result, measurements))
     # A model that has learned less than nothing since its data are of a wrong scale is a failure, though a whole one.
-    return 1 if "worse_than_constant" in result and scale_fault(run.dataset.name, run.dataset.train.x) else 0
+    return 1 if "worse_than_constant" in result and run.dataset.scale_fault else 0
 
 
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:

@@ -4,7 +4,6 @@ from vae_jax.data.dataset import Dataset, Split, binarised
 from vae_jax.data.images import Square
 from vae_jax.data.load import is_embedded, is_own_file, load, own_levels, stand_in, whole, whole_like
 from vae_jax.data.strings import UnfitStringsError, is_strings, load_strings, stand_in_strings, whole_strings
-from vae_jax.data.values import scale_fault
 
 __all__ = [
     "Dataset",
@@ -18,7 +17,6 @@ __all__ = [
     "load",
     "load_strings",
     "own_levels",
-    "scale_fault",
     "stand_in",
     "stand_in_strings",
     "whole",

@@ -9,6 +9,7 @@ import numpy as np
 
 from vae_jax.config.fields import Binarisation
 from vae_jax.core.types import Key
+from vae_jax.data.values import are_shares, scale_fault
 from vae_jax.languages.grammar import Grammar
 
 # The edge of a drawing is below this, in the median over so many images.
@@ -69,6 +70,16 @@ class Dataset:
     """Whether images fill their frame, as drawings do not, whose edges are mostly empty."""
     classes: tuple[str, ...] | tuple[int, ...] | None = None
     """The names of the classes by number; None where labels are numbers by themselves."""
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Training, validation and test."""
+        return self.train, self.validation, self.test
+
+    @property
+    def scale_fault(self) -> str | None:
+        """Why networks learn badly from real numbers of this scale, and what to do; None where they learn well."""
+        return scale_fault(self.name, self.train.x) if self.levels is None else None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -134,7 +145,7 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     dataset = replace(dataset, source_levels=levels)
     if binarisation == "none":
         return replace(dataset, binarisation=binarisation, photographs=_has_photographs(dataset))
-    if levels is None and not all(_are_shares(split.x) for split in (dataset.train, dataset.validation, dataset.test)):
+    if levels is None and not all(are_shares(split.x) for split in dataset.splits):
         raise ValueError(
             f"binarisation {binarisation!r} draws bits from counts, or from values between 0 and 1, but the values of "
             f"{dataset.name} are real numbers. Use --binarisation none --likelihood normal."
@@ -147,7 +158,7 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
         bits = random.random(split.x.shape, dtype=np.float32) * (levels or 1) < split.x
         return split._replace(x=bits.astype(np.uint8))
 
-    drawn = [draw(split) for split in (dataset.train, dataset.validation, dataset.test)]
+    drawn = [draw(split) for split in dataset.splits]
     return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)
 
 
@@ -157,10 +168,6 @@ def _has_photographs(dataset: Dataset) -> bool:
     x = dataset.train.x[:_LOOKED_AT] / (dataset.levels or 1)
     edges = [x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]]
     return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) > _EMPTY)
-
-
-def _are_shares(x: np.ndarray) -> bool:
-    return not x.size or bool(0 <= x.min() <= x.max() <= 1)
 
 
 def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, Split, Split]:

@@ -3,9 +3,10 @@
 import warnings
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+
+from vae_jax.data.dataset import Split
 
 # What the arrays of a split may be called. Training examples may also have the ending _train.
 _NAMES = {
@@ -17,17 +18,8 @@ _NAMES = {
 _ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_valid", "_validation"), "test": ("_test",)}
 
 
-class FileSplit(NamedTuple):
-    """The arrays of one split as a file holds them: `x` `[n, …]`, and what is said of each example, or None."""
-
-    x: np.ndarray
-    label: np.ndarray | None = None
-    condition: np.ndarray | None = None
-    factors: np.ndarray | None = None
-
-
-def read_file(path: Path) -> dict[str, FileSplit]:
-    """The splits "train", "validation" and "test" of an array file, those of them that it has.
+def read_file(path: Path) -> dict[str, Split]:
+    """The splits "train", "validation" and "test" that an array file has, with the arrays as it holds them.
 
     A `.npy` file holds the training examples, numbers `[n, …]`. An `.npz` file holds them as `x`, `images` or `data`,
     and their labels `[n]` as `label`, `labels` or `y`: integers or strings. A conditional model is told `condition`,
@@ -41,7 +33,7 @@ def read_file(path: Path) -> dict[str, FileSplit]:
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")
     try:
         if path.suffix == ".npy":
-            return {"train": _checked(path, FileSplit(np.load(path, allow_pickle=False)))}
+            return {"train": _checked(path, Split(np.load(path, allow_pickle=False), None))}
         with np.load(path, allow_pickle=False) as file:
             return _splits(path, file)
     except _ContentError:
@@ -56,7 +48,7 @@ class _ContentError(ValueError):
     """Something in a file that is whole, but not what it should hold."""
 
 
-def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, FileSplit]:
+def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Split]:
     names = {
         (part, field): next((n + end for end in endings for n in _NAMES[field] if n + end in file.files), None)
         for part, endings in _ENDINGS.items()
@@ -72,7 +64,7 @@ def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, FileSplit]:
     for part in _ENDINGS:
         arrays = {field: _array(path, file, names[part, field]) for field in _NAMES}
         if arrays["x"] is not None:
-            splits[part] = _checked(path, FileSplit(**arrays))  # pyright: ignore[reportArgumentType]
+            splits[part] = _checked(path, Split(**arrays))  # pyright: ignore[reportArgumentType]
         elif beside := [name for (of, _), name in names.items() if of == part and name is not None]:
             raise _ContentError(f"{path} holds {beside[0]}, but no x{_ENDINGS[part][0]} that it could belong to.")
     train = splits["train"].x
@@ -99,7 +91,7 @@ def _array(path: Path, file: np.lib.npyio.NpzFile, name: str | None) -> np.ndarr
         ) from error
 
 
-def _checked(path: Path, split: FileSplit) -> FileSplit:
+def _checked(path: Path, split: Split) -> Split:
     x, label, condition, factors = split
     if x.dtype.kind not in "buif" or x.ndim < 2:
         raise _ContentError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
@@ -111,7 +103,7 @@ def _checked(path: Path, split: FileSplit) -> FileSplit:
         condition = condition.reshape(len(x), -1)
     if factors is not None:
         factors = _numbers(path, "factors", factors, len(x), f"({len(x)}, f)", dimensions=(2,))
-    return FileSplit(x[..., None] if x.ndim == 3 else x, label, condition, factors)
+    return Split(x[..., None] if x.ndim == 3 else x, label, condition, factors)
 
 
 def _numbers(

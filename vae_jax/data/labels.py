@@ -35,8 +35,8 @@ def numbered(
     present = np.unique(np.concatenate([array[~gone] for array, gone in zip(plain, unknown, strict=True)]))
     if known is None and not strings and (not len(present) or 0 <= present[0] <= present[-1] <= _MOST_NUMBER):
         return [None if array is None else _integers(array).astype(np.int32) for array in labels], None
-    order: list[str | int] = [*(known or ())]
-    order += [value for value in present.tolist() if value not in set(order)]
+    # In the order of their first mention, once each.
+    order = list(dict.fromkeys([*(known or ()), *present.tolist()]))
     number = {value: i for i, value in enumerate(order)} | {"": UNLABELLED, UNLABELLED: UNLABELLED, "-1": UNLABELLED}
     found = iter(plain)
     numbers = [
@@ -78,7 +78,7 @@ def num_classes(dataset: Dataset) -> int:
     """How many classes there are: those with names, or one more than the largest number. ValueError without labels, or
     with more classes than a model can be told.
     """
-    labels = [split.label for split in (dataset.train, dataset.validation, dataset.test) if split.label is not None]
+    labels = [split.label for split in dataset.splits if split.label is not None]
     if dataset.train.label is None or not is_labelled(dataset.train.label).any():
         raise ValueError(
             f"this system learns from labels, but {dataset.name} has none. Put them into your file as `label`: class "

@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_jax.config.fields import Binarisation, Kind
 from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
-from vae_jax.data.files import FileSplit, read_file
+from vae_jax.data.files import read_file
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
 from vae_jax.data.sprites import SPRITES, factors, pictures
@@ -105,8 +105,7 @@ def whole_like(
     ValueError where the examples are none of this kind.
     """
     if is_own_file(name):
-        raw = read_file(Path(name))
-        source = _stored(name, raw, kind, like.source_levels, square, like.classes)
+        source = _stored(name, _raw(name, Path(name)), kind, like.source_levels, square, like.classes)
     else:
         source = _read(name, data_dir, like.seed, square, label, kind, None)
         if (source.levels is None) != (like.source_levels is None):
@@ -128,10 +127,7 @@ def _as_one(name: str, source: _Source, seed: int) -> Dataset:
 
 def own_levels(name: str, kind: Kind | None, asked: int | None) -> int | None:
     """The largest count of the user's own file, for a new run to keep. ValueError where it must be said and is not."""
-    raw = read_file(Path(name))
-    for split in raw.values():
-        _check_values(name, split.x)
-    return settled_count(name, [split.x for split in raw.values()], kind, asked)
+    return settled_count(name, [split.x for split in _raw(name, Path(name)).values()], kind, asked)
 
 
 def is_embedded(name: str) -> bool:
@@ -160,20 +156,26 @@ def _read(
     elif label is not None:
         raise ValueError(f"--label {label} chooses among several labels of a TFDS dataset, but {name} has one at most.")
     elif is_own_file(name) or name == "frey_faces":
-        raw = read_file(_frey_faces(data_dir) if name == "frey_faces" else Path(name))
-        for split in raw.values():
-            _check_values(name, split.x)
+        raw = _raw(name, _frey_faces(data_dir) if name == "frey_faces" else Path(name))
         return _stored(name, raw, kind, largest_count(name, [split.x for split in raw.values()], kind, asked), square)
     else:
         source = _embedded(name, seed, square)
     if asked is not None:
-        largest_count(name, [source.train.x], kind, asked)
+        largest_count(name, [split.x for split in (source.train, source.test) if split is not None], kind, asked)
     return source._replace(levels=asked or source.levels)
+
+
+def _raw(name: str, path: Path) -> dict[str, Split]:
+    """The splits of a file, none of them empty, all numbers finite."""
+    raw = read_file(path)
+    for split in raw.values():
+        _check_values(name, split.x)
+    return raw
 
 
 def _stored(
     name: str,
-    raw: dict[str, FileSplit],
+    raw: dict[str, Split],
     kind: Kind | None,
     levels: int | None,
     square: Square | None,
@@ -183,7 +185,6 @@ def _stored(
     labels, classes = numbered(name, [split.label for split in raw.values()], known)
     splits: dict[str, Split] = {}
     for (part, split), label in zip(raw.items(), labels, strict=True):
-        _check_values(name, split.x)
         x = as_stored(name, split.x, kind, levels)
         splits[part] = Split(_scaled(x, square), label, split.condition, split.factors)
     return _Source(**splits, levels=levels, classes=classes)

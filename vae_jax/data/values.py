@@ -84,7 +84,7 @@ def as_stored(name: str, x: np.ndarray, kind: Kind | None, levels: int | None) -
     ValueError, with what to do, where they are not the counts or the real numbers that `levels` says.
     """
     if levels is None:
-        if kind in ("bits", "intensities") and x.size and not 0 <= x.min() <= x.max() <= 1:
+        if kind in ("bits", "intensities") and not are_shares(x):
             raise ValueError(
                 f"{name} holds values {x.min():g}..{x.max():g}, and the likelihood is for values between 0 and 1. "
                 "Divide them by the largest that there can be, or use --binarisation none --likelihood normal."
@@ -107,6 +107,11 @@ def as_stored(name: str, x: np.ndarray, kind: Kind | None, levels: int | None) -
     if least < 0 or most > (_MOST_COUNT if kind == "unbounded" else levels):
         raise ValueError(f"{name} holds counts {least:g}..{most:g}, and the model is of counts 0..{levels}.")
     return x.astype(_integers(max(levels, int(most))))
+
+
+def are_shares(x: np.ndarray) -> bool:
+    """Whether all values lie between 0 and 1."""
+    return not x.size or bool(0 <= x.min() <= x.max() <= 1)
 
 
 def _integers(most: int) -> type:

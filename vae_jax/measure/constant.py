@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data import scale_fault
 from vae_jax.measure.measurement import Measurement, Options
 from vae_jax.measure.subject import Subject
 
@@ -27,7 +26,7 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     value = float(log_prob.reshape(len(z), -1).sum(axis=1).mean())
     result: dict[str, Any] = {"constant_log_prob": value}
     if found["log_marginal"] < value:
-        fault = scale_fault(dataset.name, dataset.train.x)
+        fault = dataset.scale_fault
         cause = "Train for longer." if fault is None else f"The likely cause: {fault}"
         result["worse_than_constant"] = (
             f"the model is worse than a constant: {found['log_marginal']:.4g} nats, where one normal for each element "

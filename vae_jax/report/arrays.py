@@ -106,7 +106,9 @@ def _check_classes(subject: Subject, source: Dataset) -> None:
     conditions, label = subject.run.system.conditions, source.train.label
     if not subject.is_conditional or conditions is None or label is None or source.train.condition is not None:
         return
-    unknown = np.flatnonzero((label < 0) | (label >= conditions.shape[1]))
+    # Names are numbers only of the model that was told these names.
+    same_names = (source.classes is None) == (subject.run.dataset.classes is None)
+    unknown = np.flatnonzero((label < 0) | (label >= conditions.shape[1]) | (not same_names))
     if len(unknown):
         raise RequestError(
             f"{subject.run.directory} is told the class of every example, but {len(unknown)} of {len(label)} of "

@@ -25,7 +25,7 @@ from vae_jax.systems.parts.requirements import gradient_scale, one_layer, traina
 from vae_jax.systems.system import Batch, Metrics, Spec, System
 
 # Samples are drawn for the conditions of at most this many examples.
-_MOST_EXAMPLES = 5000
+MOST_EXAMPLES = 5000
 
 
 def conditional_networks(model: Model, dataset: Dataset, condition_size: int) -> Conditional:
@@ -70,16 +70,15 @@ def conditions(dataset: Dataset) -> Conditions:
             )
         return jax.nn.one_hot(batch[name], classes) if vectors is None else batch[name]
 
-    for split in (dataset.validation, dataset.test):
+    for split in dataset.splits[1:]:
         if len(split.x):
             jax.eval_shape(condition_of, split.take(slice(1)).batch())
-    return Conditions(condition_of, jnp.eye(classes) if vectors is None else jnp.asarray(vectors[:_MOST_EXAMPLES]))
+    return Conditions(condition_of, jnp.eye(classes) if vectors is None else jnp.asarray(vectors[:MOST_EXAMPLES]))
 
 
 def _check_labels(dataset: Dataset) -> None:
     """ValueError where an example has no class."""
-    splits = (dataset.train, dataset.validation, dataset.test)
-    labels = np.concatenate([split.label for split in splits if split.label is not None])
+    labels = np.concatenate([split.label for split in dataset.splits if split.label is not None])
     if not is_labelled(labels).all():
         raise ValueError(
             f"a conditional model is told the class of every example, but {np.sum(~is_labelled(labels))} of "

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Params
-from vae_jax.data import Dataset, scale_fault
+from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import staged_schedule
 from vae_jax.systems.system import Metrics
 from vae_jax.train.checkpoint import Checkpoints
@@ -187,8 +187,7 @@ def _train_chunks(
 
 def _diverged(run: Trainable, loss: float, step: int, saved: int | None) -> str:
     """What happened, what to do, and what is left."""
-    data = run.dataset
-    fault = scale_fault(data.name, data.train.x) if data.levels is None else None
+    fault = run.dataset.scale_fault
     remedy = "Train anew with a lower --learning-rate, or with --clip-norm 10."
     left = "No checkpoint was written." if saved is None else f"The checkpoint of step {saved} stays."
     cause = remedy if fault is None else f"The likely cause: {fault}"

@@ -12,22 +12,25 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
 from vae_jax.data import Dataset, Split, is_embedded
 from vae_jax.languages.grammar import Grammar, Rule
+from vae_jax.systems.conditional import MOST_EXAMPLES
 from vae_jax.train.files import DATA
 
-# The conditions of this many examples are kept. A model draws from so many at most.
-_MOST_CONDITIONS = 5000
 _SPLITS = ("train", "validation", "test")
 # What a model is trained or measured on. Factors may be added later.
 _COMPARED = ("x", "label", "condition")
 
 
-def write_outline(directory: Path, dataset: Dataset) -> None:
-    """Keep the outline of a new run's data."""
+def outline_of(dataset: Dataset) -> dict[str, Any]:
+    """What is kept of a dataset, by name: words and numbers, and the arrays `label` and `condition` where there are."""
     train, grammar = dataset.train, dataset.grammar
-    told = {
+    arrays = {
+        "label": train.label,
+        "condition": None if train.condition is None else train.condition[:MOST_EXAMPLES],
+    }
+    return {
         "name": dataset.name,
         "shape": dataset.shape,
-        "sizes": [len(getattr(dataset, part).x) for part in _SPLITS],
+        "sizes": [len(split.x) for split in dataset.splits],
         "levels": dataset.levels,
         "source_levels": dataset.source_levels,
         "as_counts": dataset.as_counts,
@@ -36,14 +39,16 @@ def write_outline(directory: Path, dataset: Dataset) -> None:
         "range": [float(train.x.min(initial=0)), float(train.x.max(initial=0))],
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
+        **{name: array for name, array in arrays.items() if array is not None},
     }
-    arrays = {
-        "label": train.label,
-        "condition": None if train.condition is None else train.condition[:_MOST_CONDITIONS],
-    }
-    kept: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
+
+
+def write_outline(directory: Path, outline: dict[str, Any]) -> None:
+    """Keep an outline in the directory of a run."""
+    arrays = {name: outline[name] for name in ("label", "condition") if name in outline}
+    told = {name: value for name, value in outline.items() if name not in arrays}
     with replacing(directory / DATA) as partial:
-        np.savez_compressed(partial, told=json.dumps(told), **kept)
+        np.savez_compressed(partial, told=json.dumps(told), **arrays)
 
 
 def read_outline(directory: Path) -> dict[str, Any] | None:
@@ -105,8 +110,7 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
 def _digests(dataset: Dataset) -> dict[str, str]:
     """A digest of each array of the splits by name, "test x"."""
     digests = {}
-    for part in _SPLITS:
-        split = getattr(dataset, part)
+    for part, split in zip(_SPLITS, dataset.splits, strict=True):
         for name in _COMPARED:
             array = getattr(split, name)
             if array is not None:

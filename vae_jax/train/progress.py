@@ -82,7 +82,7 @@ def bar(console: Console | None, name: str, size: int) -> Iterator[Callable[[int
     if console is not None and not console.is_terminal:
         yield _plain_bar(console, name, size)
         return
-    with Progress(console=console, disable=console is None or not console.is_terminal, transient=True) as progress:
+    with Progress(console=console, disable=console is None, transient=True) as progress:
         task = progress.add_task(name, total=size)
         yield lambda completed: progress.update(task, completed=completed)
 

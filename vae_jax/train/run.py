@@ -33,19 +33,20 @@ from vae_jax.data import (
     load,
     load_strings,
     own_levels,
-    scale_fault,
     stand_in,
     stand_in_strings,
 )
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.optimizers.rules import make_optimizer
+from vae_jax.systems.parts.families import prior_name
+from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import CHECKPOINTS, CONFIG, SNAPSHOTS, read_config, write_config
 from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.memory import check_memory, size_of
-from vae_jax.train.outline import check_same, outlined, read_outline, write_outline
+from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
 
@@ -153,13 +154,6 @@ def settled(config: Experiment) -> Experiment:
     return dataclasses.replace(config, data=dataclasses.replace(data, levels=levels))
 
 
-def warn_of_scale(dataset: Dataset) -> None:
-    """A warning where the values are real numbers of a scale that networks learn badly from."""
-    fault = scale_fault(dataset.name, dataset.train.x) if dataset.levels is None else None
-    if fault is not None:
-        warnings.warn(fault, stacklevel=2)
-
-
 def load_data(config: Experiment) -> Dataset:
     """The dataset of a config, as counts where its likelihood is one of counts."""
     data, strings = config.data, config.strings
@@ -201,14 +195,16 @@ def load_data(config: Experiment) -> Dataset:
     return dataclasses.replace(dataset, as_counts=likelihood.sees_counts)
 
 
-def warn_of_bias(config: Experiment) -> None:
-    """A warning where the estimator, though it can be used, does not follow the gradient of the bound."""
-    bound, estimator = config.objective.bound, config.objective.estimator
-    if estimator == "stl" and bound != "elbo":
+def warn_of_faults(config: Experiment, dataset: Dataset) -> None:
+    """Warnings of what can be trained, but hardly is what was meant: a scale of the data, a gradient with a bias."""
+    if dataset.scale_fault is not None:
+        warnings.warn(dataset.scale_fault, stacklevel=2)
+    model, objective = config.model, config.objective
+    reason = is_biased(model.posterior, prior_name(model), objective.bound, objective.estimator)
+    several = max((objective.num_samples, *objective.grow_to)) > 1
+    if reason is not None and objective.estimator == "stl" and objective.bound != "elbo" and several:
         warnings.warn(
-            f"--bound {bound} --estimator stl is biased: it leaves out a term that is not zero on average for a bound "
-            "of several samples. Unbiased: --estimator dreg.",
-            stacklevel=2,
+            f"--bound {objective.bound} --estimator stl is biased: {reason}. Unbiased: --estimator dreg.", stacklevel=2
         )
 
 
@@ -231,10 +227,9 @@ def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
     run = prepare_run(settled(validate(config)), directory)
-    warn_of_scale(run.dataset)
-    warn_of_bias(run.config)
+    warn_of_faults(run.config, run.dataset)
     directory.mkdir(parents=True, exist_ok=True)
-    write_outline(directory, run.dataset)
+    write_outline(directory, outline_of(run.dataset))
     # Last: it says that here is a run.
     write_config(directory, run.config)
     return run

@@ -48,7 +48,7 @@ from vae_jax.train.files import (
 from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.memory import check_memory, size_of
-from vae_jax.train.outline import check_same, write_outline
+from vae_jax.train.outline import check_same, outline_of, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import (
     TO_OPEN,
@@ -59,7 +59,7 @@ from vae_jax.train.run import (
     held_out_batch,
     load_data,
     settled,
-    warn_of_scale,
+    warn_of_faults,
 )
 from vae_jax.train.validation import split_metrics
 
@@ -231,9 +231,9 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     check_directory(directory)
     config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
-    warn_of_scale(sweep.dataset)
+    warn_of_faults(config, sweep.dataset)
     directory.mkdir(parents=True, exist_ok=True)
-    write_outline(directory, sweep.dataset)
+    write_outline(directory, outline_of(sweep.dataset))
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
     write_json(directory / SWEEP, {"over": over, "seeds": seeds})
     write_config(directory, config)
@@ -269,7 +269,7 @@ def member_state(state: RunState, number: int) -> RunState:
 
 def write_members(sweep: Sweep, state: RunState) -> list[Path]:
     """Write every member as a finished run in SWEEP/members, for all other commands; those that are there stay."""
-    lines = read_metrics(sweep.directory)
+    lines, outline = read_metrics(sweep.directory), outline_of(sweep.dataset)
     written = []
     for number, (name, config) in enumerate(sweep.members):
         directory = sweep.directory / MEMBERS / name
@@ -289,7 +289,7 @@ def write_members(sweep: Sweep, state: RunState) -> list[Path]:
         checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
         checkpoints.save(int(state.train.step), member_state(state, number))
         checkpoints.close()
-        write_outline(directory, sweep.dataset)
+        write_outline(directory, outline)
         write_config(directory, config)
     return written
 

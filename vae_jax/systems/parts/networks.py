@@ -13,6 +13,7 @@ from vae_jax.config.fields import Model
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Key, Params
 from vae_jax.data.dataset import Dataset
+from vae_jax.data.values import are_shares
 from vae_jax.models.vae import VAE
 from vae_jax.nets import conv, mlp
 from vae_jax.nets.grid import grid, grid_sides
@@ -105,8 +106,8 @@ def check_data(model: Model, dataset: Dataset) -> None:
             f"--autoregressive-layers {model.autoregressive_layers} is for images, but an example of {dataset.name} "
             f"has the shape {dataset.shape}."
         )
-    kind, x = LIKELIHOODS[model.likelihood].of, dataset.train.x
-    shares = dataset.levels is not None or bool(0 <= x.min(initial=0) <= x.max(initial=0) <= 1)
+    kind = LIKELIHOODS[model.likelihood].of
+    shares = dataset.levels is not None or are_shares(dataset.train.x)
     fits = {
         "bits": dataset.is_binary,
         "counts": dataset.levels is not None,
