@@ -8,6 +8,7 @@ import tyro
 
 if TYPE_CHECKING:
     from vae_jax.measure.subject import Subject
+    from vae_jax.train.run import Run
 
 FLAT = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
 
@@ -23,17 +24,20 @@ def parse(command: str, function: Callable[..., Any], arguments: list[str]) -> A
 def opened(directory: Path) -> "Subject":
     """The run of a directory with its data and its best parameters. ConfigError where there is none."""
     # Here, so that --help does not load it.
-    from vae_jax.measure.subject import subject_of
-    from vae_jax.train.run import load_state, open_run
+    from vae_jax.train.run import open_run
 
-    run = open_run(directory)
-    return subject_of(run, load_state(run))
+    return _best_of(open_run(directory))
 
 
 def opened_model(directory: Path) -> "Subject":
     """The same without its data, for what needs none."""
-    from vae_jax.measure.subject import subject_of
-    from vae_jax.train.run import load_state, open_model
+    from vae_jax.train.run import open_model
 
-    run = open_model(directory)
+    return _best_of(open_model(directory))
+
+
+def _best_of(run: "Run") -> "Subject":
+    from vae_jax.measure.subject import subject_of
+    from vae_jax.train.run import load_state
+
     return subject_of(run, load_state(run))

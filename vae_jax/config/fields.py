@@ -48,7 +48,8 @@ class Data:
     data_seed: NotNegative[int] = 0
     """Fixes the splits, the static binarisation and the bits of validation and test."""
     levels: Positive[int | None] = None
-    """Largest count that there can be in your own file of integers; by default 255, or 1 where all are 0 or 1."""
+    """Largest count that there can be in your own file; by default 255, 1 where all are 0 or 1, and for a likelihood of
+    counts without a largest that of the file. Between 2 and 127 it must be said."""
     image_size: Positive[int | None] = None
     """Images are scaled to a square of this many pixels a side; by default they stay as they are."""
     image_crop: Positive[int | None] = None

@@ -125,8 +125,17 @@ def scale_fault(name: str, x: np.ndarray) -> str | None:
     if not spread.any() or (_SPREADS[0] <= spread.max() <= _SPREADS[1] and most <= _MOST_VALUE):
         return None
     image = x.ndim == 4 and values.min() >= 0 and most <= _PIXELS
-    remedy = "x / 255" if image else "(x - x.mean(0)) / np.maximum(x.std(0), 1e-6)"
+    remedy = "x / 255" if image else _standardised(values, spread)
     return (
         f"the elements of {name} have values up to {most:.3g} and standard deviations up to {spread.max():.3g}. A "
         f"network learns well from values near 1: save {remedy}."
     )
+
+
+def _standardised(values: np.ndarray, spread: np.ndarray) -> str:
+    """What brings values `[n, d]` of this spread to a scale near 1, as Python; outliers, where there are any, are cut."""
+    least = 1e-6 if spread.max() > 1e-5 else float(f"{0.1 * spread.max():.0e}")
+    farthest = np.abs((values - values.mean(axis=0)) / np.maximum(spread, least)).max()
+    cut = ".clip(-10, 10)" if farthest > _MOST_VALUE else ""
+    whole = f"(x - x.mean(0)) / np.maximum(x.std(0), {least:.0e})".replace("e-0", "e-")
+    return f"({whole}){cut}" if cut else whole
