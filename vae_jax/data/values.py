@@ -133,7 +133,7 @@ def scale_fault(name: str, x: np.ndarray) -> str | None:
 
 
 def _standardised(values: np.ndarray, spread: np.ndarray) -> str:
-    """What brings values `[n, d]` of this spread to a scale near 1, as Python; outliers, where there are any, are cut."""
+    """What brings values `[n, d]` of this spread to a scale near 1, as Python; outliers are cut."""
     least = 1e-6 if spread.max() > 1e-5 else float(f"{0.1 * spread.max():.0e}")
     farthest = np.abs((values - values.mean(axis=0)) / np.maximum(spread, least)).max()
     cut = ".clip(-10, 10)" if farthest > _MOST_VALUE else ""
