@@ -49,6 +49,7 @@ from tests.references import (
     Layers,
     OneHot,
     Reference,
+    Row,
     by_element,
     concrete_by_integral,
     of_numpyro,
@@ -165,6 +166,22 @@ DISTRIBUTIONS: dict[str, Family] = {
                     "job": nd.Categorical(logits=CHOICES).to_event(1),
                     "ill": nd.Bernoulli(logits=BITS).to_event(1),
                 }
+            )
+        ),
+        False,
+    ),
+    "Columns": Family(
+        vj.Columns(
+            {"reals": vj.DiagNormal(LOC, SCALE), "bits": vj.Bernoulli(BITS), "counts": vj.Poisson(jnp.array([0.3]))},
+            (("reals", (0, 1)), ("bits", tuple(range(2, 2 + len(BITS)))), ("counts", (2 + len(BITS),))),
+        ),
+        of_numpyro(
+            Row(
+                (
+                    nd.Normal(LOC, SCALE).to_event(1),
+                    nd.Bernoulli(logits=BITS).to_event(1),
+                    nd.Poisson(jnp.exp(jnp.array([0.3]))).to_event(1),
+                )
             )
         ),
         False,

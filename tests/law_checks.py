@@ -259,7 +259,7 @@ def estimates_the_sum_over_the_data(full: Any) -> None:
 
 def density_is_the_reference(family: Family) -> None:
     ours = family.value
-    found = ours.sample(jax.random.key(0), (200,))
+    found = jax.jit(lambda key: ours.sample(key, (200,)))(jax.random.key(0))
     expected = family.reference.log_probs(found)
     np.testing.assert_allclose(jax.jit(jax.vmap(ours.log_prob))(found), expected, rtol=2e-5, atol=5e-5)
 
@@ -280,9 +280,8 @@ def samples_have_the_density(family: Family) -> None:
 
 def sample_knows_its_density(family: Family) -> None:
     for draw in (sample_and_log_prob, sample_and_path_log_prob):
-        value, log_prob = jax.vmap(lambda key, draw=draw: draw(family.value, key))(
-            jax.random.split(jax.random.key(2), 50)
-        )
+        drawn = jax.jit(jax.vmap(lambda key, draw=draw: draw(family.value, key)))
+        value, log_prob = drawn(jax.random.split(jax.random.key(2), 50))
         np.testing.assert_allclose(log_prob, family.reference.log_probs(value), rtol=1e-4, atol=2e-4)
 
 
@@ -317,8 +316,8 @@ def full_and_path_gradients(family: Family) -> None:
 def freezes_whole(case: tuple[Family, Callable[[Any], Any]]) -> None:
     """`case`: a family, and how a distribution is made of its parameters."""
     family, make = case
-    value = family.value.sample(jax.random.key(0))
-    found = jax.grad(lambda d: freeze(make(d)).log_prob(value))(family.value)
+    value = jax.jit(family.value.sample)(jax.random.key(0))
+    found = jax.jit(jax.grad(lambda d: freeze(make(d)).log_prob(value)))(family.value)
     assert jax.tree.leaves(found)
     assert all(float(jnp.abs(leaf).max()) == 0.0 for leaf in jax.tree.leaves(found))
 
@@ -326,11 +325,12 @@ def freezes_whole(case: tuple[Family, Callable[[Any], Any]]) -> None:
 def is_finite_at_extremes(family: Family) -> None:
     assert family.extremes
     for make in family.extremes:
+        draw = jax.jit(lambda s, make=make: make(s).sample(jax.random.key(0)))
+        slope = jax.jit(jax.value_and_grad(lambda s, v, make=make: make(s).log_prob(v)))
         for sign in (1.0, -1.0):
-            value = make(sign).sample(jax.random.key(0))
+            value = draw(sign)
             for v in (value, jnp.ones_like(value)):
-                found = jax.value_and_grad(lambda s, make=make, v=v: make(s).log_prob(v))(sign)
-                chex.assert_tree_all_finite(found)
+                chex.assert_tree_all_finite(slope(sign, v))
 
 
 def integrates_to_one(log_prob_of_scalar: Any) -> None:

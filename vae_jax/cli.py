@@ -10,6 +10,7 @@ from rich.console import Console
 from vae_jax import __version__
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, score_command
+from vae_jax.commands.rows import anomaly_command, impute_command
 from vae_jax.commands.search import search_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
 from vae_jax.config import files
@@ -28,6 +29,8 @@ _USAGE = """usage: vae-jax COMMAND …
   compare RUN…                     runs side by side, with error bars over their seeds
   sample RUN                       draw from the model: a picture and an array
   encode RUN DATA                  codes of a dataset or of your own file
+  impute RUN DATA                  a table with its gaps filled
+  anomaly RUN DATA                 which examples are strange
   score CODES [FACTORS]            codes of any library against known factors
   search RUN                       the best string that a model of strings can write, by Bayesian optimisation
   configs                          the configs, one a line
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compare": compare_command,
         "sample": sample_command,
         "encode": encode_command,
+        "impute": impute_command,
+        "anomaly": anomaly_command,
         "score": score_command,
         "search": search_command,
         "configs": _configs,

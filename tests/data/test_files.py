@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_jax.data import load, whole
+from vae_jax.data import Reading, load, whole
 
 
 @pytest.fixture
@@ -85,12 +85,12 @@ def test_real_numbers_that_are_bits_are_bits(tmp_path) -> None:
 def test_levels_of_counts(tmp_path, images) -> None:
     np.save(tmp_path / "counts.npy", images % 17)
     assert load(str(tmp_path / "counts.npy")).levels == 255
-    assert load(str(tmp_path / "counts.npy"), levels=16).protocol()["levels"] == 16
+    assert load(str(tmp_path / "counts.npy"), Reading(levels=16)).protocol()["levels"] == 16
     with pytest.raises(ValueError, match="--levels 5 does not fit .* counts up to 16"):
-        load(str(tmp_path / "counts.npy"), levels=5)
+        load(str(tmp_path / "counts.npy"), Reading(levels=5))
     np.save(tmp_path / "real.npy", images / 255.0)
     with pytest.raises(ValueError, match="--levels 5 does not fit .* real numbers"):
-        load(str(tmp_path / "real.npy"), levels=5)
+        load(str(tmp_path / "real.npy"), Reading(levels=5))
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

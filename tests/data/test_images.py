@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vae_jax.data import Square, load
+from vae_jax.data import Reading, Square, load
 from vae_jax.data.images import scaled
 
 
@@ -21,7 +21,7 @@ def test_scaling_down_averages() -> None:
 
 
 def test_every_source_can_be_scaled() -> None:
-    data = load("digits", square=Square(16, crop=6))
+    data = load("digits", Reading(square=Square(16, crop=6)))
     assert data.shape == (16, 16, 1)
     assert data.train.x.max() <= 16
 
@@ -42,4 +42,4 @@ def test_what_cannot_be_scaled_is_refused(shape, dtype, crop, message: str) -> N
 
 def test_the_curve_is_no_image() -> None:
     with pytest.raises(ValueError, match="an image size is for images"):
-        load("curve", square=Square(4))
+        load("curve", Reading(square=Square(4)))

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax.data import Square, load, stand_in, whole
+from vae_jax.data import Reading, Square, load, stand_in, whole
 
 
 def test_digits_are_the_counts_of_scikit_learn() -> None:
@@ -50,7 +50,7 @@ def test_stand_ins_need_no_files(name: str, shape: tuple[int, ...]) -> None:
 
 
 def test_a_stand_in_has_the_size_and_not_the_crop() -> None:
-    assert stand_in("celeb_a", binarisation="none", square=Square(64, crop=148)).shape == (64, 64, 1)
+    assert stand_in("celeb_a", Reading(square=Square(64, crop=148)), binarisation="none").shape == (64, 64, 1)
 
 
 def test_the_faces_are_read_from_their_file(shared_data, tmp_path) -> None:

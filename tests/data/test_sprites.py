@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.data import Square, load
+from vae_jax.data import Reading, Square, load
 from vae_jax.data.sprites import SPRITES, draw, factors, pictures
 
 SIDE = 32
@@ -69,7 +69,7 @@ def test_no_sprite_leaves_its_picture() -> None:
 
 
 def test_sprites_are_a_dataset_of_any_size() -> None:
-    data = load("colour_sprites", square=Square(16))
+    data = load("colour_sprites", Reading(square=Square(16)))
     assert data.shape == (16, 16, 3)
     assert data.levels == 255
     assert len(data.train.x) + len(data.validation.x) + len(data.test.x) == 18_432

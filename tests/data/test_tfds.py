@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from vae_jax.config.files import load_config
-from vae_jax.data import Square, load, whole
+from vae_jax.data import Reading, Square, load, whole
 from vae_jax.train.loop import train
 from vae_jax.train.run import create
 
@@ -57,25 +57,25 @@ def test_images_are_decoded_once(celeb_a, monkeypatch) -> None:
     import tensorflow_datasets as tfds
 
     folder, _ = celeb_a
-    first = load("celeb_a", data_dir=folder, square=Square(64), label="Smiling", validation_size=2)
+    first = load("celeb_a", Reading(square=Square(64), label="Smiling"), data_dir=folder, validation_size=2)
     monkeypatch.setattr(tfds, "data_source", lambda name, **_: pytest.fail("read again"))
-    again = load("celeb_a", data_dir=folder, square=Square(64), label="Smiling", validation_size=2)
+    again = load("celeb_a", Reading(square=Square(64), label="Smiling"), data_dir=folder, validation_size=2)
     for split in ("train", "validation", "test"):
         for array, same in zip(getattr(first, split), getattr(again, split), strict=True):
             np.testing.assert_array_equal(array, same)
     # Other files, another label or another size are other images.
     for other in ({"square": Square(32), "label": "Smiling"}, {"square": Square(64), "label": "Young"}):
         with pytest.raises(pytest.fail.Exception, match="read again"):
-            load("celeb_a", data_dir=folder, **other)
+            load("celeb_a", Reading(**other), data_dir=folder)
     (file,) = (folder / "celeb_a" / "2.1.0").iterdir()
     file.write_bytes(b"changed")
     with pytest.raises(pytest.fail.Exception, match="read again"):
-        load("celeb_a", data_dir=folder, square=Square(64), label="Smiling")
+        load("celeb_a", Reading(square=Square(64), label="Smiling"), data_dir=folder)
 
 
 def test_faces_are_cut_and_scaled_and_labelled_by_an_attribute(celeb_a) -> None:
     folder, rows = celeb_a
-    data = load("celeb_a", data_dir=folder, square=Square(64, crop=148), label="Smiling", validation_size=2)
+    data = load("celeb_a", Reading(square=Square(64, crop=148), label="Smiling"), data_dir=folder, validation_size=2)
     assert data.shape == (64, 64, 3)
     assert (len(data.train.x), len(data.validation.x), len(data.test.x)) == (4, 2, 6)
     assert data.test.label.tolist() == [int(row["attributes"]["Smiling"]) for row in rows["test"]]
@@ -87,9 +87,9 @@ def test_an_attribute_that_is_not_there_is_named(celeb_a) -> None:
     # Landmarks are many numbers, no label.
     for wrong in ("Grinning", "landmarks", "image"):
         with pytest.raises(ValueError, match=rf"celeb_a has no label '{wrong}'; it has .*Smiling"):
-            load("celeb_a", data_dir=celeb_a[0], label=wrong)
+            load("celeb_a", Reading(label=wrong), data_dir=celeb_a[0])
     with pytest.raises(ValueError, match=r"--label Smiling chooses among several .* but digits has one at most"):
-        load("digits", label="Smiling")
+        load("digits", Reading(label="Smiling"))
 
 
 def test_a_vae_of_faces_trains(celeb_a, tmp_path) -> None:
@@ -122,7 +122,7 @@ def test_datasets_of_tfds_with_known_factors(name: str, count: int, tmp_path: Pa
     labels = sorted(feature for feature in rows[0] if feature.startswith("label_"))
     assert len(labels) == count
     np.testing.assert_array_equal(data.train.factors[:, 0], [row[labels[0]] for row in rows])
-    named = whole(name, data_dir=tmp_path, label="label_shape")
+    named = whole(name, Reading(label="label_shape"), data_dir=tmp_path)
     np.testing.assert_array_equal(named.train.label, [row["label_shape"] for row in rows])
 
 

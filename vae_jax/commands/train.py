@@ -42,9 +42,14 @@ def train_command(arguments: list[str], console: Console) -> int:
     if chosen is None:
         return 0
     options, name = chosen
-    from vae_jax.train.run import create
+    from vae_jax.data.own import is_own, proposed
+    from vae_jax.report.columns import column_table
+    from vae_jax.train.run import create, reading_of
 
+    data = options.experiment.data
     run = create(options.experiment, _directory(options, name))
+    if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
+        console.print(column_table(found))
     console.print(f"{_first_line(options.experiment, name)}\nrun: {run.directory}", soft_wrap=True)
     return _train_and_report(run, console)
 
@@ -97,7 +102,15 @@ def _first_line(experiment: Experiment, name: str) -> str:
 
 
 def _directory(options: _TrainOptions, name: str) -> Path:
-    default = Path(name).stem + ("-quick" if options.quick else "")
+    from vae_jax.data.own import is_own
+    from vae_jax.data.strings import is_strings
+
+    dataset = options.experiment.data.dataset
+    # A run on one's own data is named after them.
+    own = is_own(dataset) or (is_strings(dataset) and Path(dataset).is_file())
+    default = Path(dataset.removeprefix("hf:") if own else name).name.split(".")[0] + (
+        "-quick" if options.quick else ""
+    )
     return options.out or _free_directory(Path("runs") / default)
 
 
@@ -124,6 +137,9 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
         args=arguments[1:],
         config=(tyro.conf.OmitArgPrefixes,),
     )
+    from vae_jax.data.own import is_own
+    from vae_jax.data.strings import is_strings
+
     experiment = options.experiment
     # The run may be looked at from another folder.
     data = experiment.data
@@ -131,7 +147,7 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
         data = dataclasses.replace(data, data_dir=".")
     if data.data_dir is not None:
         data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
-    if data.dataset.endswith((".npz", ".npy", ".txt", ".smi", ".gz")):
+    if is_strings(data.dataset) or (is_own(data.dataset) and not data.dataset.startswith("hf:")):
         data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
     strings = experiment.strings
     if strings.grammar.endswith(".lark"):

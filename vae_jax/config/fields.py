@@ -28,8 +28,9 @@ ShareBelowOne = Annotated[T, Range(lambda v: 0 <= v < 1, "at least 0 and below 1
 InnerShare = Annotated[T, Range(lambda v: 0 < v < 1, "above 0 and below 1")]
 
 Binarisation = Literal["dynamic", "static", "none"]
-# What a likelihood is for: 0 and 1; counts 0..levels; counts without a largest; values between 0 and 1; real numbers.
-Kind = Literal["bits", "counts", "unbounded", "intensities", "reals"]
+# What a likelihood is for: 0 and 1; counts 0..levels; counts without a largest; values between 0 and 1; real numbers;
+# columns of a table, each of its own kind.
+Kind = Literal["bits", "counts", "unbounded", "intensities", "reals", "columns"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Data:
     """Which examples, and how they are shown to the model."""
 
     dataset: str
-    """digits, curve, sprites, colour_sprites, frey_faces, equations, zinc, a path (.npz, .npy, .txt or .smi; the last
-    two may end in .gz too), or images of TFDS."""
+    """digits, curve, cancer, sprites, colour_sprites, frey_faces, equations, zinc, images of TFDS, hf:NAME, or a path:
+    a folder of images, arrays (.npz, .npy), a table (.csv, .parquet), strings (.txt, .smi, which may end in .gz)."""
     data_dir: str | None = None
     """Folder of prepared TFDS datasets (array_record), or of frey_faces.npz, equation2_15.txt.gz, zinc250k.smi.gz."""
     binarisation: Binarisation = "dynamic"
@@ -54,8 +55,15 @@ class Data:
     """Images are scaled to a square of this many pixels a side; by default they stay as they are."""
     image_crop: Positive[int | None] = None
     """Before that, a square of this many pixels a side is cut from their middle; by default the largest."""
+    image_colour: Literal["grey", "colour"] | None = None
+    """Images of a folder become grey, or of three colours; by default they have colours where one of them has."""
     label: str | None = None
-    """Which of several labels: an attribute, as Smiling of celeb_a."""
+    """Which of several labels: an attribute, as Smiling of celeb_a, or a column of a table."""
+    columns: tuple[str, ...] = ()
+    """Columns of a table that are not what they look like: age=counts sex=categories id=skip; or reals, bits."""
+    standardise: bool | None = None
+    """Networks see each real number less its mean, divided by its standard deviation; by default those of your own
+    tables. log p(x) stays that of the data in their own units."""
     stand_in: bool = False
     """Put a small embedded dataset in the place of this one (what --quick does)."""
 
@@ -131,14 +139,16 @@ class Model:
         "logistic_mixture",
         "poisson",
         "negative_binomial",
+        "columns",
     ] = "bernoulli"
-    """p(x | z): of bits, of real numbers, of intensities 0..1, or of counts."""
+    """p(x | z): of bits, of real numbers, of intensities 0..1, of counts, or of a table's columns, each of its kind."""
     autoregressive_layers: NotNegative[int] = 0
     """Layers of masked convolutions in the decoder, which show each pixel those before it; by default none."""
     likelihood_scale: Literal["fixed", "shared", "optimal", "predicted"] = "shared"
     """Standard deviation of a normal likelihood: fixed, one learned number, its optimum, or predicted."""
-    initial_scale: Positive[float] = 0.1
-    """The fixed standard deviation, or where the learned one starts."""
+    initial_scale: Positive[float | None] = None
+    """The fixed standard deviation, or where the learned one starts; by default 0.1, or that of the data where they are
+    standardised."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import numpy as np
 
 from vae_jax.config.fields import Binarisation
 from vae_jax.core.types import Key
+from vae_jax.data.columns import Column
+from vae_jax.data.units import Units
 from vae_jax.data.values import are_shares, scale_fault
 from vae_jax.languages.grammar import Grammar
 
@@ -70,6 +72,10 @@ class Dataset:
     """Whether images fill their frame, as drawings do not, whose edges are mostly empty."""
     classes: tuple[str, ...] | tuple[int, ...] | None = None
     """The names of the classes by number; None where labels are numbers by themselves."""
+    columns: tuple[Column, ...] | None = None
+    """Of a table whose columns have families of their own: what each is."""
+    units: Units | None = None
+    """What networks see real numbers in; None where they see them as they are."""
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -79,7 +85,10 @@ class Dataset:
     @property
     def scale_fault(self) -> str | None:
         """Why networks learn badly from real numbers of this scale, and what to do; None where they learn well."""
-        return scale_fault(self.name, self.train.x) if self.levels is None else None
+        if self.levels is not None or self.columns is not None:
+            return None
+        x = self.train.x if self.units is None else (self.train.x - self.units.centre) / self.units.spread
+        return scale_fault(self.name, x)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -112,6 +121,8 @@ class Dataset:
 
     def mean(self) -> np.ndarray:
         """The mean training example, counts as shares of the largest: float32 of `shape`."""
+        if self.units is not None:
+            return self.units.centre
         scale = 1.0 if self.levels is None else float(self.levels)
         return (self.train.x.mean(axis=0, dtype=np.float64) / scale).astype(np.float32)
 

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.config.fields import Binarisation, Kind
+from vae_jax.config.fields import Binarisation
+from vae_jax.data.columns import Column
 from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
-from vae_jax.data.files import read_file
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
+from vae_jax.data.own import Own, Reading, as_rows, is_own, proposed, read_own
 from vae_jax.data.sprites import SPRITES, factors, pictures
 from vae_jax.data.tfds import read_tfds, tfds_names
+from vae_jax.data.units import units_of
 from vae_jax.data.values import as_stored, largest_count, settled_count
 
 # Examples of the test split that is cut off where the source has none: one in five.
@@ -23,6 +25,7 @@ _SPRITE = 32
 _STAND_IN_NAME = " (stand-in)"
 # The most examples that stand for a dataset.
 _STAND_IN = 512
+_AS_IT_IS = Reading()
 
 
 class _Source(NamedTuple):
@@ -33,38 +36,39 @@ class _Source(NamedTuple):
     test: Split | None = None
     levels: int | None = None
     classes: Classes | None = None
+    columns: tuple[Column, ...] | None = None
 
 
 def load(
     name: str,
+    reading: Reading = _AS_IT_IS,
     *,
     data_dir: str | Path | None = None,
     binarisation: Binarisation = "none",
-    kind: Kind | None = None,
     validation_size: int | None = None,
-    levels: int | None = None,
-    square: Square | None = None,
-    label: str | None = None,
+    standardise: bool = False,
     seed: int = 0,
 ) -> Dataset:
     """Load a dataset by name or path.
 
     `name`: "digits" (1,797 real 8×8 digits of scikit-learn, counts 0..16), "curve" (2,000 points around a
-    curve in the plane), "sprites" and "colour_sprites" (one shape each, drawn here, 32×32), the path of an `.npz` or
-    `.npy` file, or an image dataset of TFDS ("mnist", "fashion_mnist", "celeb_a", …), read from `data_dir` without
-    TensorFlow and never downloaded here, or "frey_faces": 1,965 frames 28×20 of a film, from `frey_faces.npz` in
-    `data_dir` (not shipped: its licence is not known).
+    curve in the plane), "sprites" and "colour_sprites" (one shape each, drawn here, 32×32), "cancer" (scikit-learn's
+    table of 569 biopsies, 30 measures of each), your own data by their path (`vae_jax.data.own`: arrays, a table, a
+    folder of images, "hf:NAME"), an image dataset of TFDS ("mnist", "fashion_mnist", "celeb_a", …), read from
+    `data_dir` without TensorFlow and never downloaded here, or "frey_faces": 1,965 frames 28×20 of a film, from
+    `frey_faces.npz` in `data_dir` (not shipped: its licence is not known).
 
-    `square`: what images are cut and scaled to (sprites are drawn at that size). `label`: which of several labels a
-    TFDS dataset has, as "Smiling" of celeb_a. `kind` and `levels`: what the likelihood is for, and the largest count in
-    your own file; `vae_jax.data.values` says how its numbers are read, also without them.
+    `reading`: `square` is what images are cut and scaled to (sprites are drawn at that size); `label` which of several
+    labels a TFDS dataset or a table has, as "Smiling" of celeb_a; `kind` and `levels` what the likelihood is for, and
+    the largest count in your own file: `vae_jax.data.values` says how its numbers are read, also without them.
+    `standardise`: networks see real numbers `[n, d]` with a mean of 0 and a standard deviation of 1.
 
     Where the source has no test split, a fifth is cut off, two examples at least (one has no spread). Where it has no
     validation split, `validation_size` examples (by default a tenth of what remains) are cut off the training split.
     `seed` fixes both cuts and the static binarisation. ValueError or FileNotFoundError, with what to do, for anything
     that cannot be read.
     """
-    train, own_validation, own_test, levels, classes = _read(name, data_dir, seed, square, label, kind, levels)
+    train, own_validation, own_test, levels, classes, columns = _read(name, data_dir, seed, reading)
     test_size = max(2, len(train.x) // _TEST_FRACTION) if own_test is None else 0
     if own_validation is not None and validation_size is not None:
         raise ValueError(f"{name} has a validation split of its own: leave --validation-size out.")
@@ -73,41 +77,30 @@ def load(
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
     validation = validation if own_validation is None else own_validation
     test = test if own_test is None else own_test
-    raw = Dataset(name, train, validation, test, levels=levels, binarisation="none", seed=seed, classes=classes)
+    units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
+    known: dict[str, Any] = {"classes": classes, "columns": columns, "units": units}
+    raw = Dataset(name, train, validation, test, levels=levels, binarisation="none", seed=seed, **known)
     return binarised(raw, binarisation)
 
 
-def whole(
-    name: str,
-    *,
-    data_dir: str | Path | None = None,
-    kind: Kind | None = None,
-    levels: int | None = None,
-    square: Square | None = None,
-    label: str | None = None,
-    seed: int = 0,
-) -> Dataset:
+def whole(name: str, reading: Reading = _AS_IT_IS, *, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
     """All examples of a source, in its own order, as the training split; the other two are empty."""
-    return _as_one(name, _read(name, data_dir, seed, square, label, kind, levels), seed)
+    return _as_one(name, _read(name, data_dir, seed, reading), seed)
 
 
 def whole_like(
-    name: str,
-    like: Dataset,
-    *,
-    data_dir: str | Path | None = None,
-    kind: Kind | None = None,
-    square: Square | None = None,
-    label: str | None = None,
+    name: str, like: Dataset, reading: Reading = _AS_IT_IS, *, data_dir: str | Path | None = None
 ) -> Dataset:
     """The same, with numbers and classes read as those of `like` are, whatever else the file holds.
 
     ValueError where the examples are none of this kind.
     """
-    if is_own_file(name):
-        source = _stored(name, _raw(name, Path(name)), kind, like.source_levels, square, like.classes)
+    reading = reading._replace(levels=None)
+    if is_own(name):
+        own = _own(name, reading, like.columns)
+        source = _stored(name, own, reading._replace(levels=like.source_levels), like.classes)
     else:
-        source = _read(name, data_dir, like.seed, square, label, kind, None)
+        source = _read(name, data_dir, like.seed, reading)
         if (source.levels is None) != (like.source_levels is None):
             holds = ["real numbers" if levels is None else "counts" for levels in (like.source_levels, source.levels)]
             raise ValueError(f"the model is of {holds[0]}, but {name} holds {holds[1]}.")
@@ -121,73 +114,74 @@ def _as_one(name: str, source: _Source, seed: int) -> Dataset:
     for split in (source.validation, source.test):
         all_of_it = all_of_it if split is None else all_of_it.followed_by(split)
     nothing = all_of_it.take(slice(0))
-    raw = Dataset(name, all_of_it, nothing, nothing, source.levels, "none", seed, classes=source.classes)
+    known: dict[str, Any] = {"classes": source.classes, "columns": source.columns}
+    raw = Dataset(name, all_of_it, nothing, nothing, source.levels, "none", seed, **known)
     return binarised(raw, "none")
 
 
-def own_levels(name: str, kind: Kind | None, asked: int | None) -> int | None:
-    """The largest count of the user's own file, for a new run to keep. ValueError where it must be said and is not."""
-    return settled_count(name, [split.x for split in _raw(name, Path(name)).values()], kind, asked)
+def settled(name: str, reading: Reading, *, standardise: bool | None) -> tuple[Reading, bool]:
+    """How a new run reads the user's own data, with what it must keep written out; and whether they are standardised.
+
+    By default tables of real numbers are. ValueError where the data do not tell something and the user does not say.
+    """
+    own = _own(name, reading)
+    arrays = [split.x for split in own.splits.values()]
+    if own.columns is not None:
+        families = {column: found.family for column, found in proposed(name, reading).items()}
+        return reading._replace(columns=tuple(f"{column}={family}" for column, family in families.items())), True
+    levels = settled_count(name, arrays, reading.kind, reading.levels)
+    is_table = levels is None and reading.kind == "reals" and arrays[0].ndim == 2
+    return reading._replace(levels=levels), is_table if standardise is None else standardise
 
 
 def is_embedded(name: str) -> bool:
     """Whether a dataset is made here, by its name: nobody can change it."""
-    return name in ("digits", "curve", *SPRITES) or name.endswith(_STAND_IN_NAME)
+    return name in ("digits", "curve", "cancer", *SPRITES) or name.endswith(_STAND_IN_NAME)
 
 
-def is_own_file(name: str) -> bool:
-    """Whether a dataset is a file of arrays of the user's own, by its name."""
-    return name.endswith((".npz", ".npy"))
-
-
-def _read(
-    name: str,
-    data_dir: str | Path | None,
-    seed: int,
-    square: Square | None,
-    label: str | None,
-    kind: Kind | None,
-    asked: int | None,
-) -> _Source:
+def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading) -> _Source:
+    kind, asked = reading.kind, reading.levels
+    if is_own(name) or name == "frey_faces":
+        own = _own(str(_frey_faces(data_dir)) if name == "frey_faces" else name, reading)
+        levels = None if own.columns else largest_count(name, [split.x for split in own.splits.values()], kind, asked)
+        return _stored(name, own, reading._replace(levels=levels))
     if name in tfds_names():
-        train, test = read_tfds(name, data_dir, label=label, square=square)
+        train, test = read_tfds(name, data_dir, label=reading.label, square=reading.square)
         # dsprites stores bits.
         source = _Source(train, None, test, 255 if train.x.max(initial=0) > 1 else 1)
-    elif label is not None:
-        raise ValueError(f"--label {label} chooses among several labels of a TFDS dataset, but {name} has one at most.")
-    elif is_own_file(name) or name == "frey_faces":
-        raw = _raw(name, _frey_faces(data_dir) if name == "frey_faces" else Path(name))
-        return _stored(name, raw, kind, largest_count(name, [split.x for split in raw.values()], kind, asked), square)
+    elif reading.label is not None:
+        raise ValueError(
+            f"--label {reading.label} chooses among several labels of a table or a TFDS dataset, but {name} has one at "
+            "most."
+        )
     else:
-        source = _embedded(name, seed, square)
+        source = _embedded(name, seed, reading.square)
+        if kind == "columns":
+            own = as_rows(name, {"train": source.train}, reading)
+            return _stored(name, own, reading)
     if asked is not None:
         largest_count(name, [split.x for split in (source.train, source.test) if split is not None], kind, asked)
     return source._replace(levels=asked or source.levels)
 
 
-def _raw(name: str, path: Path) -> dict[str, Split]:
-    """The splits of a file, none of them empty, all numbers finite."""
-    raw = read_file(path)
-    for split in raw.values():
-        _check_values(name, split.x)
-    return raw
+def _own(name: str, reading: Reading, known: tuple[Column, ...] | None = None) -> Own:
+    """The splits of the user's own data, none of them empty, all numbers finite but for the gaps of a table."""
+    own = read_own(name, reading, known)
+    for split in own.splits.values():
+        _check_values(name, split.x, gaps=own.columns is not None)
+    return own
 
 
-def _stored(
-    name: str,
-    raw: dict[str, Split],
-    kind: Kind | None,
-    levels: int | None,
-    square: Square | None,
-    known: Classes | None = None,
-) -> _Source:
-    """The splits of a file with their numbers and labels as a dataset holds them."""
-    labels, classes = numbered(name, [split.label for split in raw.values()], known)
+def _stored(name: str, own: Own, reading: Reading, known: Classes | None = None) -> _Source:
+    """The splits with their numbers and labels as a dataset holds them."""
+    labels, classes = numbered(name, [split.label for split in own.splits.values()], known)
     splits: dict[str, Split] = {}
-    for (part, split), label in zip(raw.items(), labels, strict=True):
-        x = as_stored(name, split.x, kind, levels)
-        splits[part] = Split(_scaled(x, square), label, split.condition, split.factors)
-    return _Source(**splits, levels=levels, classes=classes)
+    for (part, split), label in zip(own.splits.items(), labels, strict=True):
+        x = split.x if own.columns is not None else as_stored(name, split.x, reading.kind, reading.levels)
+        # Folders of images are scaled as they are decoded.
+        fits = reading.square is None or x.shape[1:3] == (reading.square.side, reading.square.side)
+        splits[part] = Split(x if fits else _scaled(x, reading.square), label, split.condition, split.factors)
+    return _Source(**splits, levels=reading.levels, classes=classes, columns=own.columns)
 
 
 def _embedded(name: str, seed: int, square: Square | None) -> _Source:
@@ -197,6 +191,8 @@ def _embedded(name: str, seed: int, square: Square | None) -> _Source:
         split, levels = _digits(), 16
     elif name == "curve":
         split, levels = _curve(seed), None
+    elif name == "cancer":
+        split, levels = _cancer(), None
     else:
         raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
     return _Source(split._replace(x=_scaled(split.x, square)), levels=levels)
@@ -216,24 +212,24 @@ def _sprites(name: str, square: Square | None) -> Split:
 
 def stand_in(
     name: str,
+    reading: Reading = _AS_IT_IS,
     *,
-    binarisation: Binarisation,
-    kind: Kind | None = None,
-    levels: int | None = None,
-    square: Square | None = None,
+    binarisation: Binarisation = "none",
+    standardise: bool = False,
     seed: int = 0,
 ) -> Dataset:
     """A small embedded dataset in the place of `name`, for `--quick`: no download, no `data_dir`.
 
-    "curve", the sprites and your own files stand for themselves, by at most 512 rows; other image datasets are stood
-    for by the digits, enlarged to 28×28 (28×20 for the faces) unless the name is "digits", or to `square`.
+    "curve", "cancer", the sprites and your own data stand for themselves, by at most 512 rows; other image datasets are
+    stood for by the digits, enlarged to 28×28 (28×20 for the faces) unless the name is "digits", or to the square.
     """
-    classes = None
-    if name == "curve" or name in SPRITES or is_own_file(name):
-        full = whole(name, kind=kind, levels=levels, square=square, seed=seed)
+    square, known = reading.square, {}
+    if name in ("curve", "cancer", *SPRITES) or is_own(name):
+        full = whole(name, reading, seed=seed)
         # All of one shape come first among the sprites.
         order = np.random.default_rng(seed).permutation(len(full.train.x)) if name in SPRITES else slice(None)
-        train, levels, classes = full.train.take(order).take(slice(_STAND_IN)), full.levels, full.classes
+        train, levels = full.train.take(order).take(slice(_STAND_IN)), full.levels
+        known: dict[str, Any] = {"classes": full.classes, "columns": full.columns}
     else:
         if name not in {"digits", "frey_faces", *tfds_names()}:
             raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
@@ -244,7 +240,9 @@ def stand_in(
         # The crop is meant for the images that these stand for.
         train = Split(_scaled(x, square and square._replace(crop=None)), digits.label)
     parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
-    raw = Dataset(name + _STAND_IN_NAME, *parts, levels=levels, binarisation="none", seed=seed, classes=classes)
+    if known.get("columns") is not None or (standardise and levels is None):
+        known["units"] = units_of(parts[0].x)
+    raw = Dataset(name + _STAND_IN_NAME, *parts, levels=levels, binarisation="none", seed=seed, **known)
     return binarised(raw, binarisation)
 
 
@@ -253,20 +251,29 @@ _FRAME = ((0, 0), (2, 2), (2, 2), (0, 0))
 
 
 def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, ["digits", "curve", *SPRITES, "frey_faces", *tfds_names()], n=3)
+    embedded = ("digits", "curve", "cancer", *SPRITES, "frey_faces", "equations", "zinc")
+    if Path(name).exists():
+        return f", but there is a folder or file of that name: write ./{name}"
+    close = difflib.get_close_matches(name, [*embedded, *tfds_names()], n=3, cutoff=0.75)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    known = ", ".join(("digits", "curve", *SPRITES, "frey_faces"))
-    return f".{hint} It must be {known}, a path ending in .npz or .npy, or an image dataset of TFDS."
+    return (
+        f".{hint} It must be one of {', '.join(embedded)}, an image dataset of TFDS, or your own: the path of a folder "
+        "of images, of arrays (.npz, .npy), a table (.csv, .parquet) or strings (.txt, .smi), or hf:NAME."
+    )
 
 
-def _check_values(name: str, x: np.ndarray) -> None:
+def _check_values(name: str, x: np.ndarray, *, gaps: bool) -> None:
     if len(x) == 0:
         raise ValueError(f"{name} holds no examples.")
-    bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1) if x.dtype.kind == "f" else np.zeros(1, bool)
+    if x.dtype.kind != "f":
+        return
+    bad = ~(np.isfinite(x) | (np.isnan(x) if gaps else False)).reshape(len(x), -1).all(axis=1)
     if bad.any():
+        values = "infinite values" if gaps else "NaN or infinite values"
+        table = " A table may have gaps: --likelihood columns --binarisation none." if x.ndim == 2 and not gaps else ""
         raise ValueError(
-            f"{name}: {bad.sum()} of {len(x)} examples hold NaN or infinite values, the first in row "
-            f"{int(bad.argmax())}. Remove or replace them first."
+            f"{name}: {bad.sum()} of {len(x)} examples hold {values}, the first in row {int(bad.argmax())}. Remove or "
+            f"replace them first.{table}"
         )
 
 
@@ -285,6 +292,14 @@ def _digits() -> Split:
 
     digits: Any = load_digits()
     return Split(digits.images.astype(np.uint8)[..., None], digits.target.astype(np.int32))
+
+
+def _cancer() -> Split:
+    """Measures of cell nuclei `[569, 30]`; label: 0 malignant, 1 benign."""
+    from sklearn.datasets import load_breast_cancer
+
+    cancer: Any = load_breast_cancer()
+    return Split(cancer.data.astype(np.float32), cancer.target.astype(np.int32))
 
 
 def _curve(seed: int, size: int = 2000) -> Split:

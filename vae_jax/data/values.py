@@ -39,6 +39,8 @@ def largest_count(name: str, arrays: Sequence[np.ndarray], kind: Kind | None, as
             values = f"counts up to {int(most)}" if whole else f"{'real ' if floats else ''}numbers {least:g}..{most:g}"
             raise ValueError(f"--levels {asked} does not fit {name}, which holds {values}.")
         return asked
+    if kind == "columns":
+        return None
     if floats and kind in ("reals", "intensities"):
         return None
     if floats and not (whole and (kind is not None or most <= 1)):

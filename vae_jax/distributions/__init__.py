@@ -4,6 +4,7 @@ from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.certain import Certain
+from vae_jax.distributions.columns import Columns
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
 from vae_jax.distributions.counts import Binomial, NegativeBinomial, Poisson
 from vae_jax.distributions.derivation import Derivation
@@ -31,6 +32,7 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Certain",
+    "Columns",
     "Concrete",
     "ContinuousBernoulli",
     "Derivation",

@@ -1,49 +1,77 @@
-"""What a model of real numbers must exceed: the log-density of one normal for each element, whatever the example."""
+"""What a model must exceed: the log-density of a marginal for each element, whatever the rest of the example."""
 
 from typing import Any
 
 import numpy as np
 
+from vae_jax.data import Dataset
+from vae_jax.evaluate.independent import independent_bits, independent_choices, independent_counts, independent_normals
 from vae_jax.measure.measurement import Measurement, Options
 from vae_jax.measure.subject import Subject
 
-# No element has a smaller standard deviation than this share of the largest: a constant has none.
-_LEAST_SPREAD = 0.01
-
 
 def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
-    """`constant_log_prob`: nats per test example, of normals with the moments of the training examples.
+    """`constant_log_prob`: nats per test example, of independent elements with the moments of the training examples.
 
     `worse_than_constant`: why the model finds the data less likely, where it does.
     """
     del options
     dataset = subject.run.dataset
-    train = dataset.train.x.astype(np.float64)
-    spread = train.std(axis=0)
-    spread = np.maximum(spread, max(_LEAST_SPREAD * spread.max(), np.finfo(np.float32).tiny))
-    z = (np.asarray(subject.examples, np.float64) - train.mean(axis=0)) / spread
-    log_prob = -0.5 * np.square(z) - np.log(spread) - 0.5 * np.log(2.0 * np.pi)
-    value = float(log_prob.reshape(len(z), -1).sum(axis=1).mean())
+    nats = _independent(dataset, np.asarray(subject.examples), bounded=subject.is_bounded)
+    value = float(np.nansum(nats.reshape(len(nats), -1), axis=1).mean())
     result: dict[str, Any] = {"constant_log_prob": value}
     if found["log_marginal"] < value:
         fault = dataset.scale_fault
         cause = "Train for longer." if fault is None else f"The likely cause: {fault}"
         result["worse_than_constant"] = (
-            f"the model is worse than a constant: {found['log_marginal']:.4g} nats, where one normal for each element "
-            f"has {value:.4g}. {cause}"
+            f"the model is worse than a constant: {found['log_marginal']:.4g} nats, where one marginal for each "
+            f"element has {value:.4g}. {cause}"
         )
     return result
 
 
+def _independent(dataset: Dataset, x: np.ndarray, *, bounded: bool) -> np.ndarray:
+    """Nats `[n, …]` of each element of examples as the model sees them."""
+    train = dataset.train.x
+    if dataset.columns is not None:
+        return _of_columns(dataset, x)
+    if dataset.is_binary:
+        return independent_bits(train / (dataset.levels or 1), x)
+    if dataset.as_counts and bounded and dataset.levels is not None:
+        return independent_choices(train, x, dataset.levels)
+    if dataset.as_counts:
+        return independent_counts(train, x)
+    return independent_normals(train / (dataset.levels or 1), x)
+
+
+def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray:
+    """The same for rows of a table, NaN for a gap."""
+    nats = np.full(x.shape, np.nan)
+    for j, column in enumerate(dataset.columns or ()):
+        train, test = dataset.train.x[:, j], x[:, j]
+        train, seen = train[~np.isnan(train)], ~np.isnan(test)
+        if not len(train) or not seen.any():
+            continue
+        if column.values:
+            nats[seen, j] = independent_choices(train[:, None], test[seen, None], column.choices - 1)[:, 0]
+        else:
+            of = independent_counts if column.family == "counts" else independent_normals
+            nats[seen, j] = of(train[:, None], test[seen, None])[:, 0]
+    return nats
+
+
 CONSTANT = Measurement(
     "constant",
-    lambda subject: subject.has_density and subject.is_of_reals,
+    lambda subject: subject.has_density and not subject.is_conditional and subject.grammar is None,
     constant,
     rows=(
         (
             "likelihood, nats per test example",
-            (("a constant", "{constant_log_prob:.3f}", "one normal for each element: what log p(x) must exceed"),),
+            (("a constant", "{constant_log_prob:.3f}", "one marginal for each element: what log p(x) must exceed"),),
         ),
     ),
-    summary=(("warning", "{worse_than_constant}"),),
+    summary=(
+        ("a constant", "{constant_log_prob:.2f} nats: one marginal for each element"),
+        ("warning", "{worse_than_constant}"),
+    ),
 )

@@ -145,9 +145,9 @@ class Subject:
         return LIKELIHOODS[self.run.config.model.likelihood].is_discrete
 
     @property
-    def is_of_reals(self) -> bool:
-        """Whether x is real numbers as they were given, and nothing but x is known of an example."""
-        return self.run.dataset.levels is None and not self.run.dataset.is_binary and not self.is_conditional
+    def is_bounded(self) -> bool:
+        """Whether x is counts up to a largest."""
+        return LIKELIHOODS[self.run.config.model.likelihood].of == "counts"
 
     @property
     def grammar(self) -> Grammar | None:

@@ -119,15 +119,15 @@ def conv(
     *,
     channels: Sequence[int] = (32, 64),
     features: int = 256,
-    levels: int = 1,
+    reader: nn.Module | None = None,
     activation: Callable[[Array], Array] = nn.silu,
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [H, W, C] -> q(z | x)` and a decoder `z [d] -> p(x | z)`.
 
-    x is divided by `levels` before it is encoded. ValueError if `shape` is not an image, or its sides cannot be halved
-    `len(channels)` times.
+    `reader`: what x goes through first, by default a check of its shape. ValueError if `shape` is not an image, or
+    its sides cannot be halved `len(channels)` times.
     """
     check_halves("conv", shape, len(channels))
-    encoder = nn.Sequential([OneExample(shape, levels), ConvTrunk(channels, features, activation), posterior])
+    encoder = nn.Sequential([reader or OneExample(shape), ConvTrunk(channels, features, activation), posterior])
     output = ConvOutput(shape, likelihood.outputs, tuple(reversed(channels)), features, activation)
     return encoder, nn.Sequential([output, likelihood])

@@ -102,15 +102,16 @@ def grid(
     likelihood: Any,
     *,
     channels: Sequence[int] = (32, 64),
-    levels: int = 1,
+    reader: nn.Module | None = None,
     activation: Callable[[Array], Array] = nn.silu,
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder `x [H, W, C] -> q(z | x)` and a decoder `z [h * w * d] -> p(x | z)`.
 
-    `posterior`: a head that takes features at places (`vae_jax.nets.posteriors`), and gives d numbers at each. x is
-    divided by `levels` before it is encoded. ValueError unless `shape` can be halved `len(channels)` times.
+    `posterior`: a head that takes features at places (`vae_jax.nets.posteriors`), and gives d numbers at each.
+    `reader`: what x goes through first, by default a check of its shape. ValueError unless `shape` can be halved
+    `len(channels)` times.
     """
     grid_sides(shape, len(channels))
-    encoder = nn.Sequential([OneExample(shape, levels), GridTrunk(channels, activation), posterior])
+    encoder = nn.Sequential([reader or OneExample(shape), GridTrunk(channels, activation), posterior])
     output = GridOutput(shape, likelihood.outputs, tuple(reversed(channels)), activation)
     return encoder, nn.Sequential([output, likelihood])

@@ -13,6 +13,8 @@ import numpy as np
 
 from vae_jax.config.fields import Kind
 from vae_jax.core.types import Array
+from vae_jax.data.columns import Column
+from vae_jax.data.units import Units
 from vae_jax.distributions import (
     Bernoulli,
     Binomial,
@@ -25,18 +27,11 @@ from vae_jax.distributions import (
     Poisson,
     StudentT,
 )
+from vae_jax.nets.columns import ColumnsHead
+from vae_jax.nets.starts import continuous_start_logits, start_log_counts, start_logits
 
 # The scale of a discretised logistic starts at a tenth of the range, and is never below a fiftieth of a bin.
 _START_SCALE, _LEAST_SCALE = 0.1, 0.02
-
-# A pixel that is always 0, or always 1, must not start at a logit of ±inf.
-_LEAST_PROBABILITY = 0.01
-
-
-def start_logits(mean: np.ndarray) -> Array:
-    """Logits of the data mean, kept away from ±inf: float32 of its shape."""
-    mean = np.clip(mean, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
-    return jnp.asarray(np.log(mean) - np.log1p(-mean), jnp.float32)
 
 
 class BernoulliHead(nn.Module):
@@ -56,12 +51,14 @@ class NormalHead(nn.Module):
 
     `mean`: the data mean, `shape`. `scale`: the value of σ where it is "fixed", else its start. σ is one number for
     all elements, which the gradient learns ("shared") or the optimiser sets to its optimum ("optimal"), or the network
-    gives a σ for every element ("predicted").
+    gives a σ for every element ("predicted"). `units`: those that the network and σ are in; p(x | z) is of x in
+    its own.
     """
 
     mean: np.ndarray
     scale: float
     learned: Literal["fixed", "shared", "optimal", "predicted"]
+    units: Units | None = None
 
     @property
     def outputs(self) -> int:
@@ -76,12 +73,21 @@ class NormalHead(nn.Module):
             log_scale = self.param("log_scale", lambda key: log_scale)
         if self.learned == "predicted":
             log_scale = log_scale + out[..., 1]
-        return DiagNormal(loc, jnp.exp(log_scale))
+        scale = jnp.exp(log_scale)
+        return DiagNormal(loc, scale if self.units is None else jnp.asarray(self.units.spread) * scale)
 
     @nn.nowrap
     def location(self, out: Array) -> Array:
         """The mean of x."""
-        return out + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        return in_own_units(self, out)
+
+
+def in_own_units(head: Any, out: Array) -> Array:
+    """The location of x from what a network gives for it, with a bias that starts at the data mean."""
+    if head.units is None:
+        return out + head.param("bias", lambda key: jnp.asarray(head.mean, jnp.float32))
+    bias = head.param("bias", nn.initializers.zeros_init(), head.units.centre.shape)
+    return head.units.centre + head.units.spread * (out + bias)
 
 
 class BoundedNormalHead(NormalHead):
@@ -101,20 +107,8 @@ class ContinuousBernoulliHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> ContinuousBernoulli:
-        bias = self.param("bias", lambda key: jnp.asarray(_logits_of_mean(self.mean), jnp.float32))
+        bias = self.param("bias", lambda key: jnp.asarray(continuous_start_logits(self.mean), jnp.float32))
         return ContinuousBernoulli(out[..., 0] + bias)
-
-
-def _logits_of_mean(mean: np.ndarray) -> np.ndarray:
-    """Logits of the continuous Bernoulli with this mean, kept away from 0 and 1: by bisection."""
-    mean = np.clip(np.asarray(mean, np.float64), 0.01, 0.99)
-    low, high = np.full_like(mean, -200.0), np.full_like(mean, 200.0)
-    for _ in range(50):
-        # Never exactly 0, where the closed form of the mean has no value.
-        middle = 0.5 * (low + high) + 1e-9
-        above = 0.5 + 0.5 / np.tanh(0.5 * middle) - 1.0 / middle > mean
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return low
 
 
 class BinomialHead(nn.Module):
@@ -195,7 +189,7 @@ class PoissonHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> Poisson:
-        return Poisson(out[..., 0] + self.param("bias", lambda key: _log_counts(self.mean, self.levels)))
+        return Poisson(out[..., 0] + self.param("bias", lambda key: start_log_counts(self.mean, self.levels)))
 
 
 class NegativeBinomialHead(nn.Module):
@@ -207,14 +201,9 @@ class NegativeBinomialHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> NegativeBinomial:
-        bias = self.param("bias", lambda key: _log_counts(self.mean, self.levels))
+        bias = self.param("bias", lambda key: start_log_counts(self.mean, self.levels))
         concentration = self.param("log_concentration", nn.initializers.zeros_init(), self.mean.shape)
         return NegativeBinomial(out[..., 0] + bias, concentration)
-
-
-def _log_counts(mean: np.ndarray, levels: int) -> Array:
-    # An element that is always 0 must not start at −inf.
-    return jnp.log(jnp.asarray(levels * np.maximum(mean, 1e-3), jnp.float32))
 
 
 class StudentTHead(nn.Module):
@@ -222,15 +211,18 @@ class StudentTHead(nn.Module):
 
     mean: np.ndarray
     scale: float
+    units: Units | None = None
     outputs: ClassVar[int] = 1
 
     @nn.compact
     def __call__(self, out: Array) -> StudentT:
-        loc = out[..., 0] + self.param("bias", lambda key: jnp.asarray(self.mean, jnp.float32))
+        loc = in_own_units(self, out[..., 0])
         log_scale = self.param("log_scale", lambda key: jnp.log(jnp.asarray(self.scale, jnp.float32)))
         # Above 2 degrees of freedom, so that there is a variance; 5 at the start.
         log_excess = self.param("log_df", lambda key: jnp.log(jnp.asarray(3.0)))
-        return StudentT(2.0 + jnp.exp(log_excess), loc, jnp.exp(log_scale))
+        scale = jnp.exp(log_scale)
+        scale = scale if self.units is None else jnp.asarray(self.units.spread) * scale
+        return StudentT(2.0 + jnp.exp(log_excess), loc, scale)
 
 
 # Those with a standard deviation, `log_scale`.
@@ -243,14 +235,24 @@ KINDS: dict[Kind, str] = {
     "intensities": "values between 0 and 1",
     "counts": "counts up to a largest",
     "unbounded": "counts without a largest",
+    "columns": "columns of a table",
 }
 
 
+class Elements(NamedTuple):
+    """What networks must know of x: its mean (counts as shares of `levels`), the largest count, their units."""
+
+    mean: np.ndarray
+    levels: Any = None
+    units: Units | None = None
+    columns: tuple[Column, ...] | None = None
+
+
 class Likelihood(NamedTuple):
-    """`of`: the kind of data that a likelihood is for. `make(mean, levels, scale, learned)` gives its head."""
+    """`of`: the kind of data that a likelihood is for. `make(elements, scale, learned)` gives its head."""
 
     of: Kind
-    make: Callable[[np.ndarray, Any, float, Any], Any]
+    make: Callable[[Elements, float, Any], Any]
 
     @property
     def is_discrete(self) -> bool:
@@ -264,21 +266,16 @@ class Likelihood(NamedTuple):
 
 
 LIKELIHOODS: dict[str, Likelihood] = {
-    "bernoulli": Likelihood("bits", lambda mean, levels, scale, learned: BernoulliHead(mean)),
-    "normal": Likelihood("reals", lambda mean, levels, scale, learned: NormalHead(mean, scale, learned)),
-    "bounded_normal": Likelihood(
-        "intensities", lambda mean, levels, scale, learned: BoundedNormalHead(mean, scale, learned)
-    ),
-    "student_t": Likelihood("reals", lambda mean, levels, scale, learned: StudentTHead(mean, scale)),
-    "continuous_bernoulli": Likelihood(
-        "intensities", lambda mean, levels, scale, learned: ContinuousBernoulliHead(mean)
-    ),
-    "binomial": Likelihood("counts", lambda mean, levels, scale, learned: BinomialHead(mean, levels)),
-    "categorical": Likelihood("counts", lambda mean, levels, scale, learned: CategoricalHead(mean, levels)),
-    "logistic": Likelihood("counts", lambda mean, levels, scale, learned: LogisticHead(mean, levels)),
-    "logistic_mixture": Likelihood("counts", lambda mean, levels, scale, learned: LogisticMixtureHead(mean, levels)),
-    "poisson": Likelihood("unbounded", lambda mean, levels, scale, learned: PoissonHead(mean, levels)),
-    "negative_binomial": Likelihood(
-        "unbounded", lambda mean, levels, scale, learned: NegativeBinomialHead(mean, levels)
-    ),
+    "bernoulli": Likelihood("bits", lambda x, scale, learned: BernoulliHead(x.mean)),
+    "normal": Likelihood("reals", lambda x, scale, learned: NormalHead(x.mean, scale, learned, x.units)),
+    "bounded_normal": Likelihood("intensities", lambda x, scale, learned: BoundedNormalHead(x.mean, scale, learned)),
+    "student_t": Likelihood("reals", lambda x, scale, learned: StudentTHead(x.mean, scale, x.units)),
+    "continuous_bernoulli": Likelihood("intensities", lambda x, scale, learned: ContinuousBernoulliHead(x.mean)),
+    "binomial": Likelihood("counts", lambda x, scale, learned: BinomialHead(x.mean, x.levels)),
+    "categorical": Likelihood("counts", lambda x, scale, learned: CategoricalHead(x.mean, x.levels)),
+    "logistic": Likelihood("counts", lambda x, scale, learned: LogisticHead(x.mean, x.levels)),
+    "logistic_mixture": Likelihood("counts", lambda x, scale, learned: LogisticMixtureHead(x.mean, x.levels)),
+    "poisson": Likelihood("unbounded", lambda x, scale, learned: PoissonHead(x.mean, x.levels)),
+    "negative_binomial": Likelihood("unbounded", lambda x, scale, learned: NegativeBinomialHead(x.mean, x.levels)),
+    "columns": Likelihood("columns", lambda x, scale, learned: ColumnsHead(x.columns, x.units, scale)),
 }

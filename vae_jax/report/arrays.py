@@ -14,16 +14,16 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing, write_whole
 from vae_jax.data import Dataset, whole_like, whole_strings
 from vae_jax.data.labels import named
+from vae_jax.data.table import write_table
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import typical
-from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES
 from vae_jax.train.outline import read_outline
-from vae_jax.train.run import square_of
+from vae_jax.train.run import reading_of
 
 
 def write_samples(
@@ -71,25 +71,33 @@ def write_samples(
 
 
 def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path | None) -> Path:
-    """The codes of every example of `data`, in its own order (train, then validation, then test): an .npz.
+    """The codes of every example of `data`, in its own order (train, then validation, then test): an .npz, or a table.
 
-    It holds `mean` of q(z | x) (`mean1`, `mean2`, … of several layers), its `stddev` where it has a closed form, and
-    `label` and `factors` where there are any. Numbers are read as the run reads its own (0..16 for the digits), so a
-    code does not depend on what else is in the file. RequestError or ValueError where the examples are of another kind.
+    The .npz holds `mean` of q(z | x) (`mean1`, `mean2`, … of several layers), its `stddev` where it has a closed
+    form, and `label` and `factors` where there are any; a .csv or .parquet file the columns `mean0`, `mean1`, ….
+    Numbers are read as the run reads its own (0..16 for the digits), so a code does not depend on what else is in
+    the file. RequestError or ValueError where the examples are of another kind.
+    """
+    run = subject.run
+    path = out or run.directory / CODES
+    if path.suffix not in (".npz", ".csv", ".parquet"):
+        raise RequestError(f"--out must end in .npz, .csv or .parquet, got {path}.")
+    return _write_codes(subject, examples_like(subject, data, data_dir), path)
+
+
+def examples_like(subject: Subject, data: str, data_dir: Path | None) -> Dataset:
+    """All examples of `data` as the training split of a dataset that is read as the run reads its own.
+
+    RequestError or ValueError where they are of another kind.
     """
     run, trained = subject.run, subject.run.dataset
-    path = _npz(out or run.directory / CODES)
     folder = data_dir or run.config.data.data_dir
     if trained.grammar is not None:
-        return _write_codes(subject, whole_strings(data, trained, data_dir=folder), path)
-    source = whole_like(
-        data,
-        trained,
-        data_dir=folder,
-        kind=LIKELIHOODS[run.config.model.likelihood].of,
-        square=square_of(run.config.data),
-        label=run.config.data.label if data == run.config.data.dataset else None,
-    )
+        return whole_strings(data, trained, data_dir=folder)
+    reading = reading_of(run.config)
+    # Another table has the same column of labels, or none.
+    same = data == run.config.data.dataset
+    source = whole_like(data, trained, reading if same else reading._replace(label=None), data_dir=folder)
     if source.shape != trained.shape:
         raise RequestError(
             f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
@@ -97,8 +105,9 @@ def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path
         )
     _check_classes(subject, source)
     _warn_of_range(subject, source)
-    shown = dataclasses.replace(source, binarisation=trained.binarisation, as_counts=trained.as_counts)
-    return _write_codes(subject, shown, path)
+    return dataclasses.replace(
+        source, binarisation=trained.binarisation, as_counts=trained.as_counts, units=trained.units
+    )
 
 
 def _check_classes(subject: Subject, source: Dataset) -> None:
@@ -119,14 +128,14 @@ def _check_classes(subject: Subject, source: Dataset) -> None:
 def _warn_of_range(subject: Subject, source: Dataset) -> None:
     """A warning where real numbers are of another scale than those that the model was trained on."""
     outline, x = read_outline(subject.run.directory), source.train.x
-    if outline is None or source.levels is not None:
+    if outline is None or source.levels is not None or source.columns is not None:
         return
     least, most = outline["range"]
     room = 2.0 * (most - least)
-    if x.min() < least - room or x.max() > most + room:
+    if np.nanmin(x) < least - room or np.nanmax(x) > most + room:
         warnings.warn(
-            f"the examples hold values {x.min():.3g}..{x.max():.3g}, but {subject.run.directory} was trained on values "
-            f"{least:.3g}..{most:.3g}: give them the scale of those.",
+            f"the examples hold values {np.nanmin(x):.3g}..{np.nanmax(x):.3g}, but {subject.run.directory} was "
+            f"trained on values {least:.3g}..{most:.3g}: give them the scale of those.",
             stacklevel=3,
         )
 
@@ -141,8 +150,22 @@ def _write_codes(subject: Subject, shown: Dataset, path: Path) -> Path:
         arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
     label, factors = shown.train.label, shown.train.factors
     known = {"label": None if label is None else named(label, shown.classes), "factors": factors}
-    _save_arrays(path, **arrays, **{name: array for name, array in known.items() if array is not None})
+    arrays |= {name: array for name, array in known.items() if array is not None}
+    if path.suffix == ".npz":
+        _save_arrays(path, **arrays)
+    else:
+        write_table(path, _as_columns(arrays))
     return path
+
+
+def _as_columns(arrays: dict[str, Any]) -> dict[str, list[Any]]:
+    """Arrays `[n]` and `[n, …]` as columns: `label`, `mean0`, `mean1`, …"""
+    columns = {}
+    for name, array in arrays.items():
+        flat = np.asarray(array).reshape(len(array), -1)
+        names = [name] if np.ndim(array) == 1 else [f"{name}{j}" for j in range(flat.shape[1])]
+        columns |= dict(zip(names, flat.T.tolist(), strict=True))
+    return columns
 
 
 def _layers(name: str, z: Any) -> dict[str, Any]:

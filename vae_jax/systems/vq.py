@@ -26,9 +26,8 @@ from vae_jax.models.vae import VAE
 from vae_jax.nets.code_prior import CodePrior
 from vae_jax.nets.conv import Double
 from vae_jax.nets.grid import GridDecoder, GridOutput, GridTrunk, grid_sides
-from vae_jax.nets.mlp import OneExample
 from vae_jax.objectives.quantise import Quantised, cluster_sums, perplexity
-from vae_jax.systems.parts.networks import ACTIVATIONS, check_data, likelihood_head
+from vae_jax.systems.parts.networks import ACTIVATIONS, check_data, elements_of, likelihood_head, reader
 from vae_jax.systems.parts.quantisers import SET, Quantiser, quantiser_of, set_exactly
 from vae_jax.systems.parts.requirements import gradient_scale, one_layer
 from vae_jax.systems.parts.stages import second_stage_start, staged, staged_rules
@@ -181,10 +180,11 @@ def build(config: Experiment, dataset: Dataset) -> System:
     check_data(model, dataset)
     _check_images(config, dataset)
     activation, channels = ACTIVATIONS[model.activation], model.hidden
-    head, divisor = likelihood_head(model, dataset.mean(), dataset.levels)
+    elements = elements_of(dataset)
+    head = likelihood_head(model, elements)
     quantiser = quantiser_of(quantisation, model)
     prior = CodePrior(quantiser.size, quantisation.code_prior_layers, quantisation.code_prior_width)
-    lowest = nn.Sequential([OneExample(dataset.shape, divisor), GridTrunk(channels, activation)])
+    lowest = nn.Sequential([reader(model, dataset.shape, elements), GridTrunk(channels, activation)])
     grids = [
         Grid(
             trunk=GridTrunk(channels[-1:], activation) if i else lowest,

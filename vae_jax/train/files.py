@@ -18,6 +18,8 @@ SNAPSHOTS = "snapshots"
 PICTURES = "pictures"
 SAMPLES = "samples.npz"
 CODES = "codes.npz"
+IMPUTED = "imputed.csv"
+ANOMALIES = "anomalies.csv"
 SEARCH = "search.json"
 # Of a sweep alone: its grid, and the folder of its members, each a run.
 SWEEP = "sweep.json"

@@ -11,6 +11,8 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
 from vae_jax.data import Dataset, Split, is_embedded
+from vae_jax.data.columns import Column
+from vae_jax.data.units import Units
 from vae_jax.languages.grammar import Grammar, Rule
 from vae_jax.systems.conditional import MOST_EXAMPLES
 from vae_jax.train.files import DATA
@@ -21,11 +23,12 @@ _COMPARED = ("x", "label", "condition")
 
 
 def outline_of(dataset: Dataset) -> dict[str, Any]:
-    """What is kept of a dataset, by name: words and numbers, and the arrays `label` and `condition` where there are."""
+    """What is kept of a dataset, by name: words and numbers, and the arrays of its labels, conditions and units."""
     train, grammar = dataset.train, dataset.grammar
     arrays = {
         "label": train.label,
         "condition": None if train.condition is None else train.condition[:MOST_EXAMPLES],
+        **({} if dataset.units is None else dataset.units._asdict()),
     }
     return {
         "name": dataset.name,
@@ -36,7 +39,8 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "as_counts": dataset.as_counts,
         "photographs": dataset.photographs,
         "classes": dataset.classes,
-        "range": [float(train.x.min(initial=0)), float(train.x.max(initial=0))],
+        "columns": dataset.columns,
+        "range": [float(np.nanmin(train.x, initial=0)), float(np.nanmax(train.x, initial=0))],
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
         **{name: array for name, array in arrays.items() if array is not None},
@@ -45,7 +49,7 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
 
 def write_outline(directory: Path, outline: dict[str, Any]) -> None:
     """Keep an outline in the directory of a run."""
-    arrays = {name: outline[name] for name in ("label", "condition") if name in outline}
+    arrays = {name: outline[name] for name in ("label", "condition", *Units._fields) if name in outline}
     told = {name: value for name, value in outline.items() if name not in arrays}
     with replacing(directory / DATA) as partial:
         np.savez_compressed(partial, told=json.dumps(told), **arrays)
@@ -90,6 +94,8 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         return Split(x, *beside)  # pyright: ignore[reportArgumentType]
 
     train, validation, test = map(zeros, outline["sizes"])
+    columns = outline.get("columns")
+    units = Units(outline["centre"], outline["spread"]) if "centre" in outline else None
     rules = [Rule(left, tuple(map(tuple, right))) for left, right in outline["grammar"] or ()]
     return Dataset(
         outline["name"],
@@ -104,6 +110,8 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         photographs=outline["photographs"],
         grammar=Grammar(tuple(rules)) if rules else None,
         classes=None if classes is None else tuple(classes),
+        columns=None if columns is None else tuple(Column(name, of, tuple(values)) for name, of, values in columns),
+        units=units,
     )
 
 

@@ -26,16 +26,18 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import (
     Dataset,
+    Reading,
     Square,
     UnfitStringsError,
-    is_own_file,
+    is_own,
     is_strings,
     load,
     load_strings,
-    own_levels,
     stand_in,
     stand_in_strings,
 )
+from vae_jax.data import settled as settle
+from vae_jax.data.look import check_varies, faults
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.optimizers.rules import make_optimizer
 from vae_jax.systems.parts.families import prior_name
@@ -143,21 +145,27 @@ def assembled(config: Experiment, directory: Path, dataset: Dataset) -> Run:
 
 
 def settled(config: Experiment) -> Experiment:
-    """The config as a new run keeps it: with the largest count of the user's own file written out.
+    """The config as a new run keeps it: with what the user's own data are written out.
 
-    ValueError where the file does not tell it.
+    ValueError where the data do not tell it.
     """
     data = config.data
-    if not is_own_file(data.dataset):
+    if not is_own(data.dataset):
         return config
-    levels = own_levels(data.dataset, LIKELIHOODS[config.model.likelihood].of, data.levels)
-    return dataclasses.replace(config, data=dataclasses.replace(data, levels=levels))
+    kept, standardise = settle(data.dataset, reading_of(config), standardise=data.standardise)
+    known = {"levels": kept.levels, "columns": kept.columns, "standardise": standardise}
+    return dataclasses.replace(config, data=dataclasses.replace(data, **known))
+
+
+def reading_of(config: Experiment) -> Reading:
+    """How the data of a config are read."""
+    data, kind = config.data, LIKELIHOODS[config.model.likelihood].of
+    return Reading(kind, data.levels, square_of(data), data.image_colour, data.label, data.columns)
 
 
 def load_data(config: Experiment) -> Dataset:
     """The dataset of a config, as counts where its likelihood is one of counts."""
     data, strings = config.data, config.strings
-    square = square_of(data)
     if is_strings(data.dataset):
         if data.stand_in:
             return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)
@@ -170,35 +178,24 @@ def load_data(config: Experiment) -> Dataset:
             skip=strings.skip_strings,
             seed=data.data_seed,
         )
-    likelihood = LIKELIHOODS[config.model.likelihood]
+    shown: dict[str, Any] = {
+        "binarisation": data.binarisation,
+        "standardise": bool(data.standardise),
+        "seed": data.data_seed,
+    }
     if data.stand_in:
-        dataset = stand_in(
-            data.dataset,
-            binarisation=data.binarisation,
-            kind=likelihood.of,
-            levels=data.levels,
-            square=square,
-            seed=data.data_seed,
-        )
+        dataset = stand_in(data.dataset, reading_of(config), **shown)
     else:
-        dataset = load(
-            data.dataset,
-            data_dir=data.data_dir,
-            binarisation=data.binarisation,
-            kind=likelihood.of,
-            validation_size=data.validation_size,
-            levels=data.levels,
-            square=square,
-            label=data.label,
-            seed=data.data_seed,
-        )
-    return dataclasses.replace(dataset, as_counts=likelihood.sees_counts)
+        sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
+        dataset = load(data.dataset, reading_of(config), **sizes, **shown)
+    return dataclasses.replace(dataset, as_counts=LIKELIHOODS[config.model.likelihood].sees_counts)
 
 
 def warn_of_faults(config: Experiment, dataset: Dataset) -> None:
     """Warnings of what can be trained, but hardly is what was meant: a scale of the data, a gradient with a bias."""
-    if dataset.scale_fault is not None:
-        warnings.warn(dataset.scale_fault, stacklevel=2)
+    # What ships is as it is meant to be.
+    for fault in faults(dataset) if is_own(config.data.dataset) else ():
+        warnings.warn(fault, stacklevel=2)
     model, objective = config.model, config.objective
     reason = is_biased(model.posterior, prior_name(model), objective.bound, objective.estimator)
     several = max((objective.num_samples, *objective.grow_to)) > 1
@@ -227,6 +224,7 @@ def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
     run = prepare_run(settled(validate(config)), directory)
+    check_varies(run.dataset)
     warn_of_faults(run.config, run.dataset)
     directory.mkdir(parents=True, exist_ok=True)
     write_outline(directory, outline_of(run.dataset))

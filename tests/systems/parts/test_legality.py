@@ -13,7 +13,7 @@ import pytest
 
 from vae_jax.config import Data, Evaluate, Experiment, Model, Objective, Train
 from vae_jax.core.errors import ConfigError
-from vae_jax.data import load
+from vae_jax.data import Reading, load
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import legality
 from vae_jax.systems.parts.families import DEFAULT_PRIORS, POSTERIORS, PRIORS
@@ -88,7 +88,10 @@ def test_the_covering_array_covers() -> None:
 )
 def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
     config = validate(experiment(*case))
-    dataset = load("digits", binarisation=config.data.binarisation)
+    if case[2] == "columns":
+        dataset = load("cancer", Reading("columns"))
+    else:
+        dataset = load("digits", binarisation=config.data.binarisation)
     dataset = dataclasses.replace(dataset, as_counts=LIKELIHOODS[case[2]].sees_counts)
     system = build(config, dataset)
     data = dataset.train.take(slice(64)).batch()

@@ -9,7 +9,8 @@ from tests.runs import changed
 from vae_jax.config import Data, Experiment, Model
 from vae_jax.core.errors import ConfigError
 from vae_jax.data import load
-from vae_jax.systems.parts.networks import check_data, code_size, highest_prior, likelihood_head, stochastic_layers
+from vae_jax.nets.likelihoods import Elements
+from vae_jax.systems.parts.networks import check_data, code_size, highest_prior, reader, stochastic_layers
 from vae_jax.systems.vae import build
 
 CONFIG = Experiment("a test", Data("digits"), Model(hidden=(16,), latent_size=3))
@@ -33,10 +34,10 @@ def test_likelihoods_that_do_not_fit_the_data_are_refused() -> None:
 
 def test_the_sizes_of_the_layers_are_those_of_the_config() -> None:
     config = changed(CONFIG, "model", upper_latent_sizes=(2, 1), upper_hidden=(4,)).model
-    layers = stochastic_layers(config, (8, 8, 1), np.full((8, 8, 1), 0.3))
+    layers = stochastic_layers(config, (8, 8, 1), Elements(np.full((8, 8, 1), 0.3)))
     assert [layer.latent_shape for layer in layers] == [(3,), (2,), (1,)]
     choices = dataclasses.replace(CONFIG.model, posterior="concrete", classes=4)
-    assert stochastic_layers(choices, (8, 8, 1), np.full((8, 8, 1), 0.3))[0].latent_shape == (3, 4)
+    assert stochastic_layers(choices, (8, 8, 1), Elements(np.full((8, 8, 1), 0.3)))[0].latent_shape == (3, 4)
     # A grid has a vector at each of its places, and the prior one number for each of all.
     grid = dataclasses.replace(CONFIG.model, network="grid", hidden=(4, 4))
     assert code_size(grid, (8, 8, 1)) == 2 * 2 * 3
@@ -48,7 +49,8 @@ def test_counts_are_divided_by_their_largest_before_a_network_sees_them(
     likelihood: Any, levels: int, divisor: int
 ) -> None:
     model = dataclasses.replace(CONFIG.model, likelihood=likelihood)
-    assert likelihood_head(model, np.full((8, 8, 1), 0.3), levels)[1] == divisor
+    network = reader(model, (8, 8, 1), Elements(np.full((8, 8, 1), 0.3), levels))
+    np.testing.assert_allclose(network.apply({}, np.full((8, 8, 1), 16.0)), 16.0 / divisor)
 
 
 def test_pixels_that_see_those_before_are_for_images() -> None:

@@ -28,6 +28,12 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
     (requirements.possible_networks, with_model(network="conv", posterior="concrete"), "for choices use --network mlp"),
     (requirements.possible_networks, with_model(prior="coupling", latent_size=1), "--latent-size 1 is too small"),
     (requirements.possible_networks, with_model(posterior="sphere", latent_size=1), "use --latent-size 2 or more"),
+    (requirements.columns_in_their_place, with_model(likelihood="columns", network="conv"), "use --network mlp, not"),
+    (
+        requirements.columns_in_their_place,
+        changed(with_model(likelihood="columns"), "codes", corruption="masking"),
+        "use --system vae",
+    ),
     (requirements.trainable_bound, changed(BASE, "objective", bound="iwae"), "use --estimator total or dreg"),
     (requirements.one_layer, LAYERS, "are for --system vae; mine has one layer of codes"),
     (requirements.layers_of_vectors, LAYERS, "analytic needs a KL in closed form"),

@@ -16,9 +16,11 @@ from vae_jax.data.dataset import Dataset
 from vae_jax.data.values import are_shares
 from vae_jax.models.vae import VAE
 from vae_jax.nets import conv, mlp
+from vae_jax.nets.columns import OneRow
 from vae_jax.nets.grid import grid, grid_sides
 from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
-from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS
+from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, Elements
+from vae_jax.nets.mlp import OneExample
 from vae_jax.nets.pixelcnn import AutoregressiveHead
 from vae_jax.nets.priors import Prior
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
@@ -26,6 +28,8 @@ from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
 ACTIVATIONS = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
 # A VampPrior starts at some of the first so many examples.
 _START_EXAMPLES = 5000
+# Where the standard deviation of a normal starts, of data that are not standardised.
+_START_SCALE = 0.1
 
 
 def networks(model: Model, dataset: Dataset) -> tuple[list[StochasticLayer], Prior]:
@@ -34,7 +38,7 @@ def networks(model: Model, dataset: Dataset) -> tuple[list[StochasticLayer], Pri
     ConfigError or ValueError where the data do not fit the model.
     """
     check_data(model, dataset)
-    return stochastic_layers(model, dataset.shape, dataset.mean(), dataset.levels), highest_prior(model, dataset)
+    return stochastic_layers(model, dataset.shape, elements_of(dataset)), highest_prior(model, dataset)
 
 
 def vae_networks(model: Model, dataset: Dataset) -> tuple[VAE, Callable[[Key, dict[str, Any]], Params]]:
@@ -43,14 +47,17 @@ def vae_networks(model: Model, dataset: Dataset) -> tuple[VAE, Callable[[Key, di
     return layered_vae(layers, prior), layered_init(layers, prior)
 
 
-def stochastic_layers(
-    model: Model, shape: tuple[int, ...], mean: np.ndarray, levels: int | None = None
-) -> list[StochasticLayer]:
-    """The layers for examples of `shape` with this data mean, which lies in 0..1 where data are counts 0..`levels`."""
+def elements_of(dataset: Dataset) -> Elements:
+    """What networks must know of the elements of x."""
+    return Elements(dataset.mean(), dataset.levels, dataset.units, dataset.columns)
+
+
+def stochastic_layers(model: Model, shape: tuple[int, ...], elements: Elements) -> list[StochasticLayer]:
+    """The layers for examples of `shape`."""
     activation, family = ACTIVATIONS[model.activation], POSTERIORS[model.posterior]
     posterior = family.make(model)
-    head, divisor = likelihood_head(model, mean, levels)
-    options: dict[str, Any] = {"levels": divisor, "activation": activation}
+    options: dict[str, Any] = {"reader": reader(model, shape, elements), "activation": activation}
+    head = likelihood_head(model, elements)
     if model.network == "grid":
         lowest = grid(shape, posterior, head, channels=model.hidden, **options)
     elif model.network == "conv":
@@ -71,14 +78,24 @@ def code_size(model: Model, shape: tuple[int, ...]) -> int:
     return places * model.latent_size
 
 
-def likelihood_head(model: Model, mean: np.ndarray, levels: int | None) -> tuple[Any, int]:
-    """The head of p(x | z) for data of this mean, and what x is divided by before a network sees it."""
-    likelihood = LIKELIHOODS[model.likelihood]
-    head = likelihood.make(mean, levels, model.initial_scale, model.likelihood_scale)
-    divisor = (levels or 1) if likelihood.sees_counts else 1
+def reader(model: Model, shape: tuple[int, ...], elements: Elements) -> nn.Module:
+    """What x goes through before a network sees it: numbers near 1."""
+    if elements.columns is not None and elements.units is not None:
+        return OneRow(elements.columns, elements.units)
+    return OneExample(shape, _divisor(model, elements), elements.units)
+
+
+def _divisor(model: Model, elements: Elements) -> int:
+    return (elements.levels or 1) if LIKELIHOODS[model.likelihood].sees_counts else 1
+
+
+def likelihood_head(model: Model, elements: Elements) -> Any:
+    """The head of p(x | z)."""
+    start = model.initial_scale or (_START_SCALE if elements.units is None else 1.0)
+    head = LIKELIHOODS[model.likelihood].make(elements, start, model.likelihood_scale)
     if model.autoregressive_layers:
-        head = AutoregressiveHead(head, model.autoregressive_layers, levels=divisor)
-    return head, divisor
+        head = AutoregressiveHead(head, model.autoregressive_layers, levels=_divisor(model, elements))
+    return head
 
 
 def highest_prior(model: Model, dataset: Dataset) -> Prior:
@@ -89,6 +106,9 @@ def highest_prior(model: Model, dataset: Dataset) -> Prior:
     with jax.ensure_compile_time_eval():
         # They become parameters, so they are real numbers even where x is counts.
         examples = np.asarray(dataset.shown(dataset.train.x[:_START_EXAMPLES]), np.float32)
+        if dataset.columns is not None:
+            # Nor have they gaps.
+            examples = np.where(np.isnan(examples), dataset.mean(), examples)
     return PRIORS[prior_name(model)].make(highest, examples)
 
 
@@ -107,6 +127,10 @@ def check_data(model: Model, dataset: Dataset) -> None:
             f"has the shape {dataset.shape}."
         )
     kind = LIKELIHOODS[model.likelihood].of
+    if dataset.units is not None and kind not in ("reals", "columns"):
+        raise ConfigError(
+            f"--standardise is for --likelihood normal or student_t, and {model.likelihood} is for {KINDS[kind]}."
+        )
     shares = dataset.levels is not None or are_shares(dataset.train.x)
     fits = {
         "bits": dataset.is_binary,
@@ -114,11 +138,19 @@ def check_data(model: Model, dataset: Dataset) -> None:
         "unbounded": dataset.levels is not None,
         # Shares of the largest count, or real numbers between 0 and 1.
         "intensities": shares,
-        "reals": True,
+        "reals": dataset.columns is None,
+        "columns": dataset.columns is not None,
     }
     if not fits[kind]:
         holds = "real numbers" if dataset.levels is None else f"counts 0..{dataset.levels}"
-        remedy = "--binarisation dynamic (or static)" if kind == "bits" and shares else "--likelihood normal"
+        holds = holds if dataset.columns is None else "a table of columns"
+        remedy = (
+            "--likelihood columns"
+            if dataset.columns is not None
+            else "--binarisation dynamic (or static)"
+            if kind == "bits" and shares
+            else "--likelihood normal"
+        )
         raise ConfigError(
             f"a {model.likelihood} likelihood is for {KINDS[kind]}, but {dataset.name} holds {holds}. Use {remedy}."
         )

@@ -53,8 +53,21 @@ def possible_distortion(config: Experiment) -> str | None:
     )
 
 
+def columns_in_their_place(config: Experiment) -> str | None:
+    """Rows with gaps are read by networks that know of gaps."""
+    if config.model.likelihood != "columns":
+        return None
+    if config.model.network != "mlp":
+        return f"--likelihood columns is for tables: use --network mlp, not {config.model.network}"
+    if config.system in ("m2", "m1m2") or config.codes.corruption != "none":
+        return "--likelihood columns is for systems that read x by one encoder, as it is: use --system vae"
+    return None
+
+
 # The requirements of every system.
-EVERY_SYSTEM: tuple[Requirement, ...] = (same_space, bits_for_bits, possible_networks, possible_distortion)
+EVERY_SYSTEM: tuple[Requirement, ...] = (
+    *(same_space, bits_for_bits, possible_networks, possible_distortion, columns_in_their_place),
+)
 
 
 def trainable_bound(config: Experiment) -> str | None:

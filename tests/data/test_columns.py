@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from vae_jax.data.columns import column_of, families_of, numbers, observed, proposal, raw_values, unknown_values
+
+NAN = np.nan
+
+
+def strings(*values):
+    return np.array(values, object)
+
+
+@pytest.mark.parametrize(
+    ("values", "family"),
+    [
+        (strings("f", "m", None, "f"), "bits"),
+        (strings(True, False, None, True), "bits"),
+        (strings("a", "b", "c", "a"), "categories"),
+        (strings(*[f"name {i}" for i in range(40)]), "skip"),
+        (strings(None, None), "skip"),
+        (np.array([0.0, 1.0, NAN, 1.0]), "bits"),
+        (np.array([0.0, 3.0, 17.0, NAN]), "counts"),
+        (np.array([1990.0, 2003.0, 2011.0]), "reals"),
+        (np.array([-3.0, 4.0, 2.0]), "reals"),
+        (np.array([0.5, 2.0, NAN]), "reals"),
+        (np.array([7.0, 7.0, NAN]), "skip"),
+        (np.full(3, NAN), "skip"),
+        (np.arange(1.0, 41.0), "skip"),
+    ],
+)
+def test_a_column_is_taken_for_what_its_values_look_like(values: np.ndarray, family: str) -> None:
+    found = proposal(values)
+    assert found.family == family
+    assert found.reason
+    if family != "skip":
+        column = column_of("c", values, family)
+        x = numbers([column], {"c": values})
+        assert x.dtype == np.float32
+        # There and back again.
+        back = raw_values(column, x[:, 0])
+        expected = [None if v is None or v != v else v for v in values.tolist()]
+        assert back == expected
+        assert np.isnan(x).sum() == len(values) - len(observed(values))
+
+
+def test_numbers_of_choices_are_in_their_order_and_unknown_ones_are_gaps() -> None:
+    column = column_of("c", np.array([10.0, 2.0, 10.0, NAN]), "categories")
+    assert column.values == (2.0, 10.0)
+    table = {"c": np.array([10.0, 3.0])}
+    np.testing.assert_array_equal(numbers([column], table), [[1.0], [NAN]])
+    assert unknown_values([column], table) == {"c": [3.0]}
+
+
+@pytest.mark.parametrize(
+    ("values", "family", "message"),
+    [
+        (np.array([1.0, 2.0]), "ordinal", "a family is one of reals, counts, bits, categories, or skip"),
+        (np.array([1.0, 2.0, 3.0]), "bits", "3 different values. Use c=categories"),
+        (strings("a", "b"), "reals", "holds 'a', which is no number. Use c=categories"),
+        (np.array([0.5, 2.0]), "counts", "whole and never negative. Use c=reals"),
+        (np.arange(2000.0), "categories", "knows 1000 at most. Leave it out: --columns c=skip"),
+    ],
+)
+def test_a_family_that_does_not_fit_is_refused(values: np.ndarray, family: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        column_of("c", values, family)
+
+
+def test_pairs_name_columns_that_are_there() -> None:
+    assert families_of(["a=b=reals"], ["a=b"]) == {"a=b": "reals"}
+    for wrong in ("age", "sex=bits"):
+        with pytest.raises(ValueError, match="NAME=FAMILY of the columns age; got"):
+            families_of([wrong], ["age"])

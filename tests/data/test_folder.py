@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_jax.data.folder import image_splits, images_of
+from vae_jax.data.images import Square
+
+RANDOM = np.random.default_rng(0)
+
+
+def image(path, mode: str = "L", size: tuple[int, int] = (8, 8)) -> np.ndarray:
+    shape = size[::-1] if mode == "L" else (*size[::-1], len(mode))
+    pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels, mode).save(path)
+    return pixels
+
+
+def test_images_have_the_classes_of_their_folders(tmp_path) -> None:
+    root = tmp_path / "meine Bilder"
+    first = image(root / "cats ü" / "a.png")
+    image(root / "cats ü" / "b.png")
+    (root / "dogs").mkdir()
+    # Grey, though the file stores three colours.
+    Image.fromarray(np.repeat(first[..., None], 3, axis=-1)).save(root / "dogs" / "a.webp", lossless=True)
+    (root / "dogs" / "notes.txt").write_text("no image")
+    (found,) = image_splits(root).values()
+    assert found.x.shape == (3, 8, 8, 1)
+    np.testing.assert_array_equal(found.x[0, ..., 0], first)
+    assert found.label.tolist() == ["cats ü", "cats ü", "dogs"]
+    # Kept between commands, until a file changes.
+    again = image(root / "cats ü" / "a.png")
+    np.testing.assert_array_equal(image_splits(root)["train"].x[0, ..., 0], again)
+
+
+def test_folders_may_be_splits(tmp_path) -> None:
+    for part, count in (("train", 3), ("val", 2), ("test", 1)):
+        for i in range(count):
+            image(tmp_path / part / "one" / f"{i}.png")
+    found = image_splits(tmp_path)
+    assert {part: len(split.x) for part, split in found.items()} == {"train": 3, "validation": 2, "test": 1}
+
+
+def test_colours_stay_or_are_forced(tmp_path) -> None:
+    image(tmp_path / "a.png")
+    assert image_splits(tmp_path)["train"].x.shape == (1, 8, 8, 1)
+    coloured = image(tmp_path / "b.png", "RGB")
+    found = image_splits(tmp_path)["train"].x
+    assert found.shape == (2, 8, 8, 3)
+    np.testing.assert_array_equal(found[1], coloured)
+    assert image_splits(tmp_path, colour="grey")["train"].x.shape == (2, 8, 8, 1)
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "c.png")
+    assert image_splits(tmp_path)["train"].x[2].min() == 255, "what is transparent is white"
+
+
+def test_sizes_must_agree_or_be_named(tmp_path) -> None:
+    image(tmp_path / "a.png")
+    image(tmp_path / "b.jpg", size=(12, 10))
+    with pytest.raises(ValueError, match=r"a.png is an image of 8×8 pixels, .*b.jpg of 10×12. .* --image-size 64"):
+        image_splits(tmp_path)
+    assert image_splits(tmp_path, square=Square(6))["train"].x.shape == (2, 6, 6, 1)
+    with pytest.raises(ValueError, match=r"a.png: an image crop must be 1..8"):
+        image_splits(tmp_path, square=Square(6, crop=9))
+
+
+def test_what_is_no_image_is_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match="holds no images"):
+        image_splits(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"a.png cannot be read as an image"):
+        image_splits(tmp_path)
+    image(tmp_path / "a.png")
+    image(tmp_path / "cats" / "a.png")
+    with pytest.raises(ValueError, match="1 images beside 1 in folders of classes"):
+        image_splits(tmp_path)
+
+
+def test_images_in_memory_are_read_in_the_same_way() -> None:
+    grey = Image.new("L", (3, 2), 7)
+    np.testing.assert_array_equal(images_of([("row 0", grey)]), np.full((1, 2, 3, 1), 7))

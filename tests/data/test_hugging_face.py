@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_jax.data.hugging_face import hugging_face_splits, is_saved
+from vae_jax.data.images import Square
+
+datasets = pytest.importorskip("datasets", reason="the extra huggingface is not installed")
+
+
+def images(count: int):
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    pictures = [Image.fromarray(np.full((6, 6), 40 * i, np.uint8)) for i in range(count)]
+    return datasets.Dataset.from_dict({"image": pictures, "label": [i % 2 for i in range(count)]}, features=kinds)
+
+
+def test_images_come_with_the_names_of_their_classes(tmp_path) -> None:
+    folder = tmp_path / "saved ü"
+    datasets.DatasetDict({"train": images(4), "test": images(2)}).save_to_disk(folder)
+    assert is_saved(folder)
+    assert not is_saved(tmp_path)
+    found = hugging_face_splits(str(folder))
+    assert {part: split.x.shape for part, split in found.items()} == {"train": (4, 6, 6, 1), "test": (2, 6, 6, 1)}
+    assert found["train"].x[:, 0, 0, 0].tolist() == [0, 40, 80, 120]
+    assert found["train"].label.tolist() == ["cat", "dog", "cat", "dog"]
+    assert hugging_face_splits(str(folder), square=Square(3), colour="colour")["test"].x.shape == (2, 3, 3, 3)
+    with pytest.raises(ValueError, match="no such column; there are image, label"):
+        hugging_face_splits(str(folder), label="job")
+
+
+def test_other_columns_are_a_table(tmp_path) -> None:
+    data = datasets.Dataset.from_dict({"age": [1.5, None], "job": ["a", "b"]})
+    data.save_to_disk(tmp_path / "rows")
+    (found,) = hugging_face_splits(str(tmp_path / "rows")).values()
+    np.testing.assert_array_equal(found.columns["age"], [1.5, np.nan])
+    assert found.columns["job"].tolist() == ["a", "b"]
+    datasets.DatasetDict({"all": data}).save_to_disk(tmp_path / "all")
+    with pytest.raises(ValueError, match="has the splits all, but none called train"):
+        hugging_face_splits(str(tmp_path / "all"))

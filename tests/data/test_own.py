@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from vae_jax.data.own import Reading, is_own, proposed, read_own, read_rows
+from vae_jax.data.table import write_table
+
+COLUMNS = Reading("columns")
+MIXED = {"age": [31.5, None, 2.0, 7.25], "sex": ["f", "m", "f", None], "label": ["a", "b", "a", None]}
+
+
+def table(path, columns=None):
+    write_table(path, columns or MIXED)
+    return str(path)
+
+
+def test_names_of_the_users_own_data_are_told_from_those_of_datasets() -> None:
+    for name in ("a.npz", "a.npy", "a.csv", "a.parquet", "./photos", "/photos", "hf:mnist"):
+        assert is_own(name)
+    for name in ("digits", "mnist", "photos", "lines.txt", "/some/lines.smi.gz", "curve (stand-in)"):
+        assert not is_own(name)
+
+
+def test_a_table_becomes_rows_with_the_values_of_its_columns(tmp_path) -> None:
+    name = table(tmp_path / "mixed.csv")
+    found = read_own(name, COLUMNS)
+    assert found.columns is not None
+    assert [(c.name, c.family, c.values) for c in found.columns] == [("age", "reals", ()), ("sex", "bits", ("f", "m"))]
+    np.testing.assert_array_equal(found.splits["train"].x, [[31.5, 0], [np.nan, 1], [2, 0], [7.25, np.nan]])
+    assert found.splits["train"].label.tolist() == ["a", "b", "a", ""]
+    assert read_rows(name, COLUMNS).rows == 4
+    # The user has the last word, and another column may be the label.
+    asked = Reading("columns", label="sex", columns=("label=categories", "age=skip"))
+    found = read_own(name, asked)
+    assert [column.name for column in found.columns] == ["label"]
+    assert found.splits["train"].label.tolist() == ["f", "m", "f", ""]
+    assert proposed(name, asked)["age"] == ("skip", "as you say")
+
+
+def test_another_table_is_read_as_the_first_was(tmp_path) -> None:
+    known = read_own(table(tmp_path / "a.csv"), COLUMNS).columns
+    other = table(tmp_path / "b.csv", {"sex": ["m", "x"], "age": [1.0, 2.0]})
+    with pytest.warns(UserWarning, match="sex holds x, which the model was not trained on. They are taken for gaps"):
+        found = read_own(other, COLUMNS, known)
+    np.testing.assert_array_equal(found.splits["train"].x, [[1, 1], [2, np.nan]])
+    with pytest.raises(ValueError, match="lacks the columns sex"):
+        read_own(table(tmp_path / "c.csv", {"age": [1.0]}), COLUMNS, known)
+    with pytest.raises(ValueError, match="the columns age hold strings where the model knows numbers"):
+        read_own(table(tmp_path / "d.csv", {"age": ["old"], "sex": ["f"]}), COLUMNS, known)
+
+
+def test_splits_are_a_column_or_files_of_their_own(tmp_path) -> None:
+    rows = {"x": [1.5, 2.5, 3.5, 4.5], "split": ["train", "val", "train", "test"]}
+    found = read_own(table(tmp_path / "rows.csv", rows), Reading()).splits
+    assert {part: split.x.tolist() for part, split in found.items()} == {
+        "train": [[1.5], [3.5]],
+        "validation": [[2.5]],
+        "test": [[4.5]],
+    }
+    with pytest.raises(ValueError, match="says which split a row is of"):
+        read_own(table(tmp_path / "wrong.csv", rows | {"split": ["a", "b", "c", "d"]}), Reading())
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    np.savez(folder / "train.npz", x=np.zeros((3, 2)), label=np.arange(3))
+    np.savez(folder / "test.npz", x=np.ones((2, 2)), label=np.arange(2))
+    found = read_own(str(folder), Reading()).splits
+    assert {part: len(split.x) for part, split in found.items()} == {"train": 3, "test": 2}
+
+
+def test_a_plain_table_is_numbers_and_a_mixed_one_says_what_to_do(tmp_path) -> None:
+    plain = table(tmp_path / "plain.csv", {"a": [1.5, 2.5], "b": [True, False]})
+    np.testing.assert_array_equal(read_own(plain, Reading("reals")).splits["train"].x, [[1.5, 1], [2.5, 0]])
+    mixed = table(tmp_path / "mixed.csv")
+    with pytest.raises(ValueError, match=r"columns age \(gaps\), sex \(strings\), .* vae-jax train table --dataset"):
+        read_own(mixed, Reading("reals"))
+    # Without a likelihood the values decide.
+    assert read_own(mixed, Reading()).columns is not None
+    # Arrays may be a table too.
+    np.savez(tmp_path / "a.npz", x=np.array([[0.0, 0.5], [1.0, np.nan], [1.0, 2.5]]))
+    found = read_own(str(tmp_path / "a.npz"), COLUMNS)
+    assert [column.family for column in found.columns] == ["bits", "reals"]
+
+
+def test_what_is_not_there_or_of_another_kind_is_said(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="It must be a folder of images, or a file ending in"):
+        read_own(str(tmp_path / "none"), Reading())
+    with pytest.raises(ValueError, match="no such column; there are age, sex, label"):
+        read_own(table(tmp_path / "mixed.csv"), Reading("columns", label="job"))
+    with pytest.raises(ValueError, match="has no column to learn from: all 1 are left out"):
+        read_own(table(tmp_path / "one.csv", {"a": [1.0, 1.0]}), COLUMNS)
+    np.save(tmp_path / "images.npy", np.zeros((3, 4, 4)))
+    with pytest.raises(ValueError, match=r"for tables, x of shape \(n, columns\), but .* has \(3, 4, 4, 1\)"):
+        read_own(str(tmp_path / "images.npy"), COLUMNS)

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from vae_jax.evaluate import independent
+
+RANDOM = np.random.default_rng(0)
+COUNTS = RANDOM.negative_binomial(2.0, 0.2, (5000, 2))
+
+
+def test_marginals_have_the_densities_of_scipy() -> None:
+    x, test = RANDOM.normal([0.0, 5.0], [1.0, 0.1], (200, 2)), np.array([[0.3, 5.2]])
+    expected = scipy.stats.norm.logpdf(test, x.mean(0), x.std(0))
+    np.testing.assert_allclose(independent.independent_normals(x, test), expected)
+    bits = (RANDOM.random((200, 2)) < [0.1, 0.9]).astype(float)
+    p = (bits.sum(0) + 0.5) / 201
+    expected = scipy.stats.bernoulli.logpmf([[0, 1]], p)
+    np.testing.assert_allclose(independent.independent_bits(bits, np.array([[0.0, 1.0]])), expected)
+    mean, variance = COUNTS.mean(0), COUNTS.var(0)
+    expected = scipy.stats.nbinom.logpmf([[3, 40]], mean**2 / (variance - mean), mean / variance)
+    np.testing.assert_allclose(independent.independent_counts(COUNTS, np.array([[3, 40]])), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 255])
+def test_choices_sum_to_one_and_follow_the_frequencies(levels: int) -> None:
+    x = RANDOM.integers(0, levels + 1, (300, 2, 2))
+    all_values = np.broadcast_to(np.arange(levels + 1)[:, None, None], (levels + 1, 2, 2))
+    log_p = independent.independent_choices(x, all_values, levels)
+    np.testing.assert_allclose(np.exp(log_p).sum(axis=0), 1.0)
+    frequency = (x == 0).mean(axis=0)
+    np.testing.assert_allclose(np.exp(log_p[0]), frequency, atol=(levels + 1) / 300)
+
+
+def test_counts_without_excess_are_those_of_poisson() -> None:
+    x = np.full((10, 1), 3)
+    found = independent.independent_counts(x, np.array([[0], [3], [7]]))
+    np.testing.assert_allclose(found, scipy.stats.poisson.logpmf([[0], [3], [7]], 3.0), rtol=1e-4)

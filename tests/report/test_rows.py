@@ -1,0 +1,96 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.runs import changed, trained
+from vae_jax.config.files import load_config
+from vae_jax.core.errors import RequestError
+from vae_jax.data.table import read_table, write_table
+from vae_jax.measure.subject import subject_of
+from vae_jax.report.arrays import write_codes
+from vae_jax.report.rows import write_anomalies, write_imputed
+
+RANDOM = np.random.default_rng(0)
+SIZE = 240
+AGE = RANDOM.integers(18, 90, SIZE)
+COLUMNS = {
+    "id": list(range(1, SIZE + 1)),
+    "age": AGE.tolist(),
+    "size": np.round(2e4 + 300.0 * AGE + RANDOM.normal(0, 100, SIZE), 1).tolist(),
+    "town": ["Köln" if age > 50 else "Rome" if age > 30 else "Oslo" for age in AGE],
+    "ill": [bool(age > 60) for age in AGE],
+    "visits": RANDOM.poisson(AGE / 20).tolist(),
+}
+GAPS = {
+    name: [None if name != "id" and RANDOM.random() < 0.1 else value for value in values]
+    for name, values in COLUMNS.items()
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("people ü")
+    write_table(folder / "people.csv", GAPS)
+    config = changed(load_config("table"), "data", dataset=str(folder / "people.csv"))
+    config = changed(changed(config, "train", epochs=300, batch_size=32), "model", hidden=(32,), latent_size=2)
+    config = dataclasses.replace(config, evaluate=dataclasses.replace(config.evaluate, evaluation_samples=20))
+    run, state = trained(folder / "run", config)
+    return subject_of(run, state), str(folder / "people.csv")
+
+
+def test_gaps_are_filled_and_all_else_stays(run, tmp_path) -> None:
+    subject, data = run
+    path, count = write_imputed(subject, data=data, out=tmp_path / "full.csv", draws=0, samples=50, seed=0)
+    before, after = read_table(Path(data)).columns, read_table(path).columns
+    assert list(after) == list(before)
+    filled = 0
+    for name, values in before.items():
+        gaps = np.array([value is None or value != value for value in values.tolist()])
+        np.testing.assert_array_equal(after[name][~gaps], values[~gaps])
+        assert not any(value is None or value != value for value in after[name].tolist())
+        filled += gaps.sum()
+    assert filled == count > 50
+    # Filled by what the rest of the row says: nearer than the mean.
+    hidden = np.array([value is None for value in GAPS["size"]])
+    truth = np.array(COLUMNS["size"])[hidden]
+    spread = np.abs(truth - np.mean(COLUMNS["size"])).mean()
+    assert np.abs(after["size"][hidden] - truth).mean() < 0.5 * spread
+
+
+def test_several_completions_follow_each_other(run, tmp_path) -> None:
+    subject, data = run
+    path, _ = write_imputed(subject, data=data, out=tmp_path / "draws.parquet", draws=2, samples=50, seed=0)
+    after = read_table(path).columns
+    assert after["draw"].tolist() == [0] * SIZE + [1] * SIZE
+    assert set(after["town"]) == {"Köln", "Rome", "Oslo"}
+    assert (after["size"][:SIZE] != after["size"][SIZE:]).sum() == GAPS["size"].count(None)
+
+
+def test_rows_that_are_unlike_the_others_are_strange(run, tmp_path) -> None:
+    subject, data = run
+    path, threshold, count = write_anomalies(
+        subject, data=data, data_dir=None, out=tmp_path / "a.csv", samples=50, false_alarms=0.1, seed=0
+    )
+    found = read_table(path).columns
+    assert (found["score"] > threshold).sum() == count == sum(found["strange"].tolist())
+    assert count < 0.3 * SIZE
+    odd = dict.fromkeys(COLUMNS, None) | {"age": [20.0], "size": [9e4], "town": ["Köln"], "ill": [False], "visits": [3]}
+    write_table(tmp_path / "odd.csv", odd | {"id": [1]})
+    options = {"samples": 50, "false_alarms": 0.1, "seed": 0, "data_dir": None, "out": tmp_path / "b.csv"}
+    assert write_anomalies(subject, data=str(tmp_path / "odd.csv"), **options)[2] == 1
+
+
+def test_codes_are_a_table_too(run, tmp_path) -> None:
+    subject, data = run
+    path = write_codes(subject, data=data, data_dir=None, out=tmp_path / "codes.csv")
+    assert list(read_table(path).columns) == ["mean0", "mean1", "stddev0", "stddev1"]
+    with pytest.raises(RequestError, match=r"must end in .npz, .csv or .parquet"):
+        write_codes(subject, data=data, data_dir=None, out=tmp_path / "codes.txt")
+
+
+def test_a_model_without_columns_fills_no_gaps(digits, tmp_path) -> None:
+    run, state = digits
+    with pytest.raises(RequestError, match="no model of a table with gaps. Train one: vae-jax train table"):
+        write_imputed(subject_of(run, state), data="digits", out=tmp_path / "x.csv", draws=0, samples=5, seed=0)

@@ -1,0 +1,130 @@
+"""Folders of images: `photos/*.png`, or `photos/CLASS/*.png` with the class of each, as torchvision has them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from vae_jax.data.cache import cache_file, kept_arrays
+from vae_jax.data.dataset import Split
+from vae_jax.data.images import Square, scaled
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+# What the folder of a split may be called.
+SPLITS = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(
+    ("val", "valid", "validation"), "validation"
+)
+Colour = Literal["grey", "colour"]
+
+
+class _Named(NamedTuple):
+    path: Path
+    label: str | None
+
+
+def image_splits(folder: Path, *, square: Square | None = None, colour: Colour | None = None) -> dict[str, Split]:
+    """The splits of a folder of images: uint8 `[n, H, W, C]`, the names of their folders as labels.
+
+    Where its folders are called train, test and validation they are splits, else classes. `square`: what each is cut
+    and scaled to; without it all must be of one size. `colour`: grey or colour; by default colour where one image has
+    it. Decoded images are kept between commands. ValueError, with what to do, where there are none or one is damaged.
+    """
+    parts = {SPLITS[part.name]: part for part in sorted(folder.iterdir()) if part.is_dir() and part.name in SPLITS}
+    listed = (
+        {part: _listed(inside) for part, inside in parts.items()} if "train" in parts else {"train": _listed(folder)}
+    )
+    files = [named.path for split in listed.values() for named in split]
+    if not files:
+        raise ValueError(
+            f"{folder} holds no images ({', '.join(ENDINGS)}), neither itself nor in a folder for each class."
+        )
+    stamps = [(file.relative_to(folder), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    made_of = (folder.absolute(), square, colour, *stamps)
+    named_files = [(str(file), file) for file in files]
+    x = kept_arrays(cache_file("folder", made_of), lambda: {"x": images_of(named_files, square, colour)})["x"]
+    splits, first = {}, 0
+    for part, named in listed.items():
+        labels = np.array([one.label for one in named], str) if named and named[0].label is not None else None
+        splits[part] = Split(x[first : first + len(named)], labels)
+        first += len(named)
+    return {part: split for part, split in splits.items() if len(split.x)}
+
+
+def _listed(folder: Path) -> list[_Named]:
+    """The images of a folder in the order of their names, those of a class together."""
+    own = [_Named(path, None) for path in _images(folder)]
+    classes = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and not inside.name.startswith(".")]
+    of_classes = [_Named(path, inside.name) for inside in classes for path in _images(inside)]
+    if own and of_classes:
+        raise ValueError(
+            f"{folder} holds {len(own)} images beside {len(of_classes)} in folders of classes. Move them into a folder "
+            "of their class."
+        )
+    return own or of_classes
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
+
+
+def images_of(
+    images: Sequence[tuple[str, Any]], square: Square | None = None, colour: Colour | None = None
+) -> np.ndarray:
+    """`(name, path or Pillow image)` pairs as one array, uint8 `[n, H, W, C]`.
+
+    ValueError names the first that does not fit.
+    """
+    if colour is None:
+        colour = "colour" if any(_is_colour(image) for _, image in images) else "grey"
+    arrays: list[np.ndarray] = []
+    for name, image in images:
+        opened = _opened(image).convert("L" if colour == "grey" else "RGB")
+        one = np.asarray(opened)[None]
+        one = one[..., None] if colour == "grey" else one
+        try:
+            one = one if square is None else scaled(one, square)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        if arrays and one.shape != arrays[0].shape:
+            sizes = ["×".join(map(str, array.shape[1:3])) for array in (arrays[0], one)]
+            raise ValueError(
+                f"{images[0][0]} is an image of {sizes[0]} pixels, {name} of {sizes[1]}. Scale all to one size: "
+                "--image-size 64."
+            )
+        arrays.append(one)
+    return np.concatenate(arrays)
+
+
+def _is_colour(image: Any) -> bool:
+    """Whether a pixel is of a colour. Its file need not say so: some kinds store grey images as colours too."""
+    opened = _opened(image)
+    if opened.mode in ("1", "L", "LA", "I", "I;16", "F"):
+        return False
+    pixels = np.asarray(opened.convert("RGB"))
+    return bool((pixels != pixels[..., :1]).any())
+
+
+def _opened(image: Any) -> Any:
+    """The image of a path, or the image itself, as it should be seen."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if isinstance(image, Image.Image):
+        return _opaque(image)
+    try:
+        opened = Image.open(image)
+        opened.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{image} cannot be read as an image: it is damaged or of another kind.") from error
+    # Cameras write the picture as it was taken, and beside it how to turn it.
+    return _opaque(ImageOps.exif_transpose(opened))
+
+
+def _opaque(image: Any) -> Any:
+    """The image on white, where it is transparent."""
+    from PIL import Image
+
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        merged = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        return merged.convert("L" if image.mode == "LA" else "RGB")
+    return image.convert("RGB") if image.mode == "P" else image

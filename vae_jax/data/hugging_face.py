@@ -1,0 +1,69 @@
+"""Datasets of Hugging Face: `hf:NAME`, or a folder that `save_to_disk` wrote. Needs the extra `huggingface`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_jax.data.dataset import Split
+from vae_jax.data.folder import SPLITS, Colour, images_of
+from vae_jax.data.images import Square
+from vae_jax.data.table import Table, table_of
+
+PREFIX = "hf:"
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` wrote a folder."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "dataset_info.json"))
+
+
+def hugging_face_splits(
+    name: str, *, label: str | None = None, square: Square | None = None, colour: Colour | None = None
+) -> dict[str, Split | Table]:
+    """The splits of a dataset: images with their labels where it has a column of images, else tables.
+
+    ImportError where the extra is not installed, ValueError where no split is called train.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is read by datasets, which is not installed: pip install 'vae-jax[huggingface]'."
+        ) from error
+
+    if name.startswith(PREFIX):
+        loaded: Any = datasets.load_dataset(name.removeprefix(PREFIX))
+    else:
+        loaded = datasets.load_from_disk(name)
+    found: Any = loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+    parts = {str(part): one for part, one in found.items()}
+    splits = {SPLITS[part]: _split(name, one, label, square, colour) for part, one in parts.items() if part in SPLITS}
+    if "train" not in splits:
+        raise ValueError(f"{name} has the splits {', '.join(parts)}, but none called train.")
+    return splits
+
+
+def _split(name: str, data: Any, label: str | None, square: Square | None, colour: Colour | None) -> Split | Table:
+    import datasets
+
+    pictures = [column for column, kind in data.features.items() if isinstance(kind, datasets.Image)]
+    classes = {column: kind for column, kind in data.features.items() if isinstance(kind, datasets.ClassLabel)}
+    if not pictures:
+        table = table_of(name, data.with_format("arrow")[:])
+        # Classes by their names, as a file of strings has them.
+        named = {column: _names(kind, table.columns[column]) for column, kind in classes.items()}
+        return Table(table.columns | named)
+    if label is not None and label not in data.features:
+        raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(data.features)}.")
+    chosen = label or next(iter(classes), None)
+    x = images_of([(f"{name}, row {i}", image) for i, image in enumerate(data[pictures[0]])], square, colour)
+    if chosen is None:
+        return Split(x, None)
+    values = np.asarray(data[chosen])
+    return Split(x, _names(classes[chosen], values).astype(str) if chosen in classes else values)
+
+
+def _names(kind: Any, values: np.ndarray) -> np.ndarray:
+    """Numbers of classes as their names; −1, for one that is not known, as a gap."""
+    return np.array(["" if np.isnan(v) or v < 0 else kind.int2str(int(v)) for v in values.astype(float)], object)

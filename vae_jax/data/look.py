@@ -1,0 +1,59 @@
+"""A look at data before a model is trained on them: what is valid, but hardly what was meant."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vae_jax.data.dataset import Dataset, Split
+
+# Columns that are named in one message.
+_NAMED = 5
+# Two rows of a table may be the same by chance.
+_MOST_SHARED = 0.05
+
+
+def faults(dataset: Dataset) -> Iterator[str]:
+    """What is odd about the splits, a sentence each, with what to do."""
+    train = dataset.train
+    if dataset.scale_fault is not None:
+        yield dataset.scale_fault
+    if dataset.columns is None and len(dataset.shape) == 1 and (same := _constant(train)):
+        listed = ", ".join(map(str, same[:_NAMED])) + (", …" if len(same) > _NAMED else "")
+        yield f"{len(same)} of {dataset.shape[0]} elements of {dataset.name} are the same in every example: {listed}."
+    shape = dataset.shape
+    if len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3):
+        yield (
+            f"the images of {dataset.name} have the shape {shape}, colours first. No picture of them is drawn: save "
+            "x.transpose(0, 2, 3, 1)."
+        )
+    for part, split in (("validation", dataset.validation), ("test", dataset.test)):
+        shared = _shared(train, split)
+        if shared > _MOST_SHARED * len(split.x):
+            yield (
+                f"{shared} of {len(split.x)} {part} examples of {dataset.name} are training examples too, so numbers "
+                "of that split are too good. Leave repeated examples out, as by np.unique(x, axis=0)."
+            )
+
+
+def check_varies(dataset: Dataset) -> None:
+    """ValueError where all training examples are the same."""
+    x = dataset.train.x
+    first = x[:1]
+    if len(x) > 1 and bool(((x == first) | ((x != x) & (first != first))).all()):
+        raise ValueError(f"all {len(x)} training examples of {dataset.name} are the same: there is nothing to learn.")
+
+
+def _constant(split: Split) -> list[int]:
+    return np.flatnonzero((split.x == split.x[:1]).all(axis=0)).tolist()
+
+
+def _shared(train: Split, other: Split) -> int:
+    """How many examples of a split the training split has too."""
+    if not len(other.x):
+        return 0
+    known = set(_rows(train))
+    return sum(row in known for row in _rows(other))
+
+
+def _rows(split: Split) -> Iterator[bytes]:
+    return (np.ascontiguousarray(x).tobytes() for x in split.x)

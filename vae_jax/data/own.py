@@ -1,0 +1,245 @@
+"""The user's own data: arrays, tables, folders of images, and datasets of Hugging Face."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vae_jax.config.fields import Kind
+from vae_jax.data.columns import (
+    SKIPPED,
+    Column,
+    Proposal,
+    column_of,
+    families_of,
+    numbers,
+    observed,
+    proposal,
+    unknown_values,
+)
+from vae_jax.data.dataset import Split
+from vae_jax.data.files import read_file
+from vae_jax.data.folder import SPLITS, Colour, image_splits
+from vae_jax.data.hugging_face import PREFIX, hugging_face_splits, is_saved
+from vae_jax.data.images import Square
+from vae_jax.data.strings import is_strings
+from vae_jax.data.table import ENDINGS as TABLES
+from vae_jax.data.table import Table, read_table
+
+_ARRAYS = (".npz", ".npy")
+# Columns of a table that are no part of x.
+_SPLIT, _LABEL = "split", "label"
+
+
+class Reading(NamedTuple):
+    """How a source is read: what the likelihood is for, and what the config says of the data."""
+
+    kind: Kind | None = None
+    levels: int | None = None
+    square: Square | None = None
+    colour: Colour | None = None
+    label: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+class Own(NamedTuple):
+    """The splits "train", "validation" and "test" that a source has; `columns` where they are of a table."""
+
+    splits: dict[str, Split]
+    columns: tuple[Column, ...] | None = None
+
+
+def is_own(name: str) -> bool:
+    """Whether a dataset is the user's own, by its name: a file, a folder or a dataset of Hugging Face."""
+    if is_strings(name):
+        return False
+    return name.startswith(PREFIX) or name.endswith((*_ARRAYS, *TABLES)) or "/" in name or os.sep in name
+
+
+def read_own(name: str, reading: Reading, known: Sequence[Column] | None = None) -> Own:
+    """The data of a source. `known`: the columns of the table that a model was trained on.
+
+    FileNotFoundError or ValueError, with what to do, for anything that cannot be read.
+    """
+    return as_rows(name, _parts(name, reading), reading, known)
+
+
+def as_rows(
+    name: str, parts: Mapping[str, Split | Table], reading: Reading, known: Sequence[Column] | None = None
+) -> Own:
+    """Splits as they are, unless the likelihood is of columns; tables as numbers, with what their columns are."""
+    if reading.kind != "columns" and not any(isinstance(one, Table) for one in parts.values()):
+        return Own({part: one for part, one in parts.items() if isinstance(one, Split)})
+    tables = {part: _as_table(name, one) for part, one in parts.items()}
+    tables, labels = _labels(name, tables, reading.label)
+    columns = known
+    if columns is None and (reading.kind == "columns" or (reading.kind is None and _mixed(tables))):
+        columns = _columns(name, tables, reading.columns)
+    if columns is None:
+        _check_plain(name, tables)
+        x = {
+            part: np.stack([c.astype(np.float64) for c in one.columns.values()], axis=1) for part, one in tables.items()
+        }
+    else:
+        _check_known(name, columns, tables)
+        x = {part: numbers(columns, one.columns) for part, one in tables.items()}
+    splits = {part: Split(x[part], labels[part]) for part in tables}
+    return Own(splits, None if columns is None else tuple(columns))
+
+
+def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
+    """What each column of a table is taken for; {} where the source is no table, or is not read as one."""
+    if reading.kind != "columns":
+        return {}
+    parts = {part: _as_table(name, one) for part, one in _parts(name, reading).items()}
+    tables, _ = _labels(name, parts, reading.label)
+    return _proposals(tables, reading.columns)
+
+
+def read_rows(name: str, reading: Reading) -> Table:
+    """All rows of a table of the user's own, with every column, in their order."""
+    parts = [_as_table(name, one) for one in _parts(name, reading).values()]
+    shared = [column for column in parts[0].columns if all(column in one.columns for one in parts)]
+    return Table({column: np.concatenate([one.columns[column] for one in parts]) for column in shared})
+
+
+def _parts(name: str, reading: Reading) -> dict[str, Split | Table]:
+    path = Path(name)
+    options = {"square": reading.square, "colour": reading.colour}
+    if name.startswith(PREFIX) or is_saved(path):
+        return hugging_face_splits(name, label=reading.label, **options)
+    if path.is_dir():
+        files = {SPLITS[file.stem]: file for file in sorted(path.iterdir()) if file.stem in SPLITS and _is_file(file)}
+        if "train" not in files:
+            return dict(image_splits(path, **options))
+        return {part: found for part, file in files.items() for found in _of_file(file).values()}
+    return _of_file(path)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and path.suffix in (*_ARRAYS, *TABLES)
+
+
+def _of_file(path: Path) -> dict[str, Split | Table]:
+    if path.suffix in _ARRAYS:
+        return dict(read_file(path))
+    if path.suffix not in TABLES:
+        raise FileNotFoundError(
+            f"no data {path}. It must be a folder of images, or a file ending in {', '.join((*_ARRAYS, *TABLES))}."
+        )
+    whole = read_table(path)
+    if _SPLIT not in whole.columns or whole.columns[_SPLIT].dtype.kind != "O":
+        return {"train": whole}
+    split = whole.columns[_SPLIT]
+    if unknown := sorted({str(value) for value in split} - set(SPLITS)):
+        raise ValueError(
+            f"{path}: the column {_SPLIT} says which split a row is of, {', '.join(SPLITS)}; got {', '.join(unknown)}."
+        )
+    rows = {part: np.array([SPLITS[value] == part for value in split]) for part in ("train", "validation", "test")}
+    return {part: whole.take(chosen).without(_SPLIT) for part, chosen in rows.items() if chosen.any()}
+
+
+def _as_table(name: str, split: Split | Table) -> Table:
+    if isinstance(split, Table):
+        return split
+    if split.x.ndim != 2:
+        raise ValueError(
+            f"--likelihood columns is for tables, x of shape (n, columns), but {name} has {split.x.shape}."
+        )
+    columns = {f"x{j}": column.astype(np.float64) for j, column in enumerate(split.x.T)}
+    return Table(columns if split.label is None else columns | {_LABEL: split.label})
+
+
+def _labels(
+    name: str, tables: dict[str, Table], label: str | None
+) -> tuple[dict[str, Table], dict[str, np.ndarray | None]]:
+    """The tables without their column of labels, and the labels."""
+    names = list(tables["train"].columns)
+    if label is not None and label not in names:
+        raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(names)}.")
+    chosen = label or (_LABEL if _LABEL in names else None)
+    if chosen is None:
+        return tables, dict.fromkeys(tables)
+    labels: dict[str, np.ndarray | None] = {}
+    for part, one in tables.items():
+        values = one.columns.get(chosen)
+        if values is not None and values.dtype.kind == "O":
+            values = np.array(["" if value is None else str(value) for value in values])
+        labels[part] = values
+    return {part: one.without(chosen) for part, one in tables.items()}, labels
+
+
+def _mixed(tables: dict[str, Table]) -> bool:
+    return any(_unfit(values) for one in tables.values() for values in one.columns.values())
+
+
+def _unfit(values: np.ndarray) -> str | None:
+    """What keeps a column from being plain numbers."""
+    if any(isinstance(value, str) for value in values.tolist()):
+        return "strings"
+    return "gaps" if len(observed(values)) < len(values) else None
+
+
+def _check_plain(name: str, tables: dict[str, Table]) -> None:
+    unfit = {
+        column: why for one in tables.values() for column, values in one.columns.items() if (why := _unfit(values))
+    }
+    if unfit:
+        listed = ", ".join(f"{column} ({why})" for column, why in list(unfit.items())[:5])
+        more = f" and {len(unfit) - 5} more" if len(unfit) > 5 else ""
+        raise ValueError(
+            f"{name} is a table with the columns {listed}{more}, which are no plain numbers. Train it as the config "
+            f"table does: vae-jax train table --dataset {name}."
+        )
+
+
+def _proposals(tables: dict[str, Table], asked: Sequence[str]) -> dict[str, Proposal]:
+    names = list(tables["train"].columns)
+    families = families_of(asked, names)
+    return {
+        column: Proposal(families[column], "as you say") if column in families else proposal(_joined(tables, column))
+        for column in names
+    }
+
+
+def _joined(tables: dict[str, Table], column: str) -> np.ndarray:
+    """A column of all splits. ValueError where one lacks it."""
+    for part, one in tables.items():
+        if column not in one.columns:
+            raise ValueError(f"the {part} split has no column {column}, which the training split has.")
+    parts = [one.columns[column] for one in tables.values()]
+    # A column may hold strings in one split and nothing but gaps in another.
+    if any(values.dtype.kind == "O" for values in parts):
+        parts = [values if values.dtype.kind == "O" else _as_strings(values) for values in parts]
+    return np.concatenate(parts)
+
+
+def _as_strings(values: np.ndarray) -> np.ndarray:
+    return np.array([None if np.isnan(value) else f"{value:g}" for value in values], object)
+
+
+def _columns(name: str, tables: dict[str, Table], asked: Sequence[str]) -> list[Column]:
+    proposals = _proposals(tables, asked)
+    kept = [column for column, found in proposals.items() if found.family != SKIPPED]
+    if not kept:
+        raise ValueError(f"{name} has no column to learn from: all {len(proposals)} are left out.")
+    return [column_of(column, _joined(tables, column), proposals[column].family) for column in kept]
+
+
+def _check_known(name: str, columns: Sequence[Column], tables: dict[str, Table]) -> None:
+    """ValueError where a column is missing or of another kind; a warning of values that the columns do not know."""
+    for one in tables.values():
+        if missing := [column.name for column in columns if column.name not in one.columns]:
+            raise ValueError(f"{name} lacks the columns {', '.join(missing)}, which the model was trained on.")
+        wrong = [c.name for c in columns if not c.values and one.columns[c.name].dtype.kind == "O"]
+        if wrong:
+            raise ValueError(f"{name}: the columns {', '.join(wrong)} hold strings where the model knows numbers.")
+        for column, values in unknown_values(columns, one.columns).items():
+            warnings.warn(
+                f"{name}: {column} holds {', '.join(map(str, values[:3]))}, which the model was not trained on. They "
+                "are taken for gaps.",
+                stacklevel=3,
+            )

@@ -1,0 +1,137 @@
+"""Tables: `.csv` and `.parquet` files, read by pyarrow, which TFDS brings along."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.core.errors import RequestError
+from vae_jax.core.files import replacing
+
+ENDINGS = (".csv", ".tsv", ".parquet")
+# What stands for a gap in a text, beside an empty field.
+_GAPS = ["", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None"]
+
+
+class Table(NamedTuple):
+    """Raw values `[n]` by the name of their column: float64 with NaN for a gap, or strings or booleans with None."""
+
+    columns: dict[str, np.ndarray]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.columns.values())))
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The given rows."""
+        return Table({name: values[rows] for name, values in self.columns.items()})
+
+    def without(self, *names: str | None) -> "Table":
+        """The other columns."""
+        return Table({name: values for name, values in self.columns.items() if name not in names})
+
+
+def read_table(path: Path) -> Table:
+    """The table in a file. FileNotFoundError or ValueError, with what to do, where it cannot be read."""
+    import pyarrow as pa
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no data file {path}. Give the path of a {' or '.join(ENDINGS)} file.")
+    try:
+        table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}") from error
+    return table_of(path.name, table)
+
+
+def _read_parquet(path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path)
+
+
+def _read_text(path: Path) -> Any:
+    from pyarrow import csv
+
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    # The one that the header holds most of.
+    delimiter = max(",;\t|", key=header.count)
+    return csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=csv.ConvertOptions(null_values=_GAPS, strings_can_be_null=True),
+    )
+
+
+def table_of(name: str, table: Any) -> Table:
+    """An arrow table as raw values. ValueError for an empty one, for names that repeat, and for other types."""
+    names = table.column_names
+    if not table.num_rows or not names:
+        raise ValueError(f"{name} holds no rows. Its first line is taken for the names of the columns.")
+    if twice := sorted({column for column in names if names.count(column) > 1}):
+        raise ValueError(f"{name} has several columns of the name {', '.join(twice)}: give each its own.")
+    if all(_is_number(column) for column in names):
+        warnings.warn(
+            f"{name} begins with numbers, {', '.join(names[:3])} …, which are taken for the names of its columns. Put "
+            "a line of names on top.",
+            stacklevel=2,
+        )
+    return Table({column: _values(name, column, table[column]) for column in names})
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write columns of equal length as the ending of the path says, `.csv` or `.parquet`; None is a gap."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    with replacing(path) as partial:
+        if path.suffix == ".parquet":
+            pq.write_table(table, partial)
+        else:
+            csv.write_csv(table, partial)
+
+
+def check_table(path: Path) -> Path:
+    """The path, if a table can be written to it. RequestError where its ending is another."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise RequestError(f"--out must end in .csv or .parquet, got {path}.")
+    return path
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _values(name: str, column: str, array: Any) -> np.ndarray:
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array = array.cast(kind.value_type)
+        kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
+        return np.array(array.to_pylist(), object)
+    if pa.types.is_null(kind):
+        return np.full(len(array), np.nan)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return np.asarray(array.cast(pa.float64()).to_numpy(), np.float64)
+    if pa.types.is_temporal(kind):
+        # A day is a number: that of days, or seconds, since 1970.
+        plain = array.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.float64())
+        return np.asarray(plain.to_numpy(), np.float64)
+    if pa.types.is_binary(kind):
+        raise ValueError(f"{name}: the column {column} is not written in UTF-8. Convert it: iconv -f latin1 -t utf-8.")
+    raise ValueError(
+        f"{name}: the column {column} holds values of the type {kind}, but a column must hold numbers, strings or "
+        "dates. Leave it out of the file."
+    )

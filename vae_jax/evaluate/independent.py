@@ -1,0 +1,48 @@
+"""Independent elements: the log-density of an example under a marginal for each of its elements, fitted to others.
+
+What a model of the whole example must exceed. All take training values `[n, …]` and test values `[m, …]`, NumPy arrays,
+and give nats `[m, …]`, of each element.
+"""
+
+import numpy as np
+from scipy import special
+
+# No element has a smaller standard deviation than this share of the largest: a constant has none.
+_LEAST_SPREAD = 0.01
+
+
+def independent_bits(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Of Bernoulli variables with the training means, which may be shares; half an example is added to each side."""
+    size = len(train)
+    p = (train.sum(axis=0, dtype=np.float64) + 0.5) / (size + 1.0)
+    return np.where(test > 0.5, np.log(p), np.log1p(-p))
+
+
+def independent_choices(train: np.ndarray, test: np.ndarray, levels: int) -> np.ndarray:
+    """Of the training frequencies of 0..`levels`; half an example is added to each."""
+    flat, shape = train.reshape(len(train), -1).astype(np.int64), test.shape
+    elements = np.arange(flat.shape[1])
+    counts = np.zeros((flat.shape[1], levels + 1))
+    for row in flat:
+        counts[elements, row] += 1.0
+    log_p = np.log(counts + 0.5) - np.log(len(train) + 0.5 * (levels + 1))
+    return log_p[elements[None], test.reshape(len(test), -1).astype(np.int64)].reshape(shape)
+
+
+def independent_counts(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Of negative binomials with the training mean and variance, or Poisson variables where that is no larger."""
+    mean = np.maximum(train.mean(axis=0, dtype=np.float64), 0.5 / len(train))
+    excess = np.maximum(train.var(axis=0, dtype=np.float64) - mean, 1e-6 * mean)
+    concentration = np.square(mean) / excess
+    v = test.astype(np.float64)
+    combinations = special.gammaln(v + concentration) - special.gammaln(concentration) - special.gammaln(v + 1.0)
+    return combinations - (concentration + v) * np.log1p(mean / concentration) + v * np.log(mean / concentration)
+
+
+def independent_normals(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Of normals with the training moments."""
+    train = train.astype(np.float64)
+    spread = train.std(axis=0)
+    spread = np.maximum(spread, max(_LEAST_SPREAD * spread.max(), np.finfo(np.float32).tiny))
+    z = (test.astype(np.float64) - train.mean(axis=0)) / spread
+    return -0.5 * np.square(z) - np.log(spread) - 0.5 * np.log(2.0 * np.pi)

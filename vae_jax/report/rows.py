@@ -1,0 +1,131 @@
+"""Tables that a model gives back row by row: gaps filled, and scores of how strange a row is."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.core.checks import check_count
+from vae_jax.core.errors import RequestError
+from vae_jax.data.columns import Column, raw_values
+from vae_jax.data.own import read_rows
+from vae_jax.data.table import check_table, write_table
+from vae_jax.distributions import Masked, Observed
+from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
+from vae_jax.evaluate.batched import map_batches
+from vae_jax.evaluate.impute import impute
+from vae_jax.measure.subject import Subject
+from vae_jax.models.vae import VAE
+from vae_jax.report.arrays import examples_like
+from vae_jax.train.run import reading_of
+
+# Completions that a typical value is found from.
+_COMPLETIONS = 200
+
+
+def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples: int, seed: int) -> tuple[Path, int]:
+    """The table `data` with its gaps filled, and how many were.
+
+    With `draws` 0 each gap has its typical value given the rest of the row: the mean of reals, the median of counts,
+    the most frequent choice. Else so many completed tables follow each other, with their number in a column `draw`.
+    RequestError unless the model is one of columns.
+    """
+    check_count("impute", "--samples", samples)
+    if draws < 0:
+        raise RequestError(f"--draws must be at least 0, got {draws}.")
+    columns = subject.run.dataset.columns
+    if columns is None:
+        raise RequestError(
+            f"{subject.run.directory} is no model of a table with gaps. Train one: vae-jax train table "
+            f"--dataset {data}."
+        )
+    check_table(out)
+    x = examples_like(subject, data, None).train.x
+    completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
+    tables = [_typical(columns, x, completed)] if draws == 0 else list(np.swapaxes(completed, 0, 1))
+    # What was observed, or is nothing to the model, is given back as it was.
+    raw = {name: _plain(values) for name, values in read_rows(data, reading_of(subject.run.config)).columns.items()}
+    written: dict[str, list[Any]] = {}
+    for number, table in enumerate(tables):
+        rows = dict(raw)
+        for j, column in enumerate(columns):
+            drawn = raw_values(column, table[:, j])
+            rows[column.name] = [b if a is None else a for a, b in zip(raw[column.name], drawn, strict=True)]
+        rows |= {"draw": [number] * len(x)} if draws else {}
+        written = {name: [*written.get(name, []), *values] for name, values in rows.items()}
+    write_table(out, written)
+    return out, sum(values.count(None) for name, values in raw.items() if name in {c.name for c in columns})
+
+
+def write_anomalies(
+    subject: Subject, *, data: str, data_dir: Path | None, out: Path, samples: int, false_alarms: float, seed: int
+) -> tuple[Path, float, int]:
+    """A table with `score`, −log p(x) in nats, and whether it is `strange`, for each example of `data`; the threshold
+    and how many are above it.
+
+    The threshold is exceeded by a share of at most `false_alarms` of new ordinary examples; it is found on the test
+    split, which the model was not trained on.
+    """
+    check_count("anomaly", "--samples", samples)
+    if not subject.has_density or subject.is_conditional:
+        raise RequestError(f"the model of {subject.run.directory} has no log p(x) of an example by itself.")
+    check_table(out)
+    source = examples_like(subject, data, data_dir)
+    ordinary = _scores(subject, subject.examples, samples, seed)
+    threshold = float(anomaly_threshold(jnp.asarray(ordinary), false_alarms=false_alarms))
+    scores = _scores(subject, subject.seen(source, source.train), samples, seed + 1)
+    strange = scores > threshold
+    rows = {"row": list(range(len(scores))), "score": scores.tolist(), "strange": strange.tolist()}
+    write_table(out, rows)
+    return out, threshold, int(strange.sum())
+
+
+def _scores(subject: Subject, x: Any, samples: int, seed: int) -> np.ndarray:
+    vae, key = subject.density, jax.random.key(seed)
+
+    def score(i: Any, x: Any) -> Any:
+        return anomaly_score(
+            vae, subject.params, jax.random.fold_in(key, i), x, num_samples=samples, chunk_size=samples
+        )
+
+    return map_batches(score, x)
+
+
+def _completed(subject: Subject, x: np.ndarray, *, draws: int, samples: int, seed: int) -> np.ndarray:
+    """`[n, draws, d]`: rows with their gaps drawn given the rest."""
+    vae, key = subject.density, jax.random.key(seed)
+    masked = VAE(
+        encode=lambda params, row: vae.encode(params, jnp.where(row.mask, row.value, jnp.nan)),
+        decode=lambda params, z: Masked(vae.decode(params, z)),
+        prior=vae.prior,
+    )
+
+    def complete(i: Any, row: Any) -> Any:
+        seen = Observed(row, ~jnp.isnan(row))
+        return impute(masked, subject.params, jax.random.fold_in(key, i), seen, num_samples=samples, num_draws=draws)
+
+    return np.asarray(map_batches(complete, x))
+
+
+def _typical(columns: tuple[Column, ...], x: np.ndarray, completed: np.ndarray) -> np.ndarray:
+    """`[n, d]`: the rows with the typical value of their completions in each gap."""
+    filled = x.copy()
+    for j, column in enumerate(columns):
+        gaps, drawn = np.flatnonzero(np.isnan(x[:, j])), completed[:, :, j]
+        for row in gaps:
+            if column.values:
+                filled[row, j] = np.bincount(drawn[row].astype(int)).argmax()
+            else:
+                filled[row, j] = drawn[row].mean() if column.family == "reals" else np.floor(np.median(drawn[row]))
+    return filled
+
+
+def _plain(values: np.ndarray) -> list[Any]:
+    """A raw column for a file: NaN is a gap, and whole numbers have no point."""
+    if values.dtype.kind == "O":
+        return values.tolist()
+    known = values[~np.isnan(values)]
+    whole = np.array_equal(known, np.floor(known))
+    return [None if np.isnan(value) else int(value) if whole else float(value) for value in values]
