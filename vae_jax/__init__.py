@@ -1,5 +1,7 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
+import importlib
+
 from vae_jax.distributions import (
     Autoregressive,
     Bernoulli,
@@ -48,6 +50,21 @@ from vae_jax.objectives.terms import Terms, elbo_terms, sampled_terms
 from vae_jax.systems.system import System
 
 __version__ = "0.1.0"
+
+# Loaded when they are asked for: they train, and bring along what training needs.
+_LATER = {
+    "Fitted": "vae_jax.commands.fitted",
+    "fit": "vae_jax.commands.fitted",
+    "open_run": "vae_jax.commands.fitted",
+    "as_system": "vae_jax.train.python",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)
+
 
 __all__ = [
     "VAE",

@@ -180,10 +180,9 @@ def _free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
+    from vae_jax.commands.fitted import Fitted
     from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
     from vae_jax.measure.measurement import Options
-    from vae_jax.measure.subject import subject_of
-    from vae_jax.pictures.run import write_pictures
     from vae_jax.report.panel import panel
     from vae_jax.train.loop import train
 
@@ -195,9 +194,10 @@ def _train_and_report(run: Any, console: Console) -> int:
         return _stopped(run, trained, console)
     if not trained.moved and _is_measured(run.directory, int(state.train.step), console):
         return 0
-    subject = subject_of(run, state)
+    fitted = Fitted(run, state)
+    subject = fitted.subject
     result = evaluate(subject, measurements, Options(console=console, grows=True))
-    write_pictures(subject)
+    fitted.pictures()
     # Last: it says that all is done.
     write_evaluation(subject, result)
     console.print(panel(subject, result, measurements))

@@ -43,10 +43,14 @@ def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
     """
 
     def absolute(name: str) -> str:
-        if not name.endswith(".py"):
+        # A function of a file may be named too: my_model.py:build.
+        path, separator, function = name.partition(".py:")
+        if not name.endswith(".py") and not separator:
             return name
-        beside = folder / Path(name).expanduser()
-        return str((beside if beside.is_file() else Path(name).expanduser()).absolute())
+        path = path + ".py" if separator else name
+        beside = folder / Path(path).expanduser()
+        found = (beside if beside.is_file() else Path(path).expanduser()).absolute()
+        return f"{found}:{function}" if separator else str(found)
 
     measurements = tuple(map(absolute, config.evaluate.measurements))
     evaluate = dataclasses.replace(config.evaluate, measurements=measurements)

@@ -21,18 +21,47 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import first_example, num_examples
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split
-from vae_jax.distributions import Certain, DiagNormal, PointMass
+from vae_jax.distributions import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Certain,
+    ContinuousBernoulli,
+    Derivation,
+    DiagNormal,
+    DiscretisedLogistic,
+    FullNormal,
+    NegativeBinomial,
+    OneHotCategorical,
+    PointMass,
+    Poisson,
+    StudentT,
+)
 from vae_jax.evaluate.gaps import FAMILIES
 from vae_jax.languages import expressions, molecules
 from vae_jax.languages.grammar import Grammar
 from vae_jax.models.vae import VAE, Autoencoder, discretised
 from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.systems.registry import system_names
 from vae_jax.train.files import read_metrics
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.run import Run, load_snapshot
 
 # What one code is: an array of real numbers, several of them, numbers of a codebook, or one-hot choices.
 Code = Literal["vector", "layers", "indices", "choices"]
+# What tells a probability from a density.
+_DISCRETE = (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Derivation,
+    DiscretisedLogistic,
+    NegativeBinomial,
+    OneHotCategorical,
+    Poisson,
+)
+_CONTINUOUS = (ContinuousBernoulli, DiagNormal, FullNormal, StudentT)
+_FEW_COUNTS = 255
 # How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
 _NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
 
@@ -139,14 +168,37 @@ class Subject:
         """Whether an example is a pair of x and its condition."""
         return isinstance(self._one, dict)
 
+    @cached_property
+    def _decoded(self) -> Any:
+        """p(x | z), abstract."""
+        return jax.eval_shape(self.coder.decode, self.params, self._z)
+
+    @property
+    def _is_users(self) -> bool:
+        """Whether the model is the user's own, so that its config does not say what it is."""
+        return self.run.config.system not in system_names()
+
+    @property
+    def likelihood(self) -> str:
+        """What p(x | z) is called: by the config, or the type of a model of the user's own."""
+        own = self._is_users and self._model is not None
+        return type(self._decoded).__name__ if own else self.run.config.model.likelihood
+
     @property
     def is_discrete(self) -> bool:
         """Whether log p(x) is a log-probability, not a density."""
-        return LIKELIHOODS[self.run.config.model.likelihood].is_discrete
+        if not self._is_users:
+            return LIKELIHOODS[self.run.config.model.likelihood].is_discrete
+        known = (*_DISCRETE, *_CONTINUOUS)
+        parts = jax.tree.leaves(self._decoded, is_leaf=lambda node: isinstance(node, known))
+        found = [part for part in parts if isinstance(part, known)]
+        return bool(found) and all(isinstance(part, _DISCRETE) for part in found)
 
     @property
     def is_bounded(self) -> bool:
-        """Whether x is counts up to a largest."""
+        """Whether x is counts up to a largest, few enough to be counted one by one."""
+        if self._is_users:
+            return (self.run.dataset.levels or 0) <= _FEW_COUNTS
         return LIKELIHOODS[self.run.config.model.likelihood].of == "counts"
 
     @property
@@ -236,7 +288,7 @@ class Subject:
     @cached_property
     def decodes_to_mean(self) -> bool:
         """Whether p(x | z) has a mean in closed form; else a picture shows a sample."""
-        return hasattr(type(jax.eval_shape(self.coder.decode, self.params, self._z)), "mean")
+        return hasattr(type(self._decoded), "mean")
 
     @property
     def has_family(self) -> bool:
@@ -302,7 +354,7 @@ class Subject:
             "evaluation_seed": seed,
             "train_seed": run.config.train.seed,
             "system": run.config.system,
-            "likelihood": run.config.model.likelihood,
+            "likelihood": self.likelihood,
             "shape": list(run.dataset.shape),
             "grammar": None if self.grammar is None else run.config.strings.grammar,
             **run.dataset.protocol(),

@@ -17,6 +17,8 @@ from vae_jax.systems.system import Spec, System
 
 # The sections whose fields a system reads only where its `reads` names them.
 _SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings")
+# The system of a run whose model was made in Python.
+IN_PYTHON = "python"
 # They choose the labels of the linear probe, which every system has.
 _READ_BY_ALL = ("labels.labelled", "labels.label_seed")
 
@@ -31,6 +33,14 @@ def spec_of(name: str) -> Spec:
     """The spec of a published model by name, or of your own file by path. ConfigError where there is none."""
     if name.endswith(".py"):
         return load_from(Path(name), "SPEC", Spec)
+    if ".py:" in name:
+        path, _, function = name.rpartition(":")
+        return Spec(lambda config, dataset: load_from(Path(path), f"{function}()", System), reads=_SECTIONS)
+    if name == IN_PYTHON:
+        raise ConfigError(
+            "the model of this run was made in Python, so the command line cannot open it: vj.open_run(RUN, model, "
+            "data) does, and vj.fit(…, build='my_model.py:build') makes runs that it can open."
+        )
     if name not in system_names():
         close = difflib.get_close_matches(name, system_names(), n=2)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import absl.logging
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
@@ -23,7 +24,13 @@ class Checkpoints:
             max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
         )
         handler = ocp.StandardCheckpointHandler()
-        self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
+        # Orbax warns of what read-only means to it, which is meant here.
+        loud = absl.logging.get_verbosity()
+        absl.logging.set_verbosity(absl.logging.ERROR)
+        try:
+            self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
+        finally:
+            absl.logging.set_verbosity(loud)
 
     def save(self, step: int, tree: PyTree) -> None:
         """Write `tree` under `step`, unless that step is saved already."""

@@ -5,6 +5,7 @@ have the numbers in metrics.jsonl. The step number is one for all.
 """
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from rich.console import Console
 from vae_jax.config.fields import Experiment
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
-from vae_jax.optimizers.rules import staged_schedule
+from vae_jax.optimizers.rules import Schedule
 from vae_jax.systems.system import Metrics
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import CHECKPOINTS, SNAPSHOTS, add_metrics, read_metrics, write_metrics
@@ -71,6 +72,11 @@ class Trainable(Protocol):
     @property
     def chunk_seconds(self) -> float:
         """About how long the compiled program runs between looks at clock, signals and display."""
+        ...
+
+    @property
+    def learning_rate(self) -> Schedule | None:
+        """`step -> learning rate`, to be shown; None where it is not known."""
         ...
 
     def initial(self) -> RunState:
@@ -147,7 +153,6 @@ def _train_chunks(
 ) -> RunState:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
-    rate = staged_schedule(run.config, last)
     advance, held_out_metrics = run.advance(), run.held_out()
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()
@@ -166,7 +171,7 @@ def _train_chunks(
             means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch).items()}
             if not np.isfinite(means["loss"]).any():
                 raise TrainingError(_diverged(run, float(np.ravel(means["loss"])[0]), step, checkpoints.newest()))
-            learning_rate = float(rate(step))
+            learning_rate = None if run.learning_rate is None else float(run.learning_rate(step))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
                 params = measured_params(trained)
@@ -236,7 +241,9 @@ class _Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "_Interruption":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # Elsewhere Python allows no handler: a notebook server may train in another thread.
+        main = threading.current_thread() is threading.main_thread()
+        for number in (signal.SIGINT, signal.SIGTERM) if main else ():
             self._before[number] = signal.signal(number, self._request)
         return self
 

@@ -44,7 +44,7 @@ class Display:
             self._live.stop()
 
     def update(
-        self, step: int, *, metrics: dict[str, float], learning_rate: float, validation: dict[str, float]
+        self, step: int, *, metrics: dict[str, float], learning_rate: float | None, validation: dict[str, float]
     ) -> float:
         """Show the bound after `step`, or the loss where there is no bound. Returns the examples per second so far."""
         elapsed = time.monotonic() - self._began
@@ -54,7 +54,8 @@ class Display:
         status = f"{name} {metrics[name]:.3f}  "
         if validation:
             status += f"(validation {validation[name]:.3f})  "
-        status += f"lr {learning_rate:.1e}  {rate:,.0f} examples/s"
+        status += f"lr {learning_rate:.1e}  " if learning_rate is not None else ""
+        status += f"{rate:,.0f} examples/s"
         if self._live is not None:
             self._live.update(self._task, completed=step, epoch=epoch, status=status)
         elif self._is_time(step, elapsed - self._printed):

@@ -39,7 +39,7 @@ from vae_jax.data import (
 from vae_jax.data import settled as settle
 from vae_jax.data.look import check_varies, faults
 from vae_jax.nets.likelihoods import LIKELIHOODS
-from vae_jax.optimizers.rules import make_optimizer
+from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.parts.families import prior_name
 from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
@@ -52,6 +52,9 @@ from vae_jax.train.outline import check_same, outline_of, outlined, read_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
 
+# The dataset of a run whose data were given in Python.
+ARRAYS = "arrays"
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -63,6 +66,8 @@ class Run:
     system: System
     optimizer: optax.GradientTransformation
     steps_per_epoch: int
+    learning_rate: Schedule | None
+    """`step -> learning rate`, to be shown; None where the optimiser was made in Python."""
 
     @property
     def comparable(self) -> bool:
@@ -132,12 +137,23 @@ def prepare_run(config: Experiment, directory: Path) -> Run:
     return assembled(config, directory, load_data(config))
 
 
-def assembled(config: Experiment, directory: Path, dataset: Dataset) -> Run:
-    """The run of a config on a dataset. ConfigError or ValueError where they do not fit."""
-    system = build_system(config, dataset)
+def assembled(
+    config: Experiment,
+    directory: Path,
+    dataset: Dataset,
+    *,
+    system: System | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+) -> Run:
+    """The run of a config on a dataset; `system` and `optimizer` where they were made in Python.
+
+    ConfigError or ValueError where they do not fit.
+    """
+    system = system or build_system(config, dataset)
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
-    optimizer = make_optimizer(config.optimizer, per_epoch * config.train.epochs)
-    run = Run(directory, config, dataset, system, optimizer, per_epoch)
+    num = per_epoch * config.train.epochs
+    rate = staged_schedule(config, num) if optimizer is None else None
+    run = Run(directory, config, dataset, system, optimizer or make_optimizer(config.optimizer, num), per_epoch, rate)
     # A step holds the state twice, and gradients.
     needed = 2 * size_of(jax.eval_shape(run.initial))
     check_memory("the model", needed, "Make it smaller: fewer --hidden, --latent-size, codes or classes.")
@@ -166,6 +182,11 @@ def reading_of(config: Experiment) -> Reading:
 def load_data(config: Experiment) -> Dataset:
     """The dataset of a config, as counts where its likelihood is one of counts."""
     data, strings = config.data, config.strings
+    if data.dataset == ARRAYS:
+        raise ConfigError(
+            "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
+            "save them as an .npz and train on its path."
+        )
     if is_strings(data.dataset):
         if data.stand_in:
             return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)

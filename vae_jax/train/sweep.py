@@ -31,7 +31,7 @@ from vae_jax.core.files import write_json
 from vae_jax.core.text import read_text
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
-from vae_jax.optimizers.rules import make_optimizer, staged_schedule
+from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
@@ -106,6 +106,11 @@ class Sweep:
         """Longer than for a run: at the start of a chunk every member finds the order of its data again."""
         return min(_MOST_CHUNK_SECONDS, self.config.train.chunk_seconds * len(self.members))
 
+    @property
+    def learning_rate(self) -> Schedule:
+        """That of the config; of members with rates of their own each has its own."""
+        return staged_schedule(self.config, num_steps(self))
+
     def values(self) -> dict[tuple[str, str], Array]:
         """The numbers of every member: an array `[members]` for each field."""
         return {
@@ -145,7 +150,8 @@ class Sweep:
         name, config = self.members[number]
         optimizer = make_optimizer(config.optimizer, num_steps(self))
         directory = self.directory / MEMBERS / name
-        return Run(directory, config, self.dataset, system, optimizer, self.steps_per_epoch)
+        rate = staged_schedule(config, num_steps(self))
+        return Run(directory, config, self.dataset, system, optimizer, self.steps_per_epoch, rate)
 
     def initial(self) -> RunState:
         """The state of all members before the first step."""

@@ -91,7 +91,8 @@ def _divisor(model: Model, elements: Elements) -> int:
 
 def likelihood_head(model: Model, elements: Elements) -> Any:
     """The head of p(x | z)."""
-    start = model.initial_scale or (_START_SCALE if elements.units is None else 1.0)
+    default = _START_SCALE if elements.units is None else 1.0
+    start = default if model.initial_scale is None else model.initial_scale
     head = LIKELIHOODS[model.likelihood].make(elements, start, model.likelihood_scale)
     if model.autoregressive_layers:
         head = AutoregressiveHead(head, model.autoregressive_layers, levels=_divisor(model, elements))

@@ -1,0 +1,140 @@
+"""`fit` and `open_run`: a model of one's own, from Python."""
+
+import io
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from rich.console import Console
+from sklearn.datasets import load_digits
+
+import vae_jax as vj
+from vae_jax.cli import main
+from vae_jax.config import Optimizer
+from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.nets import from_nnx
+
+X = (load_digits().data[:300] > 8).astype(np.float32)
+DATA = {"x": X, "label": load_digits().target[:300]}
+ADAM = optax.adam(3e-3)
+
+
+def model() -> tuple[vj.VAE, dict]:
+    encoder, decoder = (from_nnx(nnx.Linear(*sizes, rngs=nnx.Rngs(0))) for sizes in ((64, 4), (2, 64)))
+
+    def encode(params, x):
+        loc, log_scale = jnp.split(encoder.apply(params["encoder"], x), 2)
+        return vj.DiagNormal(loc, jnp.exp(log_scale))
+
+    vae = vj.VAE(
+        encode,
+        lambda params, z: vj.Bernoulli(decoder.apply(params["decoder"], z)),
+        lambda params: vj.standard_normal(2),
+    )
+    return vae, {"encoder": encoder.params, "decoder": decoder.params}
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def fitted(directory, epochs: int = 4, **options):
+    vae, params = model()
+    settings = {"optimizer": ADAM, "estimate": vj.dreg(vj.iwae), "num_samples": 3, "batch_size": 32} | options
+    return vj.fit(vae, DATA, params=params, directory=directory, epochs=epochs, console=quiet(), **settings)
+
+
+def test_a_model_of_ones_own_is_trained_measured_and_drawn(tmp_path) -> None:
+    run = fitted(tmp_path / "run")
+    lines = run.history
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert lines[-1]["validation_loss"] < lines[0]["validation_loss"]
+    assert all(isinstance(value, int | float) for line in lines for value in line.values() if value is not None)
+    result = run.evaluate(k=10)
+    assert result["k"] == 10
+    assert result["likelihood"] == "Bernoulli"
+    assert {"bits_per_dimension", "probe_accuracy", "constant_log_prob"} <= set(result)
+    assert {path.stem for path in run.pictures()} == {"training_curve", "latent"}
+    assert run.vae.encode(run.params, X[0]).mean.shape == (2,)
+
+
+def test_it_goes_on_bit_for_bit_and_opens_again(tmp_path, monkeypatch) -> None:
+    whole = fitted(tmp_path / "whole")
+    # Stopped after a chunk, as by a signal.
+    from vae_jax.train import loop
+
+    monkeypatch.setattr(loop, "_exhausted", lambda run, state, step: step >= 9)
+    part = fitted(tmp_path / "part")
+    assert int(part.state.train.step) < int(whole.state.train.step)
+    monkeypatch.undo()
+    again = fitted(tmp_path / "part")
+    vae, params = model()
+    opened = vj.open_run(tmp_path / "part", vae, DATA, params=params, optimizer=ADAM)
+    for other in (again, opened):
+        for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(other.params), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_it_trains_in_a_thread_of_a_notebook_server(tmp_path) -> None:
+    found = []
+    thread = threading.Thread(target=lambda: found.append(fitted(tmp_path / "run", epochs=1)))
+    thread.start()
+    thread.join()
+    assert int(found[0].state.train.step) == 6
+
+
+MINE = """
+import jax.numpy as jnp
+import vae_jax as vj
+
+def build():
+    def encode(params, x):
+        return vj.DiagNormal(x @ params["w"], jnp.ones(2))
+    def decode(params, z):
+        return vj.Bernoulli(params["w"] @ z)
+    vae = vj.VAE(encode, decode, lambda params: vj.standard_normal(2))
+    return vj.as_system(vae, {"w": 0.1 * jnp.ones((64, 2))}, estimate=vj.stl(vj.elbo))
+"""
+
+
+def test_a_model_of_a_file_is_one_of_the_command_line_too(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    np.savez(tmp_path / "data.npz", **DATA)
+    monkeypatch.chdir(tmp_path)
+    options = {"directory": "run", "epochs": 1, "evaluation_samples": 5, "console": quiet()}
+    run = vj.fit(None, str(tmp_path / "data.npz"), build="mine.py:build", optimizer=Optimizer(), **options)
+    assert vj.open_run("run").run.config == run.run.config
+    assert main(["evaluate", "run", "--gaps", "0"]) == 0
+    assert main(["sample", "run", "--count", "3"]) == 0
+    capsys.readouterr()
+    with pytest.raises(ConfigError, match="its optimiser must be one that a config can name"):
+        vj.fit(None, DATA, build="mine.py:build", optimizer=ADAM, **options)
+
+
+def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, capsys) -> None:
+    vae, params = model()
+    with pytest.raises(ConfigError, match="needs the parameters that it starts from"):
+        vj.fit(vae, X, directory=tmp_path / "a")
+    with pytest.raises(ConfigError, match="give a model, or the path of a function"):
+        vj.fit(None, X, directory=tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"as my_model.py:build, got 'mine'"):
+        vj.fit(None, X, build="mine", directory=tmp_path / "a")
+    with pytest.raises(ValueError, match="but no x"):
+        vj.fit(vae, {"images": X}, params=params, directory=tmp_path / "a")
+    with pytest.raises(ValueError, match=r"must be numbers of shape \[n, …\], got"):
+        vj.fit(vae, X[0], params=params, directory=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    fitted(tmp_path / "run", epochs=1)
+    with pytest.raises(ConfigError, match=r"holds a run with other settings \(train.epochs\)"):
+        fitted(tmp_path / "run", epochs=2)
+    with pytest.raises(RequestError, match="have changed"):
+        vj.open_run(tmp_path / "run", vae, X, params=params, optimizer=ADAM)
+    for given in ({}, {"model": vae, "params": params}):
+        with pytest.raises(ConfigError, match=r"vj.open_run\('.*run', model, data\)"):
+            vj.open_run(tmp_path / "run", **given)
+    assert main(["sample", str(tmp_path / "run")]) == 1
+    assert "the model of this run was made in Python" in capsys.readouterr().err

@@ -1,0 +1,56 @@
+import jax
+import numpy as np
+import pytest
+
+import vae_jax as vj
+from vae_jax.core.errors import ConfigError
+from vae_jax.data import load
+from vae_jax.train.python import absolute, as_dataset, as_system, source_of
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        RANDOM.normal(size=(40, 3)),
+        (RANDOM.random((40, 3)) < 0.5).astype(float),
+        RANDOM.integers(0, 500, (40, 3)),
+        RANDOM.integers(0, 256, (40, 4, 4, 1), dtype=np.uint8),
+        RANDOM.random((40, 3)) < 0.5,
+    ],
+)
+def test_a_model_sees_arrays_as_they_are(x: np.ndarray) -> None:
+    data = as_dataset(x)
+    assert [len(split.x) for split in data.splits] == [29, 3, 8]
+    seen = data.prepare(jax.random.key(0), data.train.batch())["x"]
+    np.testing.assert_array_equal(seen, data.train.x.astype(np.float32 if x.dtype.kind == "f" else np.int32))
+    rows = {row.tobytes() for row in np.asarray(x, data.train.x.dtype)}
+    assert all(row.tobytes() in rows for split in data.splits for row in split.x)
+
+
+def test_splits_and_labels_of_ones_own_stay() -> None:
+    x = RANDOM.normal(size=(20, 3))
+    data = as_dataset({"x": x, "label": ["a", "b"] * 10, "x_test": x[:5], "label_test": ["b"] * 5})
+    assert data.classes == ("a", "b")
+    np.testing.assert_array_equal(data.test.label, 1)
+    assert [len(split.x) for split in data.splits] == [18, 2, 5]
+    assert as_dataset(data) is data
+    assert as_dataset("digits").name == load("digits").name == source_of("digits")
+    assert source_of(x) == "arrays"
+
+
+def test_parameters_may_depend_on_the_seed() -> None:
+    vae = vj.VAE(lambda p, x: None, lambda p, z: None, lambda p: None)
+    system = as_system(vae, lambda key, batch: {"seed": key, "size": len(batch["x"])})
+    assert system.init("a key", {"x": [1, 2]}) == {"seed": "a key", "size": 2}  # pyright: ignore
+    assert as_system(vae, {"w": 1}).init(None, None) == {"w": 1}  # pyright: ignore
+    with pytest.raises(ValueError, match="num_samples"):
+        as_system(vae, {}, num_samples=0)
+
+
+def test_a_function_of_a_file_is_named_by_both(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("mine.py:build") == f"{tmp_path / 'mine.py'}:build"
+    with pytest.raises(ConfigError, match="as my_model.py:build, got 'mine.py'"):
+        absolute("mine.py")

@@ -1,0 +1,189 @@
+"""Train from Python, and what can be done with a run: `fit`, `open_run` and `Fitted`."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import optax
+from rich.console import Console
+
+from vae_jax.config.fields import Evaluate, Optimizer, Train
+from vae_jax.config.rules import check_ranges
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Params
+from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
+from vae_jax.measure.measurement import Measurement, Options
+from vae_jax.measure.subject import Subject, subject_of
+from vae_jax.models.vae import VAE, Autoencoder
+from vae_jax.objectives.estimators import Estimate
+from vae_jax.pictures.run import write_pictures
+from vae_jax.systems.registry import IN_PYTHON
+from vae_jax.systems.system import System
+from vae_jax.train.files import CONFIG, read_config, read_metrics
+from vae_jax.train.loop import RunState, train
+from vae_jax.train.outline import check_same
+from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
+from vae_jax.train.run import ARRAYS, Run, assembled, load_state
+from vae_jax.train.run import open_run as open_configured
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A trained run: its best parameters, its history, and what it can be asked for.
+
+    `state` is the whole state of training; `directory` holds all of it, and `vae-jax` commands read it where the model
+    is one that they can make.
+    """
+
+    run: Run
+    state: RunState
+
+    @property
+    def directory(self) -> Path:
+        """Where everything is written."""
+        return self.run.directory
+
+    @property
+    def params(self) -> Params:
+        """The parameters of the epoch with the best validation loss, or the last where two cannot be compared."""
+        return self.state.best_params
+
+    @property
+    def vae(self) -> VAE | Autoencoder:
+        """The model: three pure functions, two of an autoencoder. RequestError where the system has none."""
+        return self.subject.coder
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """A flat dict for each epoch, as a DataFrame takes them: `epoch`, `step`, `train_loss`, `validation_loss`, …"""
+        return [_flat(line) for line in read_metrics(self.directory)]
+
+    @cached_property
+    def subject(self) -> Subject:
+        """What the measurements and the pictures look at."""
+        return subject_of(self.run, self.state)
+
+    def evaluate(self, *, k: int | None = None, seed: int = 0, console: Console | None = None) -> dict[str, Any]:
+        """What `vae-jax train` measures at its end, on the test split, by name; kept in RUN/evaluation.json.
+
+        `k`: samples of z for log p(x); by default those of the run. Every number is in nats per example where it is
+        not said.
+        """
+        subject = self.subject
+        if k is not None:
+            measured = dataclasses.replace(self.run.config.evaluate, evaluation_samples=k)
+            config = dataclasses.replace(self.run.config, evaluate=measured)
+            check_ranges(config)
+            subject = subject_of(dataclasses.replace(self.run, config=config), self.state)
+        return measure(subject, first_measurements(self.run.config), Options(seed, grows=k is None, console=console))
+
+    def pictures(self) -> list[Path]:
+        """Draw every picture that suits the model into RUN/pictures; returns their paths."""
+        return write_pictures(self.subject)
+
+
+def measure(subject: Subject, measurements: Sequence[Measurement], options: Options) -> dict[str, Any]:
+    """The numbers of a run by name, written into its directory."""
+    result = evaluate(subject, measurements, options)
+    write_evaluation(subject, result)
+    return result
+
+
+def fit(
+    model: VAE | System | None,
+    data: Any,
+    *,
+    params: Params | Callable[..., Params] | None = None,
+    directory: str | Path | None = None,
+    estimate: Estimate = BY_DEFAULT,
+    num_samples: int = 1,
+    optimizer: optax.GradientTransformation | Optimizer | None = None,
+    epochs: int = 100,
+    batch_size: int = 128,
+    seed: int = 0,
+    patience: int | None = None,
+    build: str | None = None,
+    evaluation_samples: int = 1000,
+    console: Console | None = None,
+) -> Fitted:
+    """Train a model of your own as `vae-jax train` trains its own: one compiled program, checkpoints, the same bits.
+
+    `model`: a `VAE` with its initial `params` (or `(key, batch) -> params`), of which `estimate` is maximised with
+    `num_samples` draws of z for each example; or a `System`, which has both; or None with `build`, the path of a file
+    and its function without arguments that returns a `System`, "my_model.py:build". Only the last can be opened by the
+    command line.
+    `data`: arrays `[n, …]`, a dict of them with `x`, `label`, `x_test`, …, the name or the path of a dataset, or a
+    `Dataset`. The model sees x as it is given.
+    `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
+    the newest checkpoint, bit for bit, or is found to be finished.
+    `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a
+    better validation loss.
+
+    Interrupted by a signal it returns what there is; `fitted.state.train.step` tells how far that is. ConfigError or
+    ValueError, before any compute, where something does not fit; TrainingError where the loss is no longer finite.
+    """
+    name = IN_PYTHON if build is None else absolute(build)
+    check_optimizer(name, optimizer)
+    dataset = as_dataset(data, seed=seed)
+    settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience)
+    run = python_run(
+        system_from(model, params, build, estimate, num_samples),
+        dataset,
+        Path(directory) if directory is not None else _free(Path("runs")),
+        name=name,
+        source=source_of(data),
+        optimizer=optimizer,
+        train=settings,
+        evaluate=Evaluate(evaluation_samples=evaluation_samples),
+    )
+    trained = train(run, console or Console())
+    return Fitted(run, trained.state)
+
+
+def open_run(
+    directory: str | Path,
+    model: VAE | System | None = None,
+    data: Any = None,
+    *,
+    params: Params | Callable[..., Params] | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+) -> Fitted:
+    """A run with its best parameters.
+
+    Of a run of `fit` its `model`, `params` and `data` are given again, and its `optimizer` where that was one of optax.
+    Of all other runs the directory says everything. ConfigError or RequestError where there is none, or where the data
+    are others.
+    """
+    directory = Path(directory)
+    config = read_config(directory)
+    if config.system != IN_PYTHON and config.data.dataset != ARRAYS:
+        run = open_configured(directory)
+        return Fitted(run, load_state(run))
+    if config.system == IN_PYTHON and model is None:
+        raise ConfigError(f"the model of {directory} was made in Python: vj.open_run({str(directory)!r}, model, data).")
+    if config.data.dataset == ARRAYS and data is None:
+        raise ConfigError(
+            f"the data of {directory} were given as arrays: vj.open_run({str(directory)!r}, model, data)."
+        )
+    system = system_from(model, params, None if model is not None else config.system, BY_DEFAULT, 1)
+    dataset = as_dataset(config.data.dataset if data is None else data, seed=config.data.data_seed)
+    check_same(directory, dataset)
+    run = assembled(config, directory, dataset, system=system, optimizer=optimizer)
+    return Fitted(run, load_state(run))
+
+
+def _free(folder: Path) -> Path:
+    number = 1
+    while (folder / f"fit-{number}" / CONFIG).exists():
+        number += 1
+    return folder / f"fit-{number}"
+
+
+def _flat(line: dict[str, Any]) -> dict[str, float]:
+    parts = ("train", "validation")
+    flat = {name: value for name, value in line.items() if name not in parts}
+    for part in parts:
+        flat |= {f"{part}_{name}": value for name, value in line.get(part, {}).items()}
+    return flat

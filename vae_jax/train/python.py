@@ -1,0 +1,178 @@
+"""Runs whose model, data or optimiser were made in Python, not by a config."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optax
+
+from vae_jax.config.fields import Data, Evaluate, Experiment, Model, Optimizer, Train
+from vae_jax.config.files import with_absolute_paths
+from vae_jax.core.checks import check_count
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Params
+from vae_jax.data import Dataset, Split, binarised, load
+from vae_jax.data.dataset import split_rows
+from vae_jax.data.labels import numbered
+from vae_jax.models.vae import VAE
+from vae_jax.objectives.bounds import elbo
+from vae_jax.objectives.estimators import Estimate, total
+from vae_jax.systems.parts.objective import bound_loss, mean_loss
+from vae_jax.systems.registry import IN_PYTHON, spec_of
+from vae_jax.systems.system import System
+from vae_jax.train.files import CONFIG, read_config, write_config
+from vae_jax.train.outline import check_same, outline_of, write_outline
+from vae_jax.train.run import ARRAYS, Run, assembled, check_directory
+
+# What is maximised where nothing else is said.
+BY_DEFAULT = total(elbo)
+# Shares of the examples that are cut off for test and validation.
+_TEST, _VALIDATION = 5, 10
+
+
+def as_system(
+    vae: VAE, params: Params | Callable[..., Params], *, estimate: Estimate = BY_DEFAULT, num_samples: int = 1
+) -> System:
+    """A model as the trainer takes it, with what is maximised.
+
+    `params`: its initial parameters, or `(key, batch) -> params` where they shall depend on the seed of a run.
+    `estimate`: any estimator of any bound, with `num_samples` draws of z for each example.
+    """
+    check_count("as_system", "num_samples", num_samples)
+    init = params if callable(params) else lambda key, batch: params
+    return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples)), vae=vae)
+
+
+def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
+    """Data as the trainer takes them: arrays, a name or a path for `load`, or a `Dataset` as it is.
+
+    Arrays are `[n, …]`, or a dict of them: `x`, and `label` or `condition` if there are any, all of them with the
+    ending `_val` or `_test` for splits of your own. Without these, a fifth of the examples becomes the test split, and
+    a tenth of the others the validation split, drawn by `seed`. The model sees x as it is given. ValueError for others.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, str | Path):
+        return load(str(data), seed=seed)
+    arrays = {
+        str(name): np.asarray(array) for name, array in (data if isinstance(data, Mapping) else {"x": data}).items()
+    }
+    if "x" not in arrays:
+        raise ValueError(f"the data hold {', '.join(arrays)}, but no x.")
+    found = {ending: _split(arrays, ending) for ending in ("", "_val", "_test") if f"x{ending}" in arrays}
+    labels, classes = numbered("the data", [split.label for split in found.values()])
+    splits = {ending: split._replace(label=label) for (ending, split), label in zip(found.items(), labels, strict=True)}
+    test_size = 0 if "_test" in splits else max(2, len(splits[""].x) // _TEST)
+    validation_size = 0 if "_val" in splits else (len(splits[""].x) - test_size) // _VALIDATION
+    train, validation, test = split_rows(splits[""], (validation_size, test_size), seed)
+    kept = (train, splits.get("_val", validation), splits.get("_test", test))
+    whole = train.x.dtype.kind in "bui"
+    most = max(int(split.x.max(initial=0)) for split in kept)
+    bits = not whole and all(np.isin(split.x, (0, 1)).all() for split in kept)
+    levels = max(most, 1) if whole or bits else None
+    dataset = Dataset(ARRAYS, *kept, levels, "none", seed, as_counts=whole, classes=classes)
+    return binarised(dataset, "none")
+
+
+def _split(arrays: Mapping[str, np.ndarray], ending: str) -> Split:
+    x, *beside = arrays[f"x{ending}"], *(arrays.get(f"{name}{ending}") for name in ("label", "condition"))
+    if x.ndim < 2 or x.dtype.kind not in "buif":
+        raise ValueError(f"x{ending} must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
+    if x.dtype.kind == "f":
+        x = x.astype(np.float32)
+    return Split(x, *beside)
+
+
+def python_run(
+    model: System | None,
+    dataset: Dataset,
+    directory: Path,
+    *,
+    name: str = IN_PYTHON,
+    source: str = ARRAYS,
+    optimizer: optax.GradientTransformation | Optimizer | None = None,
+    train: Train,
+    evaluate: Evaluate,
+) -> Run:
+    """The run of a directory: a new one, or the one that is there, to go on with.
+
+    `name`: the system of its config, a path with a function where `model` is None. ConfigError where the directory
+    holds another run.
+    """
+    if isinstance(optimizer, Optimizer):
+        rule, settings = None, optimizer
+    else:
+        rule, settings = optimizer, Optimizer()
+    data = Data(source, binarisation=dataset.binarisation, data_seed=dataset.seed)
+    config = Experiment(
+        "a model made in Python", data, Model(), optimizer=settings, train=train, evaluate=evaluate, system=name
+    )
+    run = assembled(config, directory, dataset, system=model, optimizer=rule)
+    if (directory / CONFIG).is_file():
+        _check_same_run(read_config(directory), config, directory)
+        check_same(directory, dataset)
+        return run
+    check_directory(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_outline(directory, outline_of(dataset))
+    write_config(directory, config)
+    return run
+
+
+def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> None:
+    # A run may be looked at with another k, and trained for longer.
+    free = {"evaluate": before.evaluate, "description": before.description}
+    if dataclasses.replace(now, **free) != before:
+        changed = [
+            f"{section}.{field}"
+            for section, part in dataclasses.asdict(before).items()
+            for field, value in (part.items() if isinstance(part, dict) else [(section, part)])
+            if isinstance(part, dict) and section != "evaluate" and dataclasses.asdict(now)[section][field] != value
+        ]
+        raise ConfigError(
+            f"{directory} holds a run with other settings ({', '.join(changed) or 'its system'}). Name another "
+            "directory."
+        )
+
+
+def check_optimizer(name: str, optimizer: Any) -> None:
+    """ConfigError where the optimiser of a model that the command line can open is one that it cannot make."""
+    if name != IN_PYTHON and optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise ConfigError(
+            "with build=… the command line can resume the run, so its optimiser must be one that a config can name: "
+            "optimizer=vae_jax.config.Optimizer(learning_rate=1e-3)."
+        )
+
+
+def source_of(data: Any) -> str:
+    """What the config of a run calls its data."""
+    return str(data) if isinstance(data, str | Path) else ARRAYS
+
+
+def system_from(
+    model: VAE | System | None,
+    params: Params | Callable[..., Params] | None,
+    build: str | None,
+    estimate: Estimate,
+    num_samples: int,
+) -> System:
+    """The system of a model, or of the function of a file. ConfigError where neither or both are given."""
+    if (model is None) == (build is None):
+        raise ConfigError("give a model, or the path of a function that builds one: build='my_model.py:build'.")
+    if build is not None:
+        return spec_of(absolute(build)).build(None, None)  # pyright: ignore[reportArgumentType]
+    if isinstance(model, System):
+        return model
+    assert model is not None
+    if params is None:
+        raise ConfigError("a VAE needs the parameters that it starts from: params=….")
+    return as_system(model, params, estimate=estimate, num_samples=num_samples)
+
+
+def absolute(build: str) -> str:
+    """`my_model.py:build` with the whole path of the file. ConfigError for another form."""
+    if ".py:" not in build:
+        raise ConfigError(f"build must be a file and its function, as my_model.py:build, got {build!r}.")
+    return with_absolute_paths(Experiment("", data=None, system=build), Path()).system  # pyright: ignore
