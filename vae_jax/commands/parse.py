@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vae_jax.measure.subject import Subject
     from vae_jax.train.run import Run
 
-FLAT = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
+FLAT = (tyro.conf.OmitArgPrefixes,)
 
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]

@@ -20,14 +20,14 @@ class Checkpoints:
 
     def __init__(self, directory: Path, *, keep: int | None = None, read_only: bool = False) -> None:
         # A reader must not clean up: what looks left behind may be the save of a run that is training.
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
-        )
         handler = ocp.StandardCheckpointHandler()
         # Orbax warns of what read-only means to it, which is meant here.
         loud = absl.logging.get_verbosity()
         absl.logging.set_verbosity(absl.logging.ERROR)
         try:
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
+            )
             self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
         finally:
             absl.logging.set_verbosity(loud)

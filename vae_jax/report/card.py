@@ -1,0 +1,87 @@
+"""The card of an exported model: what it is, what was measured, and how it is loaded."""
+
+from typing import Any
+
+from vae_jax.config.files import to_json
+from vae_jax.measure.subject import Subject
+
+_LOAD = """```python
+from pathlib import Path
+
+from jax import export
+import numpy as np
+
+decode = export.deserialize(bytearray(Path("decode.jaxexport").read_bytes())).call
+x = decode({z})  # any number of codes
+```"""
+
+
+def model_card(subject: Subject, measured: dict[str, Any] | None, *, k: int, version: str) -> str:
+    """The card as Markdown, with the header that the Hugging Face Hub reads."""
+    run, dataset = subject.run, subject.run.dataset
+    sizes = ", ".join(str(size) for size in dataset.shape)
+    lines = [
+        "---",
+        "library_name: vae_jax",
+        "tags: [vae, variational-autoencoder, jax]",
+        "license: other",
+        "license_name: unknown",
+        "---",
+        "",
+        f"# {run.config.description}",
+        "",
+        f"A model of `{dataset.name}`, trained with vae_jax {version}. Its licence is not known: set `license` above.",
+        "",
+        "## What is in it",
+        "",
+        f"- System `{run.config.system}`, likelihood `{subject.likelihood}`, codes of {subject.code_size} numbers.",
+        f"- One example has the shape ({sizes}); the model sees {_seen(subject)}.",
+        f"- {len(dataset.train.x)} training examples, parameters of epoch {subject.progress['parameters_of_epoch']}.",
+        "",
+        "## What was measured",
+        "",
+        *_measured(measured),
+        "",
+        "## How to load it",
+        "",
+        "With jax alone, on CPU, CUDA or TPU. `encode(x)`, `decode(z)`, `sample(seeds)` and `log_marginal(seeds, x)` "
+        f"(nats, k = {k}; seeds are uint32, one for each example) are there where the model has them:",
+        "",
+        _LOAD.replace("{z}", f"np.zeros((7, {subject.code_size}), np.float32)"),
+        "",
+        "The parameters are in `params.safetensors`; `params.json` says the shape of each. The config:",
+        "",
+        "```json",
+        to_json(run.config).strip(),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _seen(subject: Subject) -> str:
+    dataset = subject.run.dataset
+    if dataset.is_binary:
+        return "bits"
+    if dataset.columns is not None:
+        return "rows of a table: " + ", ".join(f"{c.name} ({c.family})" for c in dataset.columns) + "; NaN is a gap"
+    if dataset.as_counts:
+        return f"counts 0..{dataset.levels}"
+    return "real numbers" if dataset.levels is None else f"counts divided by {dataset.levels}"
+
+
+def _measured(measured: dict[str, Any] | None) -> list[str]:
+    if measured is None:
+        return ["Nothing yet: `vae-jax evaluate RUN`."]
+    lines = []
+    if "log_marginal" in measured:
+        lines.append(
+            f"- log p(x): {measured['log_marginal']:.2f} nats per test example, importance-weighted, "
+            f"k = {measured['k']}, {measured.get('certainty', 'exact')}; ± {measured['test_examples_error']:.2f} from "
+            f"the choice of {measured['evaluated_examples']} examples"
+        )
+    names = {"elbo": "ELBO", "rate": "rate", "distortion": "distortion", "bits_per_dimension": "bits per dimension"}
+    names |= {"reconstruction_error": "mean squared error of an element", "probe_accuracy": "linear probe, accuracy"}
+    lines += [f"- {title}: {measured[name]:.4g}" for name, title in names.items() if name in measured]
+    protocol = ("dataset", "binarisation", "data_seed", "train_seed", "evaluation_seed")
+    return [*lines, "- " + ", ".join(f"{name.replace('_', ' ')} {measured[name]}" for name in protocol)]

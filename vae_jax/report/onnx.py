@@ -1,0 +1,42 @@
+"""Encoder and decoder as ONNX, by jax2onnx."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.extend.core
+
+from vae_jax.core.errors import RequestError
+from vae_jax.core.files import replacing
+from vae_jax.measure.subject import Subject
+from vae_jax.report.export import programs
+
+# jax2onnx asks for an older Orbax than this package does, though it converts without: so it is no extra.
+RECIPE = "pip install --no-deps jax2onnx onnx-ir && pip install onnx onnxruntime sympy"
+
+
+def write_onnx(subject: Subject, out: Path) -> list[Path]:
+    """`encode.onnx` and `decode.onnx`, for any batch size.
+
+    ImportError with a recipe where jax2onnx is not installed. RequestError where it knows no form of an operation.
+    """
+    try:
+        import jax2onnx  # pyright: ignore[reportMissingImports]
+        from onnx import save  # pyright: ignore
+    except ImportError as error:
+        raise ImportError(f"--onnx needs jax2onnx: {RECIPE}") from error
+
+    found, paths = programs(subject, 1), []
+    for name in ("encode", "decode"):
+        function, inputs = found[name]
+        # As a jaxpr: jax2onnx has forms of its own for Flax modules, which know no vmap.
+        plain = jax.extend.core.jaxpr_as_fun(jax.make_jaxpr(function)(*inputs))
+        try:
+            model: Any = jax2onnx.to_onnx(plain, jax.tree.leaves(inputs))
+        except Exception as error:
+            raise RequestError(f"jax2onnx cannot convert {name} of {subject.run.directory}: {error}") from error
+        path = out / f"{name}.onnx"
+        with replacing(path) as partial:
+            save(model, partial)
+        paths.append(path)
+    return paths
