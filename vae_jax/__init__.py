@@ -56,6 +56,7 @@ _LATER = {
     "Fitted": "vae_jax.commands.fitted",
     "fit": "vae_jax.commands.fitted",
     "open_run": "vae_jax.commands.fitted",
+    "VAETransformer": "vae_jax.commands.estimator",
     "as_system": "vae_jax.train.python",
 }
 
