@@ -9,7 +9,7 @@ from rich.console import Console
 
 from vae_jax import __version__
 from vae_jax.commands.draw import encode_command, sample_command
-from vae_jax.commands.evaluate import compare_command, evaluate_command, score_command
+from vae_jax.commands.evaluate import compare_command, evaluate_command, nll_command, score_command
 from vae_jax.commands.export import export_command
 from vae_jax.commands.rows import anomaly_command, impute_command
 from vae_jax.commands.search import search_command
@@ -34,6 +34,7 @@ _USAGE = """usage: vae-jax COMMAND …
   impute RUN DATA                  a table with its gaps filled
   anomaly RUN DATA                 which examples are strange
   score CODES [FACTORS]            codes of any library against known factors
+  nll LOG_WEIGHTS                  log p(x) from log-weights of any library, and whether k was enough
   search RUN                       the best string that a model of strings can write, by Bayesian optimisation
   configs                          the configs, one a line
   --version
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "impute": impute_command,
         "anomaly": anomaly_command,
         "score": score_command,
+        "nll": nll_command,
         "search": search_command,
         "configs": _configs,
     }

@@ -1,4 +1,4 @@
-"""`vae-jax evaluate`, `compare` and `score`: numbers of runs, and of codes."""
+"""`vae-jax evaluate`, `compare`, `nll` and `score`: numbers of runs, of log-weights and of codes."""
 
 import dataclasses
 from pathlib import Path
@@ -124,3 +124,26 @@ def score_command(arguments: list[str], console: Console) -> int:
         return 0
 
     return parse("score", score, arguments)
+
+
+def nll_command(arguments: list[str], console: Console) -> int:
+    """Weigh the log-weights of any library."""
+    weights_type = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LOG_WEIGHTS")]
+
+    def nll(log_weights: weights_type, out: Path | None = None) -> int:  # pyright: ignore[reportInvalidTypeForm]
+        """log p(x) from log-weights of any library, with its errors, and whether k was enough.
+
+        Args:
+            log_weights: A .npy file [n, k] of log p(x, z) - log q(z | x) in nats: n examples, k samples of z each.
+            out: Write the numbers into this .json file.
+        """
+        from vae_jax.report.nll import weigh_file
+
+        table, numbers = weigh_file(log_weights)
+        console.print(table)
+        if out is not None:
+            write_json(out, numbers)
+            console.print(f"written: {out}", soft_wrap=True)
+        return 0
+
+    return parse("nll", nll, arguments)

@@ -28,6 +28,7 @@ from vae_jax.evaluate.elbo_surgery import (
 from vae_jax.evaluate.gaps import Gaps, inference_gaps, optimise_posterior
 from vae_jax.evaluate.gradients import GradientMoments, gradient_bias, gradient_moments, signal_to_noise
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal, naive_log_marginal
+from vae_jax.evaluate.log_weights import weighed
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.unsupervised import gaussian_total_correlation, udr
@@ -78,4 +79,5 @@ __all__ = [
     "sap",
     "signal_to_noise",
     "udr",
+    "weighed",
 ]

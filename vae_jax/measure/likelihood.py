@@ -81,33 +81,43 @@ def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dic
     del found
     vae, params, x = subject.density, subject.params, subject.examples
     estimates, k = enough_samples(subject, options)
-    mean = mean_log_marginal(estimates, num_samples=k)
     code_key, mean_key = jax.random.split(stream(options.seed, "likelihood"))
     draws = 1 if subject.is_certain else _DRAWS
     rate, distortion = rates_distortions(vae, params, code_key, x, num_samples=draws)
     means = [m.reshape(len(m), -1) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
     active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]
     result = {
-        "log_marginal": mean.value,
-        "monte_carlo_error": 0.0 if subject.is_certain else mean.monte_carlo_error,
-        "test_examples_error": mean.examples_error,
-        "k": k,
-        "median_effective_sample_size": mean.ess,
-        "fraction_pareto_k_above_0.7": mean.unreliable,
-        "elbo": mean.elbo,
+        **summary(estimates, k),
         "rate": float(np.mean(rate, dtype=np.float64)),
         "distortion": float(np.mean(distortion, dtype=np.float64)),
         "active_units": [int(layer.sum()) for layer in active],
         "latent_size": [len(layer) for layer in active],
     }
-    if not subject.is_certain:
-        result["certainty"] = _certainty(mean)
+    if subject.is_certain:
+        # There is nothing to draw.
+        result["monte_carlo_error"] = 0.0
+        del result["certainty"]
     if warning := _unused_code(result["rate"], sum(result["active_units"])):
         result["warning"] = warning
     # A derivation's length says nothing of the string's, and most of it may be its end.
     if subject.is_discrete and subject.grammar is None:
-        result["bits_per_dimension"] = float(bits_per_dimension(mean.value, subject.run.dataset.shape))
+        result["bits_per_dimension"] = float(bits_per_dimension(result["log_marginal"], subject.run.dataset.shape))
     return result
+
+
+def summary(estimates: LogMarginal, k: int) -> dict[str, Any]:
+    """What `[n]` estimates by k samples say: their mean, its two errors, and whether k was enough."""
+    mean = mean_log_marginal(estimates, num_samples=k)
+    return {
+        "log_marginal": mean.value,
+        "monte_carlo_error": mean.monte_carlo_error,
+        "test_examples_error": mean.examples_error,
+        "k": k,
+        "median_effective_sample_size": mean.ess,
+        "fraction_pareto_k_above_0.7": mean.unreliable,
+        "elbo": mean.elbo,
+        "certainty": _certainty(mean),
+    }
 
 
 def _certainty(mean: MeanLogMarginal) -> str:
@@ -138,19 +148,20 @@ def _unused_code(rate: float, active: int) -> str | None:
     return None
 
 
-_ROWS: tuple[Section, ...] = (
+LIKELIHOOD_ROWS: Section = (
+    "likelihood, nats per test example",
     (
-        "likelihood, nats per test example",
-        (
-            ("log p(x)", "{log_marginal:.3f}", "importance-weighted, k = {k}: in expectation a lower bound"),
-            ("samples", "{k}", "{certainty}"),
-            ("± test examples", "{test_examples_error:.3f}", "from the choice of {evaluated_examples} examples"),
-            ("effective samples", "{median_effective_sample_size:.1f}", "median over examples, of {k}"),
-            ("Pareto k > 0.7", "{fraction_pareto_k_above_0.7:.1%}", "of examples: where not small, k was not enough"),
-            ("bits per dimension", "{bits_per_dimension:.4f}", "-log2 p(x) for each element of x"),
-            ("ELBO", "{elbo:.3f}", "mean log-weight"),
-        ),
+        ("log p(x)", "{log_marginal:.3f}", "importance-weighted, k = {k}: in expectation a lower bound"),
+        ("samples", "{k}", "{certainty}"),
+        ("± test examples", "{test_examples_error:.3f}", "from the choice of {evaluated_examples} examples"),
+        ("effective samples", "{median_effective_sample_size:.1f}", "median over examples, of {k}"),
+        ("Pareto k > 0.7", "{fraction_pareto_k_above_0.7:.1%}", "of examples: where not small, k was not enough"),
+        ("bits per dimension", "{bits_per_dimension:.4f}", "-log2 p(x) for each element of x"),
+        ("ELBO", "{elbo:.3f}", "mean log-weight"),
     ),
+)
+_ROWS: tuple[Section, ...] = (
+    LIKELIHOOD_ROWS,
     (
         "code, nats",
         (
