@@ -44,5 +44,5 @@ def test_gaps_do_not_reach_the_gradient_and_impossible_choices_never_come() -> N
 
 
 def test_a_row_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"value must have shape \(4,\), one row, got \(5, 4\)"):
+    with pytest.raises(ValueError, match=r"value must be one event of shape \(4,\), got \(5, 4\)"):
         ROWS.log_prob(jnp.zeros((5, 4)))

@@ -9,6 +9,7 @@ import vae_jax as vj
 from tests.families import DISTRIBUTIONS, Family
 from vae_jax.distributions import Distribution, sample_and_log_prob, sample_and_path_log_prob
 
+KEY = jax.random.key(0)
 rows = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 
 
@@ -16,30 +17,32 @@ rows = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIO
 def test_shapes(family: Family) -> None:
     d = family.value
     assert isinstance(d, Distribution)
-    one, many = d.sample(jax.random.key(0)), d.sample(jax.random.key(0), (4, 5))
+    # Of shapes alone: nothing is compiled.
+    one, many = (jax.eval_shape(lambda key, shape=shape: d.sample(key, shape), KEY) for shape in ((), (4, 5)))
     assert jax.tree.map(jnp.shape, one) == d.event_shape
     assert jax.tree.map(jnp.shape, many) == jax.tree.map(lambda leaf: (4, 5, *leaf.shape), one)
-    assert d.log_prob(d.sample(jax.random.key(0))).shape == ()
+    assert jax.eval_shape(d.log_prob, one).shape == ()
 
 
 @rows
 def test_a_batch_is_a_stacked_pytree(family: Family) -> None:
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf + 0.1]), family.value)
     keys = jax.random.split(jax.random.key(0), 2)
-    drawn = jax.vmap(lambda d, key: d.sample(key))(batch, keys)
-    found = jax.vmap(lambda d, v: d.log_prob(v))(batch, drawn)
+    sample, log_prob = jax.jit(lambda d, key: d.sample(key)), jax.jit(lambda d, v: d.log_prob(v))
+    drawn = jax.jit(jax.vmap(sample))(batch, keys)
+    found = jax.jit(jax.vmap(log_prob))(batch, drawn)
     for i in range(2):
         one = jax.tree.map(lambda leaf, i=i: leaf[i], batch)
         value = jax.tree.map(lambda leaf, i=i: leaf[i], drawn)
-        chex.assert_trees_all_close(one.sample(keys[i]), value, rtol=1e-6)
-        np.testing.assert_allclose(one.log_prob(value), found[i], rtol=1e-5)
+        chex.assert_trees_all_close(sample(one, keys[i]), value, rtol=1e-6)
+        np.testing.assert_allclose(log_prob(one, value), found[i], rtol=1e-5)
 
 
 @rows
 def test_a_batch_of_values_is_refused(family: Family) -> None:
-    values = family.value.sample(jax.random.key(0), (7,))
+    values = jax.eval_shape(lambda key: family.value.sample(key, (7,)), KEY)
     with pytest.raises(ValueError, match=r"value must be one event of shape .*got \(7, .*jax.vmap\(d.log_prob\)"):
-        family.value.log_prob(values)
+        jax.eval_shape(family.value.log_prob, values)
 
 
 @rows

@@ -13,8 +13,8 @@ HEADS = {"planar": PlanarHead(4, 3), "radial": RadialHead(4, 3)} | {kind: FlowHe
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_a_flow_starts_near_its_base_and_knows_x(head) -> None:
     features = jax.random.normal(jax.random.key(0), (2, 6))
-    q, variables = head.init_with_output(jax.random.key(1), features[0])
-    z, base = q.sample(jax.random.key(2)), q.base.sample(jax.random.key(2))
+    q, variables = jax.jit(head.init_with_output)(jax.random.key(1), features[0])
+    z, base = jax.jit(lambda q, key: (q.sample(key), q.base.sample(key)))(q, jax.random.key(2))
     # The layers may change the order of the coordinates.
     np.testing.assert_allclose(jnp.sort(z), jnp.sort(base), atol=0.5)
     # One step away from the start, the layers themselves depend on x and not only their base.
@@ -27,5 +27,5 @@ def test_a_flow_starts_near_its_base_and_knows_x(head) -> None:
         vae = vj.VAE(lambda p, x: q, lambda p, z: vj.standard_normal(1), lambda p: vj.standard_normal(4))
         return vj.dreg(vj.iwae)(vae, None, jax.random.key(5), jnp.zeros(1), num_samples=3)
 
-    slopes = jax.tree.leaves(jax.grad(loss)(moved))
+    slopes = jax.tree.leaves(jax.jit(jax.grad(loss))(moved))
     assert all(np.isfinite(leaf).all() and jnp.abs(leaf).max() > 0 for leaf in slopes)

@@ -16,19 +16,19 @@ def test_a_head_starts_at_the_data_mean_and_learns(name: str) -> None:
     likelihood = LIKELIHOODS[name]
     head = likelihood.make(Elements(MEAN, LEVELS), 0.1, "shared")
     out = jnp.zeros((2, 2, head.outputs))
-    variables = head.init(jax.random.key(0), out)
-    p = head.apply(variables, out)
+    variables = jax.jit(head.init)(jax.random.key(0), out)
+    p = jax.jit(head.apply)(variables, out)
     assert p.event_shape == (2, 2)
     scale = LEVELS if likelihood.sees_counts else 1
     # A categorical starts without a preference.
     loose = {"categorical": 0.6, "logistic_mixture": 0.2, "logistic": 0.1}
     np.testing.assert_allclose(p.mean / scale, MEAN, atol=loose.get(name, 1e-3))
-    x = p.sample(jax.random.key(1))
+    x = jax.jit(lambda p, key: p.sample(key))(p, jax.random.key(1))
     if likelihood.sees_counts:
         np.testing.assert_array_equal(x, jnp.round(x))
     # Counts without a largest are floats, which have no largest either.
     assert jnp.issubdtype(x.dtype, jnp.integer) == (likelihood.of == "counts")
-    slope = jax.grad(lambda v, out: head.apply(v, out).log_prob(x), argnums=(0, 1))(variables, out)
+    slope = jax.jit(jax.grad(lambda v, out: head.apply(v, out).log_prob(x), argnums=(0, 1)))(variables, out)
     for leaf in jax.tree.leaves(slope):
         assert np.isfinite(leaf).all()
         assert jnp.abs(leaf).max() > 0

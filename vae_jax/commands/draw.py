@@ -1,19 +1,24 @@
 """`vae-jax sample` and `encode`: what a trained model gives, as arrays."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, opened_model, parse
+from vae_jax.commands.parse import RunPath, opened, opened_model, parse
 
 
 def sample_command(arguments: list[str], console: Console) -> int:
     """Draw from the model of a run."""
 
     def sample(
-        run: RunPath, count: int = 72, seed: int = 0, condition: tuple[str, ...] = (), out: Path | None = None
+        run: RunPath,
+        count: int = 72,
+        seed: int = 0,
+        condition: tuple[str, ...] = (),
+        density: Literal["normal", "mixture"] | None = None,
+        out: Path | None = None,
     ) -> int:
         """Draw x from the model: an .npz with `x` (samples), `mean` (of p(x | z)) and `z`, and a picture of images.
 
@@ -22,11 +27,15 @@ def sample_command(arguments: list[str], console: Console) -> int:
             count: Number of samples.
             seed: Seed of the samples.
             condition: What a conditional model is told: a class, or its numbers; by default each sample has its own.
+            density: Draw z from a density that is fitted to the codes of the training examples, which are read again;
+                an autoencoder has no prior.
             out: The .npz file; by default RUN/samples.npz.
         """
         from vae_jax.report.arrays import write_samples
 
-        for path in write_samples(opened_model(run), count=count, seed=seed, out=out, condition=condition):
+        subject = opened_model(run) if density is None else opened(run)
+        options = {"count": count, "seed": seed, "condition": condition, "density": density}
+        for path in write_samples(subject, out=out, **options):
             console.print(f"written: {path}", soft_wrap=True)
         return 0
 

@@ -27,6 +27,7 @@ from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
 from vae_jax.train.run import ARRAYS, Run, assembled, load_state
 from vae_jax.train.run import open_run as open_configured
+from vae_jax.train.trackers import flat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Fitted:
     @property
     def history(self) -> list[dict[str, float]]:
         """A flat dict for each epoch, as a DataFrame takes them: `epoch`, `step`, `train_loss`, `validation_loss`, …"""
-        return [_flat(line) for line in read_metrics(self.directory)]
+        lines = read_metrics(self.directory)
+        return [{"step": line["step"], "seconds": line["seconds"], **flat(line)} for line in lines]
 
     @cached_property
     def subject(self) -> Subject:
@@ -179,11 +181,3 @@ def _free(folder: Path) -> Path:
     while (folder / f"fit-{number}" / CONFIG).exists():
         number += 1
     return folder / f"fit-{number}"
-
-
-def _flat(line: dict[str, Any]) -> dict[str, float]:
-    parts = ("train", "validation")
-    flat = {name: value for name, value in line.items() if name not in parts}
-    for part in parts:
-        flat |= {f"{part}_{name}": value for name, value in line.get(part, {}).items()}
-    return flat

@@ -147,7 +147,9 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
         data = dataclasses.replace(data, data_dir=".")
     if data.data_dir is not None:
         data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
-    if is_strings(data.dataset) or (is_own(data.dataset) and not data.dataset.startswith("hf:")):
+    if (is_strings(data.dataset) and Path(data.dataset).suffix) or (
+        is_own(data.dataset) and not data.dataset.startswith("hf:")
+    ):
         data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
     strings = experiment.strings
     if strings.grammar.endswith(".lark"):
@@ -184,11 +186,17 @@ def _train_and_report(run: Any, console: Console) -> int:
     from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
     from vae_jax.measure.measurement import Options
     from vae_jax.report.panel import panel
-    from vae_jax.train.loop import train
+    from vae_jax.train.loop import TrainingError, train
+    from vae_jax.train.run import discard_untrained
+    from vae_jax.train.trackers import measured_numbers, tracked
 
     # Read first: a measurement of the user's that fails to load must not cost a training.
     measurements = first_measurements(run.config)
-    trained = train(run, console)
+    try:
+        trained = train(run, console)
+    except TrainingError:
+        discard_untrained(run.directory)
+        raise
     state = trained.state
     if trained.signal is not None:
         return _stopped(run, trained, console)
@@ -197,7 +205,13 @@ def _train_and_report(run: Any, console: Console) -> int:
     fitted = Fitted(run, state)
     subject = fitted.subject
     result = evaluate(subject, measurements, Options(console=console, grows=True))
-    fitted.pictures()
+    pictures = fitted.pictures()
+    if run.config.train.track:
+        with tracked(run.config, run.directory) as tracker:
+            step = int(state.train.step)
+            tracker.log(step, measured_numbers(result))
+            for path in pictures:
+                tracker.picture(step, path.stem, path)
     # Last: it says that all is done.
     write_evaluation(subject, result)
     console.print(panel(subject, result, measurements))

@@ -341,6 +341,8 @@ class Train:
     """Least time between checkpoints; one is always written at the end."""
     chunk_seconds: Positive[float] = 1.5
     """About how long the compiled program runs between looks at clock, signals and display."""
+    track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where metrics and pictures are written beside the run's own files; each needs its extra."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ def check_rules(config: Experiment) -> None:
 
 def _check_rate(objective: Objective) -> None:
     changed = [name for name in ON_THE_RATE if getattr(objective, name) != getattr(Objective(), name)]
+    if changed and objective.bound != "elbo":
+        raise ConfigError(
+            f"{flag(changed[0])} {getattr(objective, changed[0])} weighs the KL of the ELBO, which --bound "
+            f"{objective.bound} does not have apart: use --bound elbo --estimator analytic."
+        )
     if changed and objective.estimator not in ("analytic", "sampled"):
         raise ConfigError(
             f"{flag(changed[0])} {getattr(objective, changed[0])} needs the KL by itself: use --estimator analytic or "

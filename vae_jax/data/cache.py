@@ -1,6 +1,7 @@
 """Arrays and lines that take long to read or to make, kept between commands.
 
-In the folder VAE_JAX_CACHE, by default ~/.cache/vae_jax (or vae_jax in XDG_CACHE_HOME); it may be deleted at any time.
+In the folder VAE_JAX_CACHE, by default vae_jax among the system's caches, as ~/.cache/vae_jax; it may be deleted at any
+time.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from vae_jax.core.files import replacing
 from vae_jax.core.text import read_lines
@@ -21,8 +23,7 @@ _MOST_BYTES = 2**30
 def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Path:
     """The file for something that is made from these values alone: its name is a digest of them."""
     digest = hashlib.sha256("\n".join(map(str, made_of)).encode()).hexdigest()
-    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vae_jax"
-    folder = Path(os.environ.get("VAE_JAX_CACHE") or default).expanduser()
+    folder = Path(os.environ.get("VAE_JAX_CACHE") or platformdirs.user_cache_path("vae_jax")).expanduser()
     return folder / f"{kind}-{digest[:32]}{ending}"
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.core.checks import check_value
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.masked import Masked, Observed
 from vae_jax.distributions.product import Product
@@ -56,11 +57,7 @@ class Columns:
         return jnp.where(jnp.isnan(value), 0.0, terms)
 
     def _split(self, value: Any) -> Observed:
-        if jnp.shape(value) != self.event_shape:
-            raise ValueError(
-                f"Columns.log_prob: value must have shape {self.event_shape}, one row, got {jnp.shape(value)}. For "
-                "several: jax.vmap(p.log_prob)(values)."
-            )
+        check_value("Columns", value, self.event_shape)
         value = jnp.asarray(value)
         groups = {name: value[jnp.asarray(places)] for name, places in self.places}
         masks = {name: ~jnp.isnan(group) for name, group in groups.items()}

@@ -4,9 +4,10 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_count
@@ -15,29 +16,47 @@ from vae_jax.core.files import replacing, write_whole
 from vae_jax.data import Dataset, whole_like, whole_strings
 from vae_jax.data.labels import named
 from vae_jax.data.table import write_table
+from vae_jax.distributions import FullNormal, Mixture
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.usage import latent_means
+from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
-from vae_jax.models.vae import typical
+from vae_jax.models.vae import VAE, typical
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES
 from vae_jax.train.outline import read_outline
 from vae_jax.train.run import reading_of
 
+# A density that is fitted to codes after training: of a mixture so many components, to at most so many examples.
+Density = Literal["normal", "mixture"]
+_COMPONENTS, _DENSITY_EXAMPLES = 10, 20_000
+
 
 def write_samples(
-    subject: Subject, *, count: int, seed: int, out: Path | None, condition: Sequence[str] = ()
+    subject: Subject,
+    *,
+    count: int,
+    seed: int,
+    out: Path | None,
+    condition: Sequence[str] = (),
+    density: Density | None = None,
 ) -> list[Path]:
     """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image.
 
     `condition`: a class by its name or number, or the numbers that a conditional model is told; by default each x has a
-    `condition` of its own, one of the data's. Of strings a .txt file beside it, one on each line.
+    `condition` of its own, one of the data's. Of strings a .txt file beside it, one on each line. `density`: draw z
+    from one that is fitted to the codes of the training examples, as an autoencoder needs, which has no prior.
     """
     check_count("sample", "--count", count)
-    subject.check_fitted_prior()
+    if density is not None and subject.is_conditional:
+        raise RequestError("--density is for models of x alone.")
+    if density is None:
+        subject.check_fitted_prior()
+        vae = subject.given(condition) if condition else subject.density
+    else:
+        vae = fitted_density(subject, density, seed)
     params, dataset = subject.params, subject.run.dataset
-    vae = subject.given(condition) if condition else subject.density
     path = _npz(out or subject.run.directory / SAMPLES)
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
@@ -65,9 +84,30 @@ def write_samples(
     rows = count // columns
     grid = (mean / dataset.most)[: rows * columns].reshape(rows, columns, *mean.shape[1:])
     picture = path.with_suffix(".png")
-    shown = {"title": "samples: mean of p(x | z), z from the prior", "photographs": subject.run.dataset.photographs}
+    source = "the prior" if density is None else f"a {density} fitted to the codes"
+    shown = {"title": f"samples: mean of p(x | z), z from {source}", "photographs": subject.run.dataset.photographs}
     save_figure(picture, show_images(grid, **shown))
     return [path, picture]
+
+
+def fitted_density(subject: Subject, density: Density, seed: int) -> VAE:
+    """The model of an autoencoder whose codes have a density that was fitted to those of the training examples.
+
+    "normal" is one normal, "mixture" ten of them, with full covariances. RequestError unless a code is a vector.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    if subject.code != "vector":
+        raise RequestError(f"--density is for codes that are vectors; those of {subject.run.directory} are not.")
+    run = subject.run
+    codes = mean_codes(subject, subject.prepared(run.dataset, run.dataset.train.take(slice(_DENSITY_EXAMPLES))))
+    components = min(1 if density == "normal" else _COMPONENTS, len(codes))
+    found: Any = GaussianMixture(components, reg_covar=1e-4 * float(codes.var()), random_state=seed).fit(codes)
+    parts = FullNormal(
+        jnp.asarray(found.means_, jnp.float32), jnp.asarray(np.linalg.cholesky(found.covariances_), jnp.float32)
+    )
+    prior = Mixture(jnp.asarray(np.log(found.weights_), jnp.float32), parts)
+    return VAE(subject.coder.encode, subject.coder.decode, lambda params: prior)
 
 
 def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path | None) -> Path:

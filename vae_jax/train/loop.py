@@ -25,6 +25,7 @@ from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import CHECKPOINTS, SNAPSHOTS, add_metrics, read_metrics, write_metrics
 from vae_jax.train.program import TrainState, mean_metrics, measured_params
 from vae_jax.train.progress import Display
+from vae_jax.train.trackers import Tracker, flat, tracked
 
 
 class TrainingError(RuntimeError):
@@ -133,8 +134,8 @@ def train(run: Trainable, console: Console) -> Trained:
     # Epochs after the checkpoint will be written again.
     write_metrics(run.directory, [line for line in lines if line["step"] <= start])
     try:
-        with _Interruption() as interruption:
-            state = _train_chunks(run, state, checkpoints, snapshots, console, interruption)
+        with _Interruption() as interruption, tracked(run.config, run.directory) as tracker:
+            state = _train_chunks(run, state, checkpoints, snapshots, console, interruption, tracker)
         checkpoints.save(int(state.train.step), state)
     finally:
         checkpoints.close()
@@ -150,6 +151,7 @@ def _train_chunks(
     snapshots: Checkpoints | None,
     console: Console,
     interruption: "_Interruption",
+    tracker: Tracker,
 ) -> RunState:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
@@ -182,6 +184,7 @@ def _train_chunks(
                 line = {"epoch": epoch, "step": step, "train": _plain(means), "validation": _plain(held_out)}
                 line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
                 add_metrics(run.directory, line)
+                tracker.log(step, flat(line))
             display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
             state = place(state)
             if time.monotonic() - saved >= train_config.save_seconds:
@@ -194,7 +197,7 @@ def _diverged(run: Trainable, loss: float, step: int, saved: int | None) -> str:
     """What happened, what to do, and what is left."""
     fault = run.dataset.scale_fault
     remedy = "Train anew with a lower --learning-rate, or with --clip-norm 10."
-    left = "No checkpoint was written." if saved is None else f"The checkpoint of step {saved} stays."
+    left = "Nothing was kept of the run." if saved is None else f"The checkpoint of step {saved} stays."
     cause = remedy if fault is None else f"The likely cause: {fault}"
     return f"the loss became {loss} before step {step}. {cause} {left}"
 

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 # Least time between plain lines, so that a log of 300 short epochs stays readable; and the most without one.
 _PLAIN_SECONDS, _SILENT_SECONDS = 2.0, 30.0
+# Columns of a terminal that has no room for everything.
+_NARROW = 120
 
 
 class Display:
@@ -23,14 +25,17 @@ class Display:
         self._start = start
         self._began = time.monotonic()
         self._printed = 0.0
+        self._compiled: tuple[int, float] | None = None
         self._live: Progress | None = None
         if console.is_terminal:
             self._live = Progress(
                 TextColumn("epoch {task.fields[epoch]}"),
-                BarColumn(),
-                TextColumn("{task.fields[status]}"),
+                # On a narrow terminal the numbers are cut first, not the bar or the time.
+                BarColumn(bar_width=None if console.width > _NARROW else 10),
                 TimeRemainingColumn(),
+                TextColumn("{task.fields[status]}"),
                 console=console,
+                expand=console.width > _NARROW,
             )
             self._task = self._live.add_task("train", total=steps, completed=start, epoch="", status="compiling")
 
@@ -48,7 +53,12 @@ class Display:
     ) -> float:
         """Show the bound after `step`, or the loss where there is no bound. Returns the examples per second so far."""
         elapsed = time.monotonic() - self._began
-        rate = (step - self._start) * self._batch_size / elapsed
+        if self._compiled is None and step > self._start:
+            # The first chunk compiles, and says nothing of the pace.
+            self._compiled = step, elapsed
+        first, before = self._compiled or (self._start, 0.0)
+        steps, seconds = (step - first, elapsed - before) if step > first else (step - self._start, elapsed)
+        rate = steps * self._batch_size / seconds
         epoch = f"{-(-step // self._per_epoch)}/{self._steps // self._per_epoch}"
         name = "bound" if "bound" in metrics else "loss"
         status = f"{name} {metrics[name]:.3f}  "
@@ -60,7 +70,7 @@ class Display:
             self._live.update(self._task, completed=step, epoch=epoch, status=status)
         elif self._is_time(step, elapsed - self._printed):
             self._printed = elapsed
-            left = (self._steps - step) * elapsed / max(step - self._start, 1)
+            left = (self._steps - step) * seconds / max(steps, 1)
             within = step % self._per_epoch / self._per_epoch
             epoch += f" at {within:.0%}" if within else ""
             self._console.print(f"epoch {epoch}  {status}  {left:.0f} s left", highlight=False, soft_wrap=True)

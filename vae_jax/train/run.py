@@ -45,7 +45,7 @@ from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.files import CHECKPOINTS, CONFIG, SNAPSHOTS, read_config, write_config
+from vae_jax.train.files import CHECKPOINTS, CONFIG, DATA, METRICS, SNAPSHOTS, read_config, write_config
 from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
@@ -266,6 +266,18 @@ def check_directory(directory: Path) -> None:
         raise ConfigError(f"the path of a run must not hold any of [ ] * ?, got {directory}. Name another with --out.")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
+
+
+def discard_untrained(directory: Path) -> None:
+    """Remove a run that has no checkpoint, as one whose first step diverged: its directory is free for another try."""
+    if any((directory / CHECKPOINTS).glob("*/*")):
+        return
+    for name in (CONFIG, DATA, METRICS):
+        (directory / name).unlink(missing_ok=True)
+    for folder in (directory / CHECKPOINTS, directory / SNAPSHOTS, directory):
+        # Whatever else is there stays.
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @advising(TO_OPEN)

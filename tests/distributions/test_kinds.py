@@ -1,0 +1,25 @@
+import jax.numpy as jnp
+import pytest
+
+import vae_jax as vj
+from vae_jax.distributions.kinds import is_discrete
+
+BITS, NORMAL = vj.Bernoulli(jnp.zeros(2)), vj.DiagNormal(jnp.zeros(2), jnp.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        (BITS, True),
+        (vj.Poisson(jnp.zeros(2)), True),
+        (vj.DiscretisedLogistic(jnp.zeros(2), jnp.ones(2), 3), True),
+        (vj.Masked(BITS), True),
+        (vj.Product({"a": BITS, "b": vj.Categorical(jnp.zeros((2, 3)))}), True),
+        (vj.Product({"a": BITS, "b": NORMAL}), False),
+        (vj.Mixture(jnp.zeros(2), NORMAL), False),
+        (NORMAL, False),
+        (object(), False),
+    ],
+)
+def test_a_whole_is_discrete_where_all_its_parts_are(distribution, expected: bool) -> None:
+    assert is_discrete(distribution) == expected
