@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 HEAVY = ("flax", "optax", "chex", "orbax", "tensorflow_datasets", "sklearn", "matplotlib", "tyro", "rich", "blackjax")
 
 
@@ -35,3 +37,16 @@ def test_the_public_names_are_there() -> None:
     import vae_jax
 
     assert all(hasattr(vae_jax, name) for name in vae_jax.__all__)
+
+
+def test_what_is_loaded_later_is_there_too() -> None:
+    import vae_jax
+
+    for name in ("fit", "open_run", "Fitted", "VAETransformer", "as_system"):
+        assert getattr(vae_jax, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = vae_jax.nothing
+
+
+def test_programs_for_the_first_version_find_the_grammars() -> None:
+    assert run("from vae_jax.grammar import load_grammar; print(load_grammar('equations').accepts('x+1'))") == "True"

@@ -1,6 +1,7 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
 import importlib
+import sys
 
 from vae_jax.distributions import (
     Autoregressive,
@@ -40,6 +41,7 @@ from vae_jax.evaluate.impute import impute
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.flows import Transformed, flow
+from vae_jax.languages import grammar as _grammar
 from vae_jax.models.latent import interpolate, manifold_grid
 from vae_jax.models.vae import VAE, Autoencoder, discretised, generate, log_weights, reconstruct
 from vae_jax.objectives.batch import capacity, free_bits, full_data_bound, geco
@@ -50,6 +52,9 @@ from vae_jax.objectives.terms import Terms, elbo_terms, sampled_terms
 from vae_jax.systems.system import System
 
 __version__ = "0.1.0"
+
+# Programs that were written for 0.1.0 import the grammars from there.
+sys.modules[f"{__name__}.grammar"] = _grammar
 
 # Loaded when they are asked for: they train, and bring along what training needs.
 _LATER = {

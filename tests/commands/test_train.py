@@ -223,3 +223,32 @@ def test_the_first_line_says_what_is_trained() -> None:
     own = dataclasses.replace(config, data=dataclasses.replace(config.data, dataset="own.npz", levels=4))
     own = dataclasses.replace(own, model=dataclasses.replace(own.model, hidden=(8, 9)))
     assert _first_line(own, "mnist") == "mnist with --dataset own.npz --levels 4 --hidden 8 9"
+
+
+def test_help_shows_what_the_system_reads_and_all_of_it_where_asked(capsys) -> None:
+    assert main(["train", "digits", "--help"]) == 0
+    few = capsys.readouterr().out
+    assert main(["train", "digits", "--help-all"]) == 0
+    everything = capsys.readouterr().out
+    for flag in ("--latent-size", "--beta ", "--epochs", "--quick"):
+        assert flag in few
+        assert flag in everything
+    assert "--codebook-size" not in few
+    assert "--codebook-size" in everything
+    assert "codes, labels, quantisation, stages, strings. All: --help-all" in few
+    assert main(["sweep", "vq_vae", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "--codebook-size" in shown
+    assert "--over" in shown
+
+
+def test_a_run_whose_first_step_diverges_leaves_its_directory_free(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("wide.npz", x=np.random.default_rng(0).normal(size=(60, 3)) * 1e30)
+    flags = ["--binarisation", "none", "--likelihood", "normal", "--hidden", "4", "--batch-size", "16", "--epochs", "1"]
+    flags += ["--dataset", "wide.npz", "--out", "run", "--evaluation-samples", "5"]
+    with pytest.warns(UserWarning, match="standard deviations"):
+        assert main(["train", "vae", *flags, "--standardise", "False"]) == 1
+    assert "Nothing was kept of the run" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main(["train", "vae", *flags]) == 0

@@ -27,6 +27,7 @@ def changed(section: str, **fields) -> Experiment:
         (changed("train", epochs=0), "--epochs must be greater than 0"),
         (changed("objective", bound="iwae"), "has no iwae bound: use --estimator total or dreg"),
         (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
+        (changed("objective", bound="iwae", estimator="dreg", beta=2.0), "use --bound elbo --estimator analytic"),
         (changed("objective", estimator="dreg", free_bits=0.1), "--free-bits 0.1 needs the KL by itself"),
         (changed("objective", free_bits=0.1, capacity=3.0), "--free-bits and --capacity exclude each other"),
         (changed("objective", beta_warmup=1.5), "--beta-warmup must be between 0 and 1, got 1.5"),

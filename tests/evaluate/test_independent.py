@@ -12,6 +12,11 @@ def test_marginals_have_the_densities_of_scipy() -> None:
     x, test = RANDOM.normal([0.0, 5.0], [1.0, 0.1], (200, 2)), np.array([[0.3, 5.2]])
     expected = scipy.stats.norm.logpdf(test, x.mean(0), x.std(0))
     np.testing.assert_allclose(independent.independent_normals(x, test), expected)
+    # Columns of a table keep their own scales, and a constant has one too.
+    wide, at = x * [1e-3, 1e3], test * [1e-3, 1e3]
+    expected = scipy.stats.norm.logpdf(at, wide.mean(0), wide.std(0))
+    np.testing.assert_allclose(independent.independent_normals(wide, at), expected)
+    assert np.isfinite(independent.independent_normals(np.ones((5, 2)), np.zeros((1, 2)))).all()
     bits = (RANDOM.random((200, 2)) < [0.1, 0.9]).astype(float)
     p = (bits.sum(0) + 0.5) / 201
     expected = scipy.stats.bernoulli.logpmf([[0, 1]], p)

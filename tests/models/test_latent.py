@@ -28,3 +28,6 @@ def test_a_traversal_changes_one_dimension_at_a_time() -> None:
     for j in range(3):
         for i in range(2):
             np.testing.assert_array_equal(found[j, i], code.at[j].set(values[i]))
+    # Each dimension may have values of its own.
+    own = jnp.array([[1.0, 5.0, 9.0], [2.0, 6.0, 8.0]])
+    np.testing.assert_array_equal(traverse(code, own)[1, 1], [1.0, 6.0, 3.0])

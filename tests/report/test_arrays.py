@@ -8,6 +8,7 @@ from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.data import whole
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.languages.grammar import load_grammar
+from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes, write_samples
 from vae_jax.train.run import create
@@ -203,3 +204,17 @@ def test_samples_of_a_run_on_strings_are_strings_of_its_language(strings_run) ->
     written = paths[1].read_text().splitlines()
     assert len(written) == 5
     assert all(load_grammar("equations").accepts(string) for string in written)
+
+
+@pytest.mark.parametrize("density", ["normal", "mixture"])
+def test_an_autoencoder_is_sampled_by_a_density_of_its_codes(density, tmp_path) -> None:
+    config = dataclasses.replace(experiment(), system="autoencoder")
+    config = changed(config, "model", posterior="point")
+    subject = subject_of(*trained(tmp_path / "run", config))
+    with pytest.raises(RequestError, match=r"vae-jax sample .* --density mixture"):
+        write_samples(subject, count=4, seed=0, out=None)
+    (path, _) = write_samples(subject, count=200, seed=0, out=None, density=density)
+    z = np.load(path)["z"]
+    codes = mean_codes(subject, subject.prepared(subject.run.dataset, subject.run.dataset.train))
+    np.testing.assert_allclose(z.mean(0), codes.mean(0), atol=0.4 * codes.std())
+    np.testing.assert_allclose(z.std(0), codes.std(0), rtol=0.3)

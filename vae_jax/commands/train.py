@@ -1,10 +1,11 @@
 """`vae-jax train`, `sweep` and `resume`: train, measure, draw, and say what came of it."""
 
+import contextlib
 import dataclasses
 import difflib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -15,6 +16,8 @@ from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.text import read_text
+
+_HELP_ALL = "--help-all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +132,9 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
     _check_flags(f"vae-jax {command} {name}", arguments[1:], kind)
     # Before the flags are read, so that a flag still has the last word.
     config = quick(config) if "--quick" in arguments else config
+    if _HELP_ALL in arguments or {"-h", "--help"} & set(arguments):
+        _print_help(f"vae-jax {command} {name}", kind, config, everything=_HELP_ALL in arguments)
+        return None
     options = tyro.cli(
         kind,
         prog=f"vae-jax {command} {name}",
@@ -158,10 +164,39 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
     return dataclasses.replace(options, experiment=files.with_absolute_paths(experiment, Path())), name
 
 
+def _print_help(usage: str, kind: Any, config: Experiment, *, everything: bool) -> None:
+    """The fields of a config; unless everything is asked for without the sections that its system does not read."""
+    from vae_jax.systems.registry import OPTIONAL_SECTIONS, spec_of
+
+    reads = {field.split(".")[0] for field in spec_of(config.system).reads}
+    hidden = () if everything else tuple(name for name in OPTIONAL_SECTIONS if name not in reads)
+    types = {field.name: field.type for field in dataclasses.fields(Experiment)}
+    left = [
+        (name, Annotated[types[name], tyro.conf.Suppress], dataclasses.field(default=getattr(config, name)))
+        for name in hidden
+    ]
+    shown: Any = dataclasses.make_dataclass("Experiment", left, bases=(Experiment,), frozen=True)
+    options: Any = dataclasses.make_dataclass("Options", [("experiment", shown)], bases=(kind,), frozen=True)
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(Experiment)}
+    # tyro prints its help and leaves the program.
+    with contextlib.suppress(SystemExit):
+        tyro.cli(
+            options,
+            prog=usage,
+            description=config.description,
+            default=options(shown(**values)),
+            args=["--help"],
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+    if hidden:
+        print(f"Not shown, since --system {config.system} does not read them: {', '.join(hidden)}. All: {_HELP_ALL}")
+
+
 def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
     """Refuse in one line a flag that is no field of a config and no option of the command."""
     sections = [f.type for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(f.type)]
-    known = {f.name for section in [Experiment, options, *sections] for f in dataclasses.fields(section)} | {"help"}
+    known = {f.name for section in [Experiment, options, *sections] for f in dataclasses.fields(section)}
+    known |= {"help", "help_all"}
     known |= {f"no_{f.name}" for section in [options, *sections] for f in dataclasses.fields(section) if f.type is bool}
     for argument in arguments:
         field = argument.removeprefix("--").split("=")[0].replace("-", "_")

@@ -7,7 +7,7 @@ and give nats `[m, …]`, of each element.
 import numpy as np
 from scipy import special
 
-# No element has a smaller standard deviation than this share of the largest: a constant has none.
+# A constant has no standard deviation: it gets this share of the largest, as do pixels with less.
 _LEAST_SPREAD = 0.01
 
 
@@ -40,9 +40,11 @@ def independent_counts(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def independent_normals(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Of normals with the training moments."""
+    """Of normals with the training moments. The columns of a table `[n, d]` may be of any scale, pixels are of one."""
     train = train.astype(np.float64)
     spread = train.std(axis=0)
-    spread = np.maximum(spread, max(_LEAST_SPREAD * spread.max(), np.finfo(np.float32).tiny))
+    least = max(_LEAST_SPREAD * spread.max(), np.finfo(np.float32).tiny)
+    too_small = spread <= 1e-6 * np.abs(train).max(axis=0) if train.ndim == 2 else spread < least
+    spread = np.where(too_small, least, spread)
     z = (test.astype(np.float64) - train.mean(axis=0)) / spread
     return -0.5 * np.square(z) - np.log(spread) - 0.5 * np.log(2.0 * np.pi)

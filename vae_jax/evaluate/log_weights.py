@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import special
 
 from vae_jax.core.types import Array
 from vae_jax.evaluate.likelihood import LogMarginal
@@ -28,10 +27,13 @@ def weighed(log_weights: Array) -> LogMarginal:
     if len(zero):
         raise ValueError(f"{len(zero)} of {len(log_w)} rows hold nothing but weights of 0, row {zero[0]} the first.")
     k = log_w.shape[1]
-    log_sum = special.logsumexp(log_w, axis=1)
-    ess = np.clip(np.exp(2.0 * log_sum - special.logsumexp(2.0 * log_w, axis=1)), 1.0, k)
+    # Relative to the largest of an example, no weight overflows.
+    most = log_w.max(axis=1)
+    w = np.exp(log_w - most[:, None])
+    log_sum = most + np.log(w.sum(axis=1))
+    ess = np.clip(np.square(w.sum(axis=1)) / np.square(w).sum(axis=1), 1.0, k)
     tail = tail_size(k)
-    largest = np.sort(log_w, axis=1)[:, -(tail + 1) :] - log_w.max(axis=1, keepdims=True)
+    largest = np.sort(log_w, axis=1)[:, -(tail + 1) :] - most[:, None]
     shape = jax.jit(jax.vmap(pareto_k))(jnp.asarray(largest, jnp.float32)) if tail else np.full(len(log_w), np.nan)
     return LogMarginal(
         value=jnp.asarray(log_sum - np.log(k)),

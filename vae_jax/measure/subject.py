@@ -279,6 +279,14 @@ class Subject:
         return isinstance(self.prior, DiagNormal)
 
     @property
+    def has_standard_prior(self) -> bool:
+        """Whether p(z) is N(0, I)."""
+        if not self.has_normal_prior:
+            return False
+        prior = self.density.prior(self.params)
+        return bool(jnp.all(prior.loc == 0) & jnp.all(prior.scale == 1))
+
+    @property
     def has_fitted_prior(self) -> bool:
         """Whether samples of the prior mean anything: there is one, and where it is fitted apart that has begun."""
         run = self.run

@@ -27,6 +27,7 @@ def interpolate(start: Array, end: Array, num: int) -> Array:
 
 
 def traverse(code: Array, values: Array) -> Array:
-    """`[d, v, d]`: entry `[j, i]` is the `code` `[d]` with dimension j set to `values[i]`; `values`: `[v]`."""
+    """`[d, v, d]`: entry `[j, i]` is the `code` `[d]` with dimension j set to `values[i]`, or to `values[i, j]`."""
     size = code.shape[0]
-    return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None, :, None], code[None, None, :])
+    values = jnp.broadcast_to(values[:, None], (len(values), size)) if values.ndim == 1 else values
+    return jnp.where(jnp.eye(size, dtype=bool)[:, None, :], values[None], code[None, None, :])

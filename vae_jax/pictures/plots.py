@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from matplotlib.ticker import NullFormatter
 
 _CLASS_COLOURS = "tab10"
@@ -20,7 +21,8 @@ _MOST_NAMES = 20
 
 def save_figure(path: Path, figure: Figure) -> Path:
     """Write a figure as the file at `path`."""
-    figure.savefig(path, dpi=150)
+    # Cut to what is drawn: row names make images narrower than their paper.
+    figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.05)
     return path
 
 
@@ -204,12 +206,20 @@ def error_bars(values: Sequence[float], panels: Mapping[str, Mapping[str, Any]],
     return figure
 
 
-def codes(panels: Sequence[tuple[Any, tuple[str, str]]], labels: Any | None, *, title: str) -> Figure:
-    """Several views of the same codes side by side: `([n, 2], axis names)` each, coloured by label `[n]`."""
+def codes(
+    panels: Sequence[tuple[Any, tuple[str, str]]], labels: Any | None, *, title: str, circle: float | None = None
+) -> Figure:
+    """Several views of the same codes side by side: `([n, 2], axis names)` each, coloured by label `[n]`.
+
+    `circle`: the radius of one around 0, as of a prior.
+    """
     figure = Figure(figsize=(5.4 * len(panels), 5.0), layout="constrained")
     for axes, (points, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _scatter(axes, np.asarray(points), labels, legend=points is panels[-1][0])
         axes.set(xlabel=names[0], ylabel=names[1])
+        axes.set_aspect("equal", adjustable="datalim")
+        if circle is not None:
+            axes.add_patch(Circle((0.0, 0.0), circle, fill=False, color="0.4", linestyle=":"))
     figure.suptitle(title, fontsize=10)
     return figure
 

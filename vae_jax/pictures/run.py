@@ -24,6 +24,8 @@ _COLUMNS = 12
 _MOST_CODES = 5000
 # Traversals show the dimensions that say most.
 _ROWS = 10
+# Share of the codes on each side that a traversal leaves out.
+_INNER = 0.02
 
 
 def write_pictures(subject: Subject) -> list[Path]:
@@ -139,12 +141,18 @@ def traversals(subject: Subject, shown: Shown) -> Figure:
     _, x, means = shown
     average = kl_per_dimension(subject.density, subject.params, x)
     order = np.argsort(np.std(means, axis=0) if average is None else average)[::-1][:_ROWS]
-    values = np.linspace(-2.5, 2.5, 11)
+    # Where the codes of this dimension are: its spread may be 0.2, or 5.
+    values = np.quantile(means, np.linspace(_INNER, 1.0 - _INNER, 11), axis=0)
     codes = traverse(jax.numpy.asarray(means[0]), jax.numpy.asarray(values))[order]
     decoded = _decoded(subject, codes.reshape(-1, codes.shape[-1]))
     grid = decoded.reshape(*codes.shape[:2], *decoded.shape[1:])
     names = [f"z[{j}]" if average is None else f"z[{j}], {average[j]:.1f} nats" for j in order]
-    return _images(subject, grid, title="traversals: one dimension at a time from -2.5 to 2.5", row_names=names)
+    return _images(
+        subject,
+        grid,
+        title=f"traversals: one dimension at a time, over {1 - 2 * _INNER:.0%} of its codes",
+        row_names=names,
+    )
 
 
 def _plane(subject: Subject, shown: Shown) -> Figure:
@@ -169,7 +177,9 @@ def _latent(subject: Subject, shown: Shown) -> Figure:
     if size == 1:
         return plots.code_line(means[:, 0], labels, title="codes of the test split (means of q)")
     if size == 2:
-        return plots.codes([(means, ("z[0]", "z[1]"))], labels, title="codes of the test split (means of q)")
+        circle = 2.0 if subject.has_standard_prior else None
+        title = "codes of the test split (means of q)" + ("; within the circle lie 86% of p(z)" if circle else "")
+        return plots.codes([(means, ("z[0]", "z[1]"))], labels, title=title, circle=circle)
     average = kl_per_dimension(subject.density, subject.params, x) if subject.has_density else None
     if average is not None and len(average) == size:
         largest, by = average, "KL"

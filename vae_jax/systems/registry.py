@@ -16,7 +16,7 @@ from vae_jax.systems.parts.requirements import EVERY_SYSTEM
 from vae_jax.systems.system import Spec, System
 
 # The sections whose fields a system reads only where its `reads` names them.
-_SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings")
+OPTIONAL_SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings")
 # The system of a run whose model was made in Python.
 IN_PYTHON = "python"
 # They choose the labels of the linear probe, which every system has.
@@ -35,7 +35,7 @@ def spec_of(name: str) -> Spec:
         return load_from(Path(name), "SPEC", Spec)
     if ".py:" in name:
         path, _, function = name.rpartition(":")
-        return Spec(lambda config, dataset: load_from(Path(path), f"{function}()", System), reads=_SECTIONS)
+        return Spec(lambda config, dataset: load_from(Path(path), f"{function}()", System), reads=OPTIONAL_SECTIONS)
     if name == IN_PYTHON:
         raise ConfigError(
             "the model of this run was made in Python, so the command line cannot open it: vj.open_run(RUN, model, "
@@ -67,7 +67,7 @@ def _check_read(config: Experiment, spec: Spec) -> None:
     """ConfigError for a field that is set but that the system does not read, and for strings with another system."""
     if is_strings(config.data.dataset) and not any(field.split(".")[0] == "strings" for field in spec.reads):
         raise ConfigError(f"{config.data.dataset} holds strings, which are for --system strings, not {config.system}.")
-    for section in _SECTIONS:
+    for section in OPTIONAL_SECTIONS:
         values = getattr(config, section)
         default = type(values)()
         for field in dataclasses.fields(values):
