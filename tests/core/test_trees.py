@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.core.trees import first_example, freeze, num_examples
+from vae_jax.core.trees import first_example, freeze, num_examples, summed
 
 
 def test_freeze_leaves_integers_and_functions_alone() -> None:
@@ -32,3 +32,10 @@ def test_examples_are_counted_and_the_first_is_taken_from_every_array() -> None:
 def test_arrays_of_several_lengths_are_no_examples() -> None:
     with pytest.raises(ValueError, match=r"must have the same length, got lengths \[2, 3\]"):
         num_examples({"x": np.zeros((3, 2)), "label": np.zeros(2)})
+
+
+def test_a_sum_keeps_the_digits_of_narrow_numbers() -> None:
+    narrow = jnp.full(10_000, 1.1, jnp.bfloat16)
+    assert summed(narrow).dtype == jnp.float32
+    np.testing.assert_allclose(summed(narrow), 10_000 * float(narrow[0]), rtol=1e-5)
+    assert summed(jnp.arange(3.0)).dtype == jnp.float32

@@ -49,6 +49,10 @@ def test_numbers_of_choices_are_in_their_order_and_unknown_ones_are_gaps() -> No
     table = {"c": np.array([10.0, 3.0])}
     np.testing.assert_array_equal(numbers([column], table), [[1.0], [NAN]])
     assert unknown_values([column], table) == {"c": [3.0]}
+    # A file that holds the numbers among them looks like one of numbers.
+    mixed = {"c": column_of("c", strings("a", "1", "2"), "categories")}["c"]
+    np.testing.assert_array_equal(numbers([mixed], {"c": np.array([2.0, NAN])}), [[1.0], [NAN]])
+    assert unknown_values([mixed], {"c": np.array([2.0, 7.0])}) == {"c": ["7"]}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,15 @@ def test_shapes(family: Family) -> None:
 
 
 @rows
+def test_narrow_numbers_have_log_densities_of_float32(family: Family) -> None:
+    def narrow(tree):
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16) if leaf.dtype == jnp.float32 else leaf, tree)
+
+    value = jax.eval_shape(lambda key: narrow(family.value.sample(key)), KEY)
+    assert jax.eval_shape(lambda d, v: narrow(d).log_prob(v), family.value, value).dtype == jnp.float32
+
+
+@rows
 def test_a_batch_is_a_stacked_pytree(family: Family) -> None:
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf + 0.1]), family.value)
     keys = jax.random.split(jax.random.key(0), 2)

@@ -1,1 +1,1 @@
-"""The commands of `vae-jax`, a file each: arguments and a console in, the exit status out. Imports everything."""
+"""What users call: the commands of `vae-jax`, a file each; from Python `fit` and an estimator. Imports everything."""

@@ -1,4 +1,4 @@
-"""Functions of any pytree: stop its gradients, count its examples, take the first one."""
+"""Functions of arrays and pytrees: stop gradients, count examples, take the first one, add up."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.core.types import PyTree
+from vae_jax.core.types import Array, PyTree
 
 
 def freeze(tree: PyTree) -> PyTree:
@@ -30,3 +30,8 @@ def num_examples(stacked: PyTree) -> int:
 def first_example(stacked: PyTree) -> PyTree:
     """Example 0 of a pytree of arrays `[n, …]`."""
     return jax.tree.map(lambda leaf: leaf[0], stacked)
+
+
+def summed(terms: Array) -> Array:
+    """The sum of all elements, a scalar of float32 or wider: bfloat16 would lose the digits of a log-density."""
+    return jnp.sum(terms, dtype=jnp.promote_types(jnp.result_type(terms), jnp.float32))

@@ -119,16 +119,28 @@ def numbers(columns: Sequence[Column], table: Mapping[str, np.ndarray]) -> np.nd
 def _numbers(column: Column, values: np.ndarray) -> np.ndarray:
     if not column.values:
         return values
+    values = _like(column, values)
     number = {value: i for i, value in enumerate(column.values)}
     return np.array([number.get(value, np.nan) for value in values.tolist()], np.float64)
+
+
+def _like(column: Column, values: np.ndarray) -> np.ndarray:
+    """Values as strings where those of the column are: a file with nothing but 1 and 2 in it looks like numbers."""
+    return as_strings(values) if isinstance(column.values[0], str) and values.dtype.kind == "f" else values
+
+
+def as_strings(values: np.ndarray) -> np.ndarray:
+    """Numbers as strings, NaN as None."""
+    return np.array([None if np.isnan(value) else f"{value:g}" for value in values], object)
 
 
 def unknown_values(columns: Sequence[Column], table: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
     """The values of bits and categories that their columns do not know, by name."""
     found = {}
     for column in columns:
-        if column.values and (new := sorted(set(observed(table[column.name]).tolist()) - set(column.values), key=str)):
-            found[column.name] = new
+        if column.values:
+            new = set(observed(_like(column, table[column.name])).tolist()) - set(column.values)
+            found |= {column.name: sorted(new, key=str)} if new else {}
     return found
 
 

@@ -13,6 +13,7 @@ from vae_jax.data.columns import (
     SKIPPED,
     Column,
     Proposal,
+    as_strings,
     column_of,
     families_of,
     numbers,
@@ -213,12 +214,8 @@ def _joined(tables: dict[str, Table], column: str) -> np.ndarray:
     parts = [one.columns[column] for one in tables.values()]
     # A column may hold strings in one split and nothing but gaps in another.
     if any(values.dtype.kind == "O" for values in parts):
-        parts = [values if values.dtype.kind == "O" else _as_strings(values) for values in parts]
+        parts = [values if values.dtype.kind == "O" else as_strings(values) for values in parts]
     return np.concatenate(parts)
-
-
-def _as_strings(values: np.ndarray) -> np.ndarray:
-    return np.array([None if np.isnan(value) else f"{value:g}" for value in values], object)
 
 
 def _columns(name: str, tables: dict[str, Table], asked: Sequence[str]) -> list[Column]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.remainders import log_gamma_step
 
@@ -74,7 +75,7 @@ class ContinuousBernoulli:
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar; −inf outside [0, 1]."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""
@@ -130,7 +131,7 @@ class StudentT:
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import softplus
 from vae_jax.distributions.remainders import exp_remainder, log_ratio, stirling_remainder
@@ -94,7 +95,7 @@ class Binomial:
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count of 0..total."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
@@ -141,7 +142,7 @@ class Poisson:
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
@@ -189,7 +190,7 @@ class NegativeBinomial:
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
 from vae_jax.languages.grammar import Grammar
@@ -78,7 +79,7 @@ class Derivation:
         _, features = jax.lax.scan(self.network.step, self.network.start, jax.vmap(self.network.embed)(before))
         logits = jnp.where(fits, jax.vmap(self.network.logits)(features), _NEVER)
         chosen = jnp.arange(self.grammar.end + 1)[None] == value[:, None]
-        log_probs = jnp.sum(jnp.where(chosen & fits, jax.nn.log_softmax(logits), 0.0))
+        log_probs = summed(jnp.where(chosen & fits, jax.nn.log_softmax(logits), 0.0))
         return jnp.where(jnp.all(jnp.any(chosen & fits, axis=-1)), log_probs, -jnp.inf)
 
     def _written(self, places: Array, choose: Any) -> Array:

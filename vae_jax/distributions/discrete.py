@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
 
@@ -49,7 +50,7 @@ class Bernoulli:
         check_value("Bernoulli", value, self.event_shape)
         # Flat, because XLA on CPU vectorises badly over a last axis of one colour.
         logits = jnp.ravel(self.logits)
-        return jnp.sum(jnp.ravel(value) * logits - softplus(logits))
+        return summed(jnp.ravel(value) * logits - softplus(logits))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every bit, in the event shape, nats."""
@@ -88,7 +89,7 @@ class Categorical:
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar. `value` holds integers; −inf outside 0..K-1."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every choice, in the event shape, nats."""

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array
 from vae_jax.distributions import (
     Bernoulli,
@@ -68,7 +69,7 @@ def kl(q: Any, p: Any) -> Array:
     `½ (tr Σ + μᵀμ − d − log det Σ)`. TypeError if the pair has no closed form here (the message names it),
     ValueError if the event shapes differ. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix B.
     """
-    return jnp.sum(kl_terms(q, p))
+    return summed(kl_terms(q, p))
 
 
 def _check_events(q: Any, p: Any) -> None:

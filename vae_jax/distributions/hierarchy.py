@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import Distribution, draws, sample_and_log_prob
 
@@ -85,14 +86,14 @@ class Chain:
             layer = value[self.places[i]]
             return layer, distribution.log_prob(layer)
 
-        return jnp.sum(jnp.stack(self._walk(visit)[1]))
+        return summed(jnp.stack(self._walk(visit)[1]))
 
     def sample_and_log_prob(self, key: Key) -> tuple[tuple[Any, ...], Array]:
         """A sample and its log-density, by `sample_and_log_prob` of every layer."""
         check_key("Chain.sample_and_log_prob", key)
         keys = jax.random.split(key, len(self.factors))
         value, log_probs = self._walk(lambda i, d: sample_and_log_prob(d, keys[i]))
-        return value, jnp.sum(jnp.stack(log_probs))
+        return value, summed(jnp.stack(log_probs))
 
 
 def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:

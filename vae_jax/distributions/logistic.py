@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
 
@@ -50,7 +51,7 @@ class DiscretisedLogistic:
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count of 0..levels."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""

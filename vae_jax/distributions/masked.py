@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.distribution import log_probs
 
@@ -70,5 +71,5 @@ class Masked:
             raise ValueError(f"Masked.log_prob: the mask must have the shape of the value, {shapes}, got {masks}.")
         # The gaps are filled before the density is taken: NaN times zero would be NaN in the gradient.
         terms = log_probs(self.distribution, value.filled)
-        observed = jax.tree.map(lambda term, mask: jnp.sum(jnp.where(mask, term, 0.0)), terms, value.mask)
-        return jnp.sum(jnp.stack(jax.tree.leaves(observed)))
+        observed = jax.tree.map(lambda term, mask: summed(jnp.where(mask, term, 0.0)), terms, value.mask)
+        return summed(jnp.stack(jax.tree.leaves(observed)))

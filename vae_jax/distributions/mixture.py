@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.distribution import draws
 from vae_jax.distributions.normal import DiagNormal
@@ -75,6 +76,9 @@ def _of_normals(components: DiagNormal, value: Array) -> Array:
     """
     mean, stddev = jax.vmap(lambda component: (component.mean, component.stddev))(components)
     check_value("Mixture", value, mean.shape[1:])
+    # Squared distances of narrower numbers would have no digits left.
+    wide = jnp.promote_types(mean.dtype, jnp.float32)
+    mean, stddev, value = mean.astype(wide), stddev.astype(wide), jnp.asarray(value, wide)
     # Any centre gives the same; one in the middle loses least.
     centre = jnp.mean(lax.stop_gradient(mean), axis=0)
     offset = lax.stop_gradient((mean - centre[None]) / stddev)
@@ -149,7 +153,7 @@ class ElementMixture:
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -61,7 +62,7 @@ class DiagNormal:
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
-        return jnp.sum(self.log_probs(value))
+        return summed(self.log_probs(value))
 
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""
@@ -73,7 +74,7 @@ class DiagNormal:
         check_key("DiagNormal.sample_and_log_prob", key)
         mean = self.mean
         eps = jax.random.normal(key, mean.shape, jnp.result_type(mean, float))
-        return mean + self.stddev * eps, jnp.sum(self._log_densities(eps))
+        return mean + self.stddev * eps, summed(self._log_densities(eps))
 
     def _log_densities(self, standardised: Array) -> Array:
         check_positive("DiagNormal", scale=self.scale)
@@ -140,5 +141,5 @@ class FullNormal:
         return self.loc + self.tril @ eps, self._log_density(eps)
 
     def _log_density(self, standardised: Array) -> Array:
-        log_det = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(self.scale_tril))))
-        return jnp.sum(-0.5 * jnp.square(standardised) - _HALF_LOG_2PI) - log_det
+        log_det = summed(jnp.log(jnp.abs(jnp.diagonal(self.scale_tril))))
+        return summed(-0.5 * jnp.square(standardised) - _HALF_LOG_2PI) - log_det

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key
+from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws, log_probs
 
@@ -51,7 +52,7 @@ class Product:
     def log_prob(self, value: Mapping[str, Any]) -> Array:
         """Log-density in nats, a scalar. ValueError where the columns are not those of the distribution."""
         self._check(value)
-        return jnp.sum(jnp.stack([column.log_prob(value[name]) for name, column in self.columns.items()]))
+        return summed(jnp.stack([column.log_prob(value[name]) for name, column in self.columns.items()]))
 
     def log_probs(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Log-density of every element of every column, nats: it shows which column is unusual."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from vae_jax.core.checks import check_key, check_positive, check_value
-from vae_jax.core.trees import freeze
+from vae_jax.core.trees import freeze, summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import Bernoulli
 
@@ -46,7 +46,7 @@ class OneHotCategorical:
         check_value("OneHotCategorical", value, self.event_shape)
         is_one_hot = (jnp.max(value, axis=-1) == 1.0) & (jnp.sum(jnp.abs(value), axis=-1) == 1.0)
         log_mass = jnp.sum(value * jax.nn.log_softmax(self.logits), axis=-1)
-        return jnp.sum(jnp.where(is_one_hot, log_mass, -jnp.inf))
+        return summed(jnp.where(is_one_hot, log_mass, -jnp.inf))
 
 
 @jax.tree_util.register_dataclass
@@ -108,7 +108,7 @@ class Concrete:
         constant = gammaln(float(size)) + (size - 1) * jnp.log(tau)
         weighted = logits - tau * log_y
         terms = jnp.sum(weighted - log_y, axis=-1) - size * jax.nn.logsumexp(weighted, axis=-1)
-        return jnp.sum(constant + terms)
+        return summed(constant + terms)
 
 
 @jax.tree_util.register_dataclass
@@ -165,7 +165,7 @@ class RelaxedBernoulli:
         noise = self.temperature * logit - self.logits
         log_sigmoid = jax.nn.log_sigmoid
         density = jnp.log(self.temperature) + log_sigmoid(noise) + log_sigmoid(-noise)
-        return jnp.sum(density - log_sigmoid(logit) - log_sigmoid(-logit))
+        return summed(density - log_sigmoid(logit) - log_sigmoid(-logit))
 
 
 @jax.tree_util.register_dataclass

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_key, check_positive, check_value
-from vae_jax.core.trees import freeze
+from vae_jax.core.trees import freeze, summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
 from vae_jax.distributions.sphere_integral import SphereIntegral, sphere_integral
@@ -129,7 +129,7 @@ class VonMisesFisher:
         check_value("VonMisesFisher", value, self.event_shape)
         check_positive("VonMisesFisher", concentration=self.concentration)
         # μ · v − 1 as −½ |v − μ|², which keeps its digits where κ is large.
-        offset = -0.5 * self.concentration * jnp.sum(jnp.square(value - self.unit))
+        offset = -0.5 * self.concentration * summed(jnp.square(value - self.unit))
         return offset - self.integral.log_mean - _log_area(self.event_shape[0])
 
     def _angle(self, key: Key) -> Array:

@@ -1,4 +1,4 @@
-"""Networks in Flax Linen, as (encoder, decoder) pairs, and adapters. Imports core, languages and the mathematics."""
+"""Networks in Flax Linen, as (encoder, decoder) pairs, and adapters. Imports data, and the mathematics above it."""
 
 from vae_jax.nets.adapters import Network, from_equinox, from_linen, from_nnx, linen_apply
 from vae_jax.nets.conv import conv

@@ -1,1 +1,1 @@
-"""Tables and arrays of what was measured, and the only room that prints tables. Imports pictures and all below."""
+"""What people are given: tables, arrays and exported models. Alone prints tables. Imports pictures and all below."""
