@@ -13,7 +13,7 @@ from vae_jax.config.files import config_names, load_config
 MODES: dict[str, Any] = {"x64": jax.enable_x64, "debug_nans": jax.debug_nans}
 # One config of each system. These pairs are tried in every run of the tests, the others with `pytest -m slow`.
 SYSTEMS = {load_config(name).system: name for name in reversed(config_names())}
-QUICK = {("x64", "vae"), ("debug_nans", "vq")}
+QUICK = {("x64", "vae"), ("debug_nans", "tc")}
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,8 @@ def test_every_system_trains_in_every_mode(mode: str, system: str, tmp_path, cap
         assert main(["train", SYSTEMS[system], "--quick", "--epochs", "1", "--out", str(tmp_path / "run")]) == 0
 
 
-@pytest.mark.parametrize("mode", ["x64", pytest.param("debug_nans", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["x64", "debug_nans"])
 def test_a_run_is_used_in_every_mode(mode: str, tmp_path, capsys) -> None:
     run = str(tmp_path / "run")
     assert main(["train", "digits", "--quick", "--epochs", "1", "--out", run]) == 0

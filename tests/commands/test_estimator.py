@@ -51,6 +51,7 @@ def test_the_density_is_of_the_data_in_their_own_units() -> None:
     np.testing.assert_allclose(own.score_samples(ROWS[:50]), expected, atol=0.02)
 
 
+@pytest.mark.slow
 def test_it_works_in_a_pipeline_a_search_and_with_names() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(load_breast_cancer().data[:120, :4], columns=list("abcd"))

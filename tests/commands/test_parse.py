@@ -22,7 +22,7 @@ def example(run: RunPath, count: int = 3, loud: bool = False, out: Path | None =
 
 def test_the_run_comes_first_and_the_rest_are_flags() -> None:
     assert parse("example", example, ["there"]) == (Path("there"), 3, False, None)
-    given = ["there", "--count", "5", "--loud", "True", "--out", "a b.npz"]
+    given = ["there", "--count", "5", "--loud", "--out", "a b.npz"]
     assert parse("example", example, given) == (Path("there"), 5, True, Path("a b.npz"))
 
 

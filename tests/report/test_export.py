@@ -88,7 +88,7 @@ def test_every_file_is_named(exported) -> None:
     assert sorted(paths) == sorted(out.iterdir())
 
 
-@pytest.mark.parametrize("name", ["table", "autoencoder", "vq_vae"])
+@pytest.mark.parametrize("name", ["table", "autoencoder", pytest.param("vq_vae", marks=pytest.mark.slow)])
 def test_other_models_leave_with_what_they_have(name: str, tmp_path) -> None:
     config = changed(quick(load_config(name)), "train", epochs=1)
     if name == "vq_vae":
