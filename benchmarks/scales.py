@@ -9,6 +9,7 @@ of a normal with the full covariance of the training rows, and of one normal for
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -30,7 +31,8 @@ def main() -> None:
     x = (random.normal(size=(TRAIN + TEST, 6)) @ mixing) * SCALES + 5.0 * SCALES
     train, test = x[:TRAIN], x[TRAIN:]
     np.savez(runs / "scales.npz", x=train, x_test=test)
-    full = scipy.stats.multivariate_normal(train.mean(0), np.cov(train.T)).logpdf(test).mean()
+    covariance: Any = np.cov(train.T)
+    full = scipy.stats.multivariate_normal(train.mean(0), covariance).logpdf(test).mean()
     alone = scipy.stats.norm.logpdf(test, train.mean(0), train.std(0)).sum(axis=1).mean()
     print(f"full covariance {full:.2f}, one normal for each column {alone:.2f} nats per row")
     for likelihood in ("normal", "columns"):

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from typing import TYPE_CHECKING, Any
 
 from vae_jax.distributions import (
     Autoregressive,
@@ -56,6 +57,13 @@ __version__ = "0.1.0"
 # Programs that were written for 0.1.0 import the grammars from there.
 sys.modules[f"{__name__}.grammar"] = _grammar
 
+if TYPE_CHECKING:
+    from vae_jax.commands.estimator import VAETransformer as VAETransformer
+    from vae_jax.commands.fitted import Fitted as Fitted
+    from vae_jax.commands.fitted import fit as fit
+    from vae_jax.commands.fitted import open_run as open_run
+    from vae_jax.train.python import as_system as as_system
+
 # Loaded when they are asked for: they train, and bring along what training needs.
 _LATER = {
     "Fitted": "vae_jax.commands.fitted",
@@ -66,7 +74,7 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_LATER[name]), name)

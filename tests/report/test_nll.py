@@ -20,6 +20,10 @@ def test_the_verdict_is_that_of_the_weights(tmp_path, capsys, spread: float, say
 
 def test_other_files_are_refused(tmp_path, capsys) -> None:
     (tmp_path / "w.npy").write_bytes(b"nothing")
-    for name, says in (("w.npy", "cannot be read as a .npy file of numbers"), ("w.csv", "must end in .npy")):
+    for name, says in (
+        ("none.npy", "no file"),
+        ("w.npy", "cannot be read as a .npy file of numbers"),
+        ("w.csv", "must end in .npy"),
+    ):
         assert main(["nll", str(tmp_path / name)]) == 1
         assert says in capsys.readouterr().err

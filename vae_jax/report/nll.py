@@ -17,6 +17,8 @@ def weigh_file(path: Path) -> tuple[Group, dict[str, Any]]:
     """The table and the numbers of log-weights `[n, k]` in a .npy file, nats. RequestError or ValueError for others."""
     if path.suffix != ".npy":
         raise RequestError(f"{path} must end in .npy: an array of log-weights, np.save('log_weights.npy', log_w).")
+    if not path.is_file():
+        raise RequestError(f"no file {path}.")
     try:
         log_weights = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:

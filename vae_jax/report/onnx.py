@@ -1,5 +1,6 @@
 """Encoder and decoder as ONNX, by jax2onnx."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ def write_onnx(subject: Subject, out: Path) -> list[Path]:
 
     ImportError with a recipe where jax2onnx is not installed. RequestError where it knows no form of an operation.
     """
+    # It warns of each of its own examples whose libraries are not there.
+    logging.getLogger("jax2onnx").setLevel(logging.ERROR)
     try:
         import jax2onnx  # pyright: ignore[reportMissingImports]
         from onnx import save  # pyright: ignore

@@ -73,7 +73,9 @@ class Display:
             left = (self._steps - step) * seconds / max(steps, 1)
             within = step % self._per_epoch / self._per_epoch
             epoch += f" at {within:.0%}" if within else ""
-            self._console.print(f"epoch {epoch}  {status}  {left:.0f} s left", highlight=False, soft_wrap=True)
+            # The first chunk was mostly compilation, and says nothing of the rest.
+            ending = f"  {left:.0f} s left" if step > first or step == self._steps else ""
+            self._console.print(f"epoch {epoch}  {status}{ending}", highlight=False, soft_wrap=True)
         return rate
 
     def _is_time(self, step: int, silent: float) -> bool:
