@@ -149,7 +149,7 @@ def bound_curves(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
         # Over less than a decade matplotlib names every line of the grid, one over the other.
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(title, fontsize=10)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc="best")
         axes.grid(alpha=0.3)
     figure.suptitle("training (solid) and validation (dashed)", fontsize=9)
     return figure
