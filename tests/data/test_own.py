@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,35 @@ def test_what_is_not_there_or_of_another_kind_is_said(tmp_path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((3, 4, 4)))
     with pytest.raises(ValueError, match=r"for tables, x of shape \(n, columns\), but .* has \(3, 4, 4, 1\)"):
         read_own(str(tmp_path / "images.npy"), COLUMNS)
+
+
+class Evil:
+    """What a pickle would run."""
+
+    ran = False
+
+    def __reduce__(self):
+        return (setattr, (Evil, "ran", True))
+
+
+@pytest.mark.parametrize(
+    "name", ["a.npy", "a.npz", "a.csv", "a.tsv", "a.parquet", "images/a.png", "saved/data-0.arrow"]
+)
+@pytest.mark.parametrize("form", ["a pickle", "an array of objects"])
+def test_nothing_that_is_loaded_runs_code(name: str, form: str, tmp_path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if form == "a pickle":
+        path.write_bytes(pickle.dumps(Evil()))
+    else:
+        with path.open("wb") as file:
+            save = np.savez if name.endswith(".npz") else np.save
+            save(file, np.array([[Evil()]], object))
+    if path.parent.name == "saved":
+        pytest.importorskip("datasets")
+        (path.parent / "state.json").write_text('{"_data_files": [{"filename": "data-0.arrow"}], "_split": "train"}')
+        (path.parent / "dataset_info.json").write_text("{}")
+    with pytest.raises(Exception, match=r".") as refused:
+        read_own(str(path.parent if path.parent != tmp_path else path), Reading())
+    assert not isinstance(refused.value, AssertionError)
+    assert not Evil.ran
