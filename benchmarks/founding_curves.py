@@ -31,8 +31,6 @@ class Variant(NamedTuple):
     def arguments(self) -> list[str]:
         options = {"epochs": self.epochs, "data-dir": str(self.data_dir), "latent-size": str(self.latent_size)}
         options |= {"estimator": self.estimator, "num-samples": str(self.num_samples)}
-        # The curves are those of training; the end is only looked at.
-        options |= {"evaluation-size": "500"}
         return [self.config, *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     @property

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vae_jax.data import Reading, Square, load
+from vae_jax.data import Reading, Square, load, whole
 from vae_jax.data.images import scaled
 
 
@@ -43,3 +43,11 @@ def test_what_cannot_be_scaled_is_refused(shape, dtype, crop, message: str) -> N
 def test_the_curve_is_no_image() -> None:
     with pytest.raises(ValueError, match="an image size is for images"):
         load("curve", Reading(square=Square(4)))
+
+
+def test_arrays_that_have_the_size_already_are_cut_all_the_same(tmp_path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    square = Square(8, crop=4)
+    found = whole(str(tmp_path / "x.npy"), Reading(square=square)).train.x
+    np.testing.assert_array_equal(found, scaled(x, square))

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -116,14 +116,18 @@ def score_command(arguments: list[str], console: Console) -> int:
         """
         from vae_jax.report.scores import score_files
 
-        table, scores = score_files(codes, factors)
-        console.print(table)
-        if out is not None:
-            write_json(out, scores)
-            console.print(f"written: {out}", soft_wrap=True)
+        _show(*score_files(codes, factors), out, console)
         return 0
 
     return parse("score", score, arguments)
+
+
+def _show(table: Any, numbers: dict[str, Any], out: Path | None, console: Console) -> None:
+    """Print a table, and write its numbers where a file is named."""
+    console.print(table)
+    if out is not None:
+        write_json(out, numbers)
+        console.print(f"written: {out}", soft_wrap=True)
 
 
 def nll_command(arguments: list[str], console: Console) -> int:
@@ -139,11 +143,7 @@ def nll_command(arguments: list[str], console: Console) -> int:
         """
         from vae_jax.report.nll import weigh_file
 
-        table, numbers = weigh_file(log_weights)
-        console.print(table)
-        if out is not None:
-            write_json(out, numbers)
-            console.print(f"written: {out}", soft_wrap=True)
+        _show(*weigh_file(log_weights), out, console)
         return 0
 
     return parse("nll", nll, arguments)

@@ -11,7 +11,7 @@ from vae_jax.data.columns import Column
 from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
-from vae_jax.data.own import Own, Reading, as_rows, is_own, proposed, read_own
+from vae_jax.data.own import Own, Reading, as_rows, is_decoded, is_own, proposed, read_own
 from vae_jax.data.sprites import SPRITES, factors, pictures
 from vae_jax.data.tfds import read_tfds, tfds_names
 from vae_jax.data.units import units_of
@@ -178,9 +178,9 @@ def _stored(name: str, own: Own, reading: Reading, known: Classes | None = None)
     splits: dict[str, Split] = {}
     for (part, split), label in zip(own.splits.items(), labels, strict=True):
         x = split.x if own.columns is not None else as_stored(name, split.x, reading.kind, reading.levels)
-        # Folders of images are scaled as they are decoded.
-        fits = reading.square is None or x.shape[1:3] == (reading.square.side, reading.square.side)
-        splits[part] = Split(x if fits else _scaled(x, reading.square), label, split.condition, split.factors)
+        splits[part] = Split(
+            x if is_decoded(name) else _scaled(x, reading.square), label, split.condition, split.factors
+        )
     return _Source(**splits, levels=reading.levels, classes=classes, columns=own.columns)
 
 

@@ -113,15 +113,27 @@ def _parts(name: str, reading: Reading) -> dict[str, Split | Table]:
     if name.startswith(PREFIX) or is_saved(path):
         return hugging_face_splits(name, label=reading.label, **options)
     if path.is_dir():
-        files = {SPLITS[file.stem]: file for file in sorted(path.iterdir()) if file.stem in SPLITS and _is_file(file)}
-        if "train" not in files:
+        files = _split_files(path)
+        if not files:
             return dict(image_splits(path, **options))
         return {part: found for part, file in files.items() for found in _of_file(file).values()}
     return _of_file(path)
 
 
-def _is_file(path: Path) -> bool:
-    return path.is_file() and path.suffix in (*_ARRAYS, *TABLES)
+def _split_files(folder: Path) -> dict[str, Path]:
+    """The files train, test and validation of a folder; {} where it is one of images."""
+    files = {
+        SPLITS[file.stem]: file
+        for file in sorted(folder.iterdir())
+        if file.stem in SPLITS and file.is_file() and file.suffix in (*_ARRAYS, *TABLES)
+    }
+    return files if "train" in files else {}
+
+
+def is_decoded(name: str) -> bool:
+    """Whether the images of a source are cut and scaled as they are decoded, since they may differ in size."""
+    path = Path(name)
+    return name.startswith(PREFIX) or is_saved(path) or (path.is_dir() and not _split_files(path))
 
 
 def _of_file(path: Path) -> dict[str, Split | Table]:

@@ -1,5 +1,6 @@
 """Tables: `.csv` and `.parquet` files, read by pyarrow, which TFDS brings along."""
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,10 +37,18 @@ class Table(NamedTuple):
 
 def read_table(path: Path) -> Table:
     """The table in a file. FileNotFoundError or ValueError, with what to do, where it cannot be read."""
-    import pyarrow as pa
-
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of a {' or '.join(ENDINGS)} file.")
+    stamp = path.stat()
+    return _read(path, stamp.st_size, stamp.st_mtime_ns)
+
+
+# A new run looks at its table several times: what the columns are, and then their values.
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, size: int, changed: int) -> Table:
+    import pyarrow as pa
+
+    del size, changed
     try:
         table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
     except pa.ArrowInvalid as error:

@@ -35,9 +35,11 @@ from vae_jax.train.run import Run, load_snapshot
 
 # What one code is: an array of real numbers, several of them, numbers of a codebook, or one-hot choices.
 Code = Literal["vector", "layers", "indices", "choices"]
+# The largest count up to which each is counted by itself.
 _FEW_COUNTS = 255
-# How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
+# Fields of a config that version 0.1.0 did not have.
 _LATER_FIELDS = (("data", "image_colour"), ("data", "columns"), ("data", "standardise"), ("train", "track"))
+# How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
 _NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
 
 
