@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.cli import main
-from vae_jax.commands.train import _check_flags, _first_line, _free_directory, _TrainOptions
+from vae_jax.commands.train import _check_flags, _first_line, _TrainOptions, free_directory
 from vae_jax.config.fields import quick
 from vae_jax.config.files import config_names, load_config
 from vae_jax.core.errors import ConfigError
@@ -74,7 +74,7 @@ def test_fields_are_flags(tmp_path, capsys) -> None:
 
 def test_the_default_directory_is_numbered(tmp_path) -> None:
     for expected in ("curve", "curve-2", "curve-3"):
-        directory = _free_directory(tmp_path / "curve")
+        directory = free_directory(tmp_path / "curve")
         assert directory.name == expected
         directory.mkdir()
 

@@ -9,6 +9,7 @@ from typing import Any
 import optax
 from rich.console import Console
 
+from vae_jax.commands.train import free_directory
 from vae_jax.config.fields import Evaluate, Optimizer, Train
 from vae_jax.config.rules import check_ranges
 from vae_jax.core.errors import ConfigError
@@ -21,7 +22,7 @@ from vae_jax.objectives.estimators import Estimate
 from vae_jax.pictures.run import write_pictures
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
-from vae_jax.train.files import CONFIG, read_config, read_metrics
+from vae_jax.train.files import read_config, read_metrics
 from vae_jax.train.loop import RunState, train
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
@@ -134,7 +135,7 @@ def fit(
     run = python_run(
         system_from(model, params, build, estimate, num_samples),
         dataset,
-        Path(directory) if directory is not None else _free(Path("runs")),
+        Path(directory) if directory is not None else free_directory(Path("runs") / "fit"),
         name=name,
         source=source_of(data),
         optimizer=optimizer,
@@ -175,10 +176,3 @@ def open_run(
     check_same(directory, dataset)
     run = assembled(config, directory, dataset, system=system, optimizer=optimizer)
     return Fitted(run, load_state(run))
-
-
-def _free(folder: Path) -> Path:
-    number = 1
-    while (folder / f"fit-{number}" / CONFIG).exists():
-        number += 1
-    return folder / f"fit-{number}"

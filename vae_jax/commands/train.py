@@ -114,7 +114,7 @@ def _directory(options: _TrainOptions, name: str) -> Path:
     default = Path(dataset.removeprefix("hf:") if own else name).name.split(".")[0] + (
         "-quick" if options.quick else ""
     )
-    return options.out or _free_directory(Path("runs") / default)
+    return options.out or free_directory(Path("runs") / default)
 
 
 def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str] | None:
@@ -207,7 +207,8 @@ def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
             raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} --help")
 
 
-def _free_directory(base: Path) -> Path:
+def free_directory(base: Path) -> Path:
+    """The path, with a number where there is something."""
     number = 1
     path = base
     while path.exists():

@@ -36,25 +36,28 @@ def load_config(name: str) -> Experiment:
     return with_absolute_paths(load_from(path, "get_config()", Experiment), path.parent)
 
 
+def absolute_path(name: str, folder: Path) -> str:
+    """A Python file, or one with a function, `my_model.py:build`, with its whole path; another name as it is.
+
+    The file is sought in `folder` and then here.
+    """
+    path, separator, function = name.partition(".py:")
+    if not name.endswith(".py") and not separator:
+        return name
+    path = path + ".py" if separator else name
+    beside = folder / Path(path).expanduser()
+    found = (beside if beside.is_file() else Path(path).expanduser()).absolute()
+    return f"{found}:{function}" if separator else str(found)
+
+
 def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
     """The same with the Python files that it names as absolute paths, sought in `folder` and then here.
 
     A run may be looked at from another folder than the one that it was started in.
     """
-
-    def absolute(name: str) -> str:
-        # A function of a file may be named too: my_model.py:build.
-        path, separator, function = name.partition(".py:")
-        if not name.endswith(".py") and not separator:
-            return name
-        path = path + ".py" if separator else name
-        beside = folder / Path(path).expanduser()
-        found = (beside if beside.is_file() else Path(path).expanduser()).absolute()
-        return f"{found}:{function}" if separator else str(found)
-
-    measurements = tuple(map(absolute, config.evaluate.measurements))
+    measurements = tuple(absolute_path(name, folder) for name in config.evaluate.measurements)
     evaluate = dataclasses.replace(config.evaluate, measurements=measurements)
-    return dataclasses.replace(config, system=absolute(config.system), evaluate=evaluate)
+    return dataclasses.replace(config, system=absolute_path(config.system, folder), evaluate=evaluate)
 
 
 # A saved config says how it is to be read. Those of version 0.1.0 do not: theirs is format 1, where the grammar that is

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from vae_jax.config.fields import Data, Evaluate, Experiment, Model, Optimizer, Train
-from vae_jax.config.files import with_absolute_paths
+from vae_jax.config.files import absolute_path
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Params
@@ -122,7 +122,7 @@ def python_run(
 
 
 def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> None:
-    # A run may be looked at with another k, and trained for longer.
+    # A run may be looked at with another k.
     free = {"evaluate": before.evaluate, "description": before.description}
     if dataclasses.replace(now, **free) != before:
         changed = [
@@ -175,4 +175,4 @@ def absolute(build: str) -> str:
     """`my_model.py:build` with the whole path of the file. ConfigError for another form."""
     if ".py:" not in build:
         raise ConfigError(f"build must be a file and its function, as my_model.py:build, got {build!r}.")
-    return with_absolute_paths(Experiment("", data=None, system=build), Path()).system  # pyright: ignore
+    return absolute_path(build, Path())
