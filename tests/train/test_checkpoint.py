@@ -1,10 +1,14 @@
+import re
+import shutil
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from vae_jax.core.errors import ConfigError
+from vae_jax.core.errors import ConfigError, DamagedError
 from vae_jax.train.checkpoint import Checkpoints
 
 
@@ -39,3 +43,87 @@ def test_another_architecture_is_refused_in_one_line(tmp_path) -> None:
         again.restore(tree(9))
     again.close()
     assert "\n" not in str(caught.value)
+
+
+def two_checkpoints(folder) -> None:
+    checkpoints = Checkpoints(folder)
+    for step in (1, 2):
+        checkpoints.save(step, jax.tree.map(lambda leaf, s=step: leaf if leaf.shape == () else leaf + s, tree(300)))
+    checkpoints.close()
+
+
+def damaged_copies(folder, kind: str):
+    """Copies of a folder in each of which one file of the newest checkpoint is damaged, in each of its regions."""
+    files = sorted(path.relative_to(folder) for path in (folder / "2").rglob("*") if path.is_file())
+    assert len(files) > 8
+    for name in files:
+        whole = (folder / name).read_bytes()
+        parts = {"flipped": 3, "truncated": 1, "missing": 1}[kind]
+        places = [len(whole) * part // parts + len(whole) // (2 * parts) for part in range(parts)] if whole else []
+        for place in places:
+            copy = folder.with_name("copy")
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(folder, copy)
+            if kind == "missing":
+                (copy / name).unlink()
+            elif kind == "truncated":
+                (copy / name).write_bytes(whole[:place])
+            else:
+                (copy / name).write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+            yield f"{name} at {place}", copy
+
+
+@pytest.mark.parametrize("kind", ["flipped", "truncated", "missing"])
+def test_what_is_damaged_is_never_taken(tmp_path, kind) -> None:
+    """The newest is read as it was saved, where no one reads that byte, or it is named and the one before is taken."""
+    two_checkpoints(tmp_path / "c")
+    template, named = tree(300), 0
+    for where, copy in damaged_copies(tmp_path / "c", kind):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            reader = Checkpoints(copy, read_only=True)
+            found = reader.restore(template)
+            reader.close()
+        messages = [str(warning.message) for warning in caught]
+        taken = 1 if messages else 2
+        assert found is not None, where
+        np.testing.assert_array_equal(found["params"]["w"], np.arange(300) + taken, err_msg=where)
+        np.testing.assert_array_equal(found["params"]["half"], np.ones(2) + taken, err_msg=where)
+        assert int(found["step"]) == 7, where
+        if messages:
+            named += 1
+            assert re.match(r"checkpoint 2 in .* is damaged \(.+\)\. That of step 1 is taken\.$", messages[0]), messages
+    assert named > 3
+
+
+def spoil(folder, number: int) -> None:
+    """Damage the arrays of a checkpoint."""
+    for path in (folder / str(number) / "default").rglob("d/*"):
+        path.write_bytes(path.read_bytes()[:-3])
+
+
+def test_who_writes_removes_what_is_damaged_and_goes_on(tmp_path) -> None:
+    two_checkpoints(tmp_path / "c")
+    spoil(tmp_path / "c", 2)
+    checkpoints = Checkpoints(tmp_path / "c", keep=2)
+    with pytest.warns(UserWarning, match=r"checkpoint 2 .* That of step 1 is taken\. It is removed\."):
+        found = checkpoints.restore(tree(300))
+    assert checkpoints.numbers() == [1]
+    checkpoints.save(2, found)
+    checkpoints.close()
+    reader = Checkpoints(tmp_path / "c", read_only=True)
+    np.testing.assert_array_equal(reader.restore(tree(300))["params"]["w"], np.arange(300) + 1)
+    reader.close()
+
+
+def test_none_whole_is_an_error_and_removes_nothing(tmp_path) -> None:
+    two_checkpoints(tmp_path / "c")
+    for number in (1, 2):
+        spoil(tmp_path / "c", number)
+    checkpoints = Checkpoints(tmp_path / "c")
+    with pytest.raises(DamagedError, match=r"no checkpoint in .* is whole: 2 \(.*\); 1 \(.*\)\. Put back a copy"):
+        checkpoints.restore(tree(300))
+    with pytest.raises(DamagedError, match=r"checkpoint 1 \(.*\) in .* is damaged"):
+        checkpoints.restore(tree(300), 1)
+    assert checkpoints.numbers() == [1, 2]
+    checkpoints.close()

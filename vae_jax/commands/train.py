@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import difflib
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,6 @@ from vae_jax.config import files
 from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
-from vae_jax.core.text import read_text
 
 _HELP_ALL = "--help-all"
 
@@ -296,10 +294,10 @@ def _stopped(run: Any, trained: Any, console: Console) -> int:
 
 def _is_measured(directory: Path, step: int | None, console: Console) -> bool:
     """Whether an evaluation is there, and of the parameters after `step` where one is given, not of an earlier time."""
-    from vae_jax.train.files import evaluation_file
+    from vae_jax.train.files import evaluation_file, read_evaluation
 
-    path = evaluation_file(directory)
-    if not path.is_file() or (step is not None and json.loads(read_text(path))["step"] != step):
+    result = read_evaluation(directory)
+    if not result or (step is not None and result.get("step") != step):
         return False
-    console.print(f"{directory} is finished and evaluated already: {path}", soft_wrap=True)
+    console.print(f"{directory} is finished and evaluated already: {evaluation_file(directory)}", soft_wrap=True)
     return True

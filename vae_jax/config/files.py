@@ -10,6 +10,7 @@ from typing import Any
 from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.modules import load_from
+from vae_jax.core.seal import sealed, unsealed
 
 
 def config_folder() -> Path:
@@ -61,24 +62,29 @@ def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
 
 
 # A saved config says how it is to be read. Those of version 0.1.0 do not: theirs is format 1, where the grammar that is
-# now called "smiles_zinc" had another name.
-_FORMAT = 2
+# now called "smiles_zinc" had another name. Since format 3 there is a checksum.
+_FORMAT = 3
 GRAMMAR_OF_FORMAT_1 = {"smiles_zinc": "smiles"}
 
 
 def to_json(config: Experiment) -> str:
-    """The resolved config, every field written out, and the format that they are written in."""
-    return json.dumps({"format": _FORMAT} | dataclasses.asdict(config), indent=2) + "\n"
+    """The resolved config, every field written out, the format that they are written in, and their checksum."""
+    return json.dumps(sealed({"format": _FORMAT} | dataclasses.asdict(config)), indent=2) + "\n"
 
 
 def from_json(text: str) -> Experiment:
-    """The inverse of `to_json`, also of earlier versions. ConfigError where a field or the format is unknown."""
+    """The inverse of `to_json`, also of earlier versions. ConfigError where it is not what was saved, or is newer."""
     values = dict(json.loads(text))
-    written_in = values.pop("format", 1)
-    if written_in not in (1, _FORMAT):
-        raise ConfigError(f"the saved config is of format {written_in}, but this version reads 1 to {_FORMAT}.")
+    written_in = values.get("format", 1)
+    if written_in not in range(1, _FORMAT + 1):
+        raise ConfigError(
+            f"the saved config is of format {written_in}, but this version reads 1 to {_FORMAT}: a newer vae_jax wrote "
+            "it. Install that one."
+        )
+    values = unsealed(values, "the saved config")
+    values.pop("format", None)
     config = _build(Experiment, values)
-    return config if written_in == _FORMAT else _with_new_names(config)
+    return config if written_in > 1 else _with_new_names(config)
 
 
 def _with_new_names(config: Experiment) -> Experiment:
@@ -90,7 +96,10 @@ def _with_new_names(config: Experiment) -> Experiment:
 def _build(cls: Any, values: dict[str, Any]) -> Any:
     types = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(types)):
-        raise ConfigError(f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks.")
+        raise ConfigError(
+            f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks: a newer vae_jax wrote "
+            "it. Install that one."
+        )
 
     def convert(kind: Any, value: Any) -> Any:
         if dataclasses.is_dataclass(kind):

@@ -8,11 +8,14 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
+from vae_jax.core.arrays import read_arrays
+from vae_jax.core.errors import DamagedError
 from vae_jax.core.files import replacing
 from vae_jax.core.text import read_lines
 
@@ -28,10 +31,10 @@ def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Pa
 
 
 def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays in `path`. Where there is no such file, `make` makes them, and they are written to it."""
+    """The arrays in `path`. Where there is no whole file, `make` makes them, and they are written to it."""
     if path.is_file():
-        with np.load(path) as file:
-            return dict(file)
+        with suppress(DamagedError):
+            return read_arrays(path)
     made = make()
     if sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
         _keep(path, lambda partial: np.savez(partial, **made))  # pyright: ignore[reportArgumentType]

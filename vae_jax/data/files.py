@@ -1,11 +1,11 @@
 """The user's own `.npz` and `.npy` files."""
 
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from vae_jax.core.arrays import unreadable
 from vae_jax.data.dataset import Split
 
 # What the arrays of a split may be called. Training examples may also have the ending _train.
@@ -31,21 +31,14 @@ def read_file(path: Path) -> dict[str, Split]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")
-    try:
-        if path.suffix == ".npy":
-            return {"train": _checked(path, Split(np.load(path, allow_pickle=False), None))}
-        with np.load(path, allow_pickle=False) as file:
-            return _splits(path, file)
-    except _ContentError:
-        raise
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be read as a {path.suffix} file of numbers: it is damaged or of another kind."
-        ) from error
-
-
-class _ContentError(ValueError):
-    """Something in a file that is whole, but not what it should hold."""
+    with path.open("rb") as opened:
+        try:
+            loaded = np.load(opened, allow_pickle=False)
+        except Exception as error:
+            raise unreadable(path) from error
+        if isinstance(loaded, np.ndarray):
+            return {"train": _checked(path, Split(loaded, None))}
+        return _splits(path, loaded)
 
 
 def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Split]:
@@ -55,9 +48,7 @@ def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Split]:
         for field in _NAMES
     }
     if names["train", "x"] is None:
-        raise _ContentError(
-            f"{path}: found the arrays {file.files}, but none named {', '.join(_NAMES['x'])} or x_train."
-        )
+        raise ValueError(f"{path}: found the arrays {file.files}, but none named {', '.join(_NAMES['x'])} or x_train.")
     if unread := [name for name in file.files if name not in names.values()]:
         warnings.warn(f"{path}: the arrays {', '.join(unread)} are not read.", stacklevel=1)
     splits = {}
@@ -66,11 +57,11 @@ def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Split]:
         if arrays["x"] is not None:
             splits[part] = _checked(path, Split(**arrays))  # pyright: ignore[reportArgumentType]
         elif beside := [name for (of, _), name in names.items() if of == part and name is not None]:
-            raise _ContentError(f"{path} holds {beside[0]}, but no x{_ENDINGS[part][0]} that it could belong to.")
+            raise ValueError(f"{path} holds {beside[0]}, but no x{_ENDINGS[part][0]} that it could belong to.")
     train = splits["train"].x
     for part, split in splits.items():
         if (split.x.dtype.kind == "f", split.x.shape[1:]) != (train.dtype.kind == "f", train.shape[1:]):
-            raise _ContentError(
+            raise ValueError(
                 f"{path}: x{_ENDINGS[part][0]} must be of the same kind as the training examples, {train.dtype} of "
                 f"shape {train.shape[1:]}, got {split.x.dtype} of shape {split.x.shape[1:]}."
             )
@@ -82,10 +73,10 @@ def _array(path: Path, file: np.lib.npyio.NpzFile, name: str | None) -> np.ndarr
         return None
     try:
         return file[name]
-    except ValueError as error:
+    except Exception as error:
         if "allow_pickle" not in str(error):
-            raise
-        raise _ContentError(
+            raise unreadable(path) from error
+        raise ValueError(
             f"{path}: {name} is an array of Python objects. Save it as numbers or strings: {name}.astype(float), or "
             ".astype(str)."
         ) from error
@@ -94,9 +85,9 @@ def _array(path: Path, file: np.lib.npyio.NpzFile, name: str | None) -> np.ndarr
 def _checked(path: Path, split: Split) -> Split:
     x, label, condition, factors = split
     if x.dtype.kind not in "buif" or x.ndim < 2:
-        raise _ContentError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
+        raise ValueError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
     if label is not None and label.shape != (len(x),):
-        raise _ContentError(f"{path}: labels must have shape ({len(x)},), got {label.shape}.")
+        raise ValueError(f"{path}: labels must have shape ({len(x)},), got {label.shape}.")
     if condition is not None:
         wanted = f"({len(x)},) or ({len(x)}, c)"
         condition = _numbers(path, "condition", condition, len(x), wanted, dimensions=(1, 2)).astype(np.float32)
@@ -109,11 +100,9 @@ def _checked(path: Path, split: Split) -> Split:
 def _numbers(
     path: Path, name: str, array: np.ndarray, count: int, wanted: str, *, dimensions: tuple[int, ...]
 ) -> np.ndarray:
-    """The array. `_ContentError` unless it holds finite numbers for each of `count` examples."""
+    """The array. `ValueError` unless it holds finite numbers for each of `count` examples."""
     if array.dtype.kind not in "buif" or array.ndim not in dimensions or len(array) != count:
-        raise _ContentError(
-            f"{path}: {name} must be numbers of shape {wanted}, got {array.dtype} of shape {array.shape}."
-        )
+        raise ValueError(f"{path}: {name} must be numbers of shape {wanted}, got {array.dtype} of shape {array.shape}.")
     if not np.isfinite(array).all():
-        raise _ContentError(f"{path}: {name} holds NaN or infinite values. Remove those examples first.")
+        raise ValueError(f"{path}: {name} holds NaN or infinite values. Remove those examples first.")
     return array

@@ -1,7 +1,6 @@
 """Runs side by side: runs that differ in their seed alone are one row, and rows are paired image by image."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vae_jax.config.fields import Experiment, sections
+from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
-from vae_jax.core.text import read_text
 from vae_jax.evaluate.statistics import standard_error
-from vae_jax.train.files import evaluation_file, read_config, read_metrics
+from vae_jax.train.files import evaluation_file, read_config, read_evaluation, read_metrics
 
 # Two log p(x) may be subtracted, image by image, only where these agree.
 _PROTOCOL = (
@@ -56,7 +55,7 @@ def read_run(directory: Path) -> Measured:
     """A run that was evaluated. RequestError, with the command that does it, if it was not."""
     config = read_config(directory)
     numbers, estimates = evaluation_file(directory), evaluation_file(directory, ending=".npz")
-    result = json.loads(read_text(numbers)) if numbers.is_file() else {}
+    result = read_evaluation(directory)
     unknown = [name for name in _SHOWN if name not in result]
     if result and "log_marginal" in unknown:
         raise RequestError(
@@ -70,8 +69,7 @@ def read_run(directory: Path) -> Measured:
             f"evaluation.json of {directory} lacks {', '.join(unknown)}: it is of another version. Measure again: "
             f"vae-jax evaluate {directory}"
         )
-    with np.load(estimates, allow_pickle=False) as file:
-        value = np.asarray(file["value"], np.float64)
+    value = np.asarray(read_arrays(estimates)["value"], np.float64)
     if len(value) != result["evaluated_examples"] or not math.isclose(
         value.mean(), result["log_marginal"], rel_tol=1e-6
     ):

@@ -1,15 +1,13 @@
 """The one ordered list of measurements, and the file that their numbers are kept in."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vae_jax.config.fields import Experiment
-from vae_jax.core.errors import RequestError
+from vae_jax.core.errors import DamagedError, RequestError
 from vae_jax.core.files import write_json
 from vae_jax.core.modules import load_from
-from vae_jax.core.text import read_text
 from vae_jax.measure.annealed import ANNEALED
 from vae_jax.measure.codes import ACCURACY, CODE_USE, DIMENSION_KL, DISENTANGLEMENT, PROBE, RECONSTRUCTION
 from vae_jax.measure.constant import CONSTANT
@@ -18,7 +16,7 @@ from vae_jax.measure.likelihood import CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOO
 from vae_jax.measure.measurement import Measurement, Options
 from vae_jax.measure.strings import STRINGS
 from vae_jax.measure.subject import Subject
-from vae_jax.train.files import evaluation_file
+from vae_jax.train.files import evaluation_file, read_evaluation
 
 # What every training and every sweep ends with.
 _FIRST = (
@@ -66,6 +64,10 @@ def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
     What an earlier evaluation of the same parameters and examples found, and this one did not look at, stays.
     """
     path = evaluation_file(subject.run.directory, subject.snapshot)
-    before = json.loads(read_text(path)) if path.is_file() else {}
+    try:
+        before = read_evaluation(subject.run.directory, subject.snapshot)
+    except DamagedError:
+        # It is replaced.
+        before = {}
     write_json(path, before | result if before.get("measured") == result["measured"] else result)
     return path

@@ -1,7 +1,6 @@
 """Evaluations that can be interrupted: what has been computed is kept in a file, and taken up again."""
 
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from vae_jax.core.arrays import read_arrays
+from vae_jax.core.errors import DamagedError
 from vae_jax.core.files import replacing
 from vae_jax.core.trees import num_examples
 from vae_jax.evaluate.batched import Estimates, join
@@ -52,10 +53,8 @@ def read_estimates(path: Path, fingerprint: str, kind: Callable[..., Estimates])
     if not path.is_file():
         return None
     try:
-        # Opened here, so that it is closed where NumPy cannot read it.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (ValueError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+    except DamagedError:
         # Not of this program, or damaged: measured anew, and replaced.
         return None
     if str(arrays.pop("fingerprint", "")) != fingerprint:

@@ -16,7 +16,7 @@ x = decode({z})  # any number of codes
 ```"""
 
 
-def model_card(subject: Subject, measured: dict[str, Any] | None, *, k: int, version: str) -> str:
+def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: str) -> str:
     """The card as Markdown, with the header that the Hugging Face Hub reads."""
     run, dataset = subject.run, subject.run.dataset
     sizes = ", ".join(str(size) for size in dataset.shape)
@@ -70,8 +70,8 @@ def _seen(subject: Subject) -> str:
     return "real numbers" if dataset.levels is None else f"counts divided by {dataset.levels}"
 
 
-def _measured(measured: dict[str, Any] | None) -> list[str]:
-    if measured is None:
+def _measured(measured: dict[str, Any]) -> list[str]:
+    if not measured:
         return ["Nothing yet: `vae-jax evaluate RUN`."]
     lines = []
     if "log_marginal" in measured:

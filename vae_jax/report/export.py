@@ -5,7 +5,6 @@ DIR/params.safetensors, params.json                     the parameters, and the 
 DIR/README.md, config.json, evaluation.json             what the model is, and what was measured
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from vae_jax.evaluate.likelihood import log_marginal
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import typical
 from vae_jax.report.card import model_card
-from vae_jax.train.files import CONFIG, evaluation_file
+from vae_jax.train.files import CONFIG, evaluation_file, read_evaluation
 
 # One file runs on all of them.
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -50,11 +49,11 @@ def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
     paths += write_parameters(out, subject.params)
     write_whole(out / CONFIG, read_text(subject.run.directory / CONFIG))
     paths.append(out / CONFIG)
-    evaluation = evaluation_file(subject.run.directory)
-    measured = json.loads(read_text(evaluation)) if evaluation.is_file() else None
-    if measured is not None:
-        write_json(out / evaluation.name, measured)
-        paths.append(out / evaluation.name)
+    measured = read_evaluation(subject.run.directory)
+    if measured:
+        name = evaluation_file(subject.run.directory).name
+        write_json(out / name, measured)
+        paths.append(out / name)
     write_whole(out / CARD, model_card(subject, measured, k=k, version=__version__))
     return [*paths, out / CARD]
 

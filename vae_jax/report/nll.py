@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Group
 from rich.text import Text
 
+from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.evaluate.log_weights import weighed
 from vae_jax.measure.likelihood import LIKELIHOOD_ROWS, summary
@@ -19,9 +19,6 @@ def weigh_file(path: Path) -> tuple[Group, dict[str, Any]]:
         raise RequestError(f"{path} must end in .npy: an array of log-weights, np.save('log_weights.npy', log_w).")
     if not path.is_file():
         raise RequestError(f"no file {path}.")
-    try:
-        log_weights = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise RequestError(f"{path} cannot be read as a .npy file of numbers.") from error
+    log_weights = read_arrays(path)[""]
     numbers = summary(weighed(log_weights), log_weights.shape[1]) | {"evaluated_examples": len(log_weights)}
     return Group(Text(str(path), style="bold"), *tables([LIKELIHOOD_ROWS], numbers)), numbers

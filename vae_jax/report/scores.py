@@ -1,13 +1,12 @@
 """The scores of codes in a file, of any library, against known factors."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Group
 from rich.text import Text
 
+from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.measure.codes import SCORES, score
 from vae_jax.report.table import tables
@@ -34,8 +33,5 @@ def score_files(codes: Path, factors: Path | None) -> tuple[Group, dict[str, Any
 def _read_arrays(path: Path, name: str) -> dict[str, Any]:
     if path.suffix not in (".npy", ".npz"):
         raise RequestError(f"{path} must end in .npy, or .npz where it is of vae-jax encode.")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        return {name: loaded} if path.suffix == ".npy" else dict(loaded)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{path} cannot be read as a {path.suffix} file of numbers.") from error
+    arrays = read_arrays(path)
+    return {name: arrays[""]} if "" in arrays else arrays

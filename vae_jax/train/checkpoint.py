@@ -1,5 +1,13 @@
-"""Checkpoints by Orbax: one tree for each step that is saved, which is whole or not there."""
+"""Checkpoints by Orbax: one tree for each step that is saved, which is whole or not there.
 
+A checksum of every file is saved with it, and compared before it is read: storage loses bits, and Orbax takes them as
+they come.
+"""
+
+import hashlib
+import json
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +16,13 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from vae_jax.core.errors import ConfigError
+from vae_jax.core.errors import ConfigError, DamagedError
+from vae_jax.core.seal import sealed, unsealed
+from vae_jax.core.text import read_text
 from vae_jax.core.types import PyTree
+
+# The folder of the arrays in a checkpoint, and the file in it that lists the checksums of all others.
+_TREE, _CHECKSUMS = "default", "checksums.json"
 
 
 class Checkpoints:
@@ -19,8 +32,8 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, *, keep: int | None = None, read_only: bool = False) -> None:
+        self._directory, self._read_only = directory, read_only
         # A reader must not clean up: what looks left behind may be the save of a run that is training.
-        handler = ocp.StandardCheckpointHandler()
         # Orbax warns of what read-only means to it, which is meant here.
         loud = absl.logging.get_verbosity()
         absl.logging.set_verbosity(absl.logging.ERROR)
@@ -28,46 +41,132 @@ class Checkpoints:
             options = ocp.CheckpointManagerOptions(
                 max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
             )
-            self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=handler, options=options)
+            self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=_Checked(), options=options)
         finally:
             absl.logging.set_verbosity(loud)
 
     def save(self, step: int, tree: PyTree) -> None:
         """Write `tree` under `step`, unless that step is saved already."""
         if step != self.newest():
-            self._manager.save(step, args=ocp.args.StandardSave(tree))
+            self._manager.save(step, args=_Save(tree))
 
     def newest(self) -> int | None:
-        """The largest number that can be restored; None where nothing is saved."""
+        """The largest number that is saved; None where nothing is."""
         return self._manager.latest_step()
 
     def numbers(self) -> list[int]:
-        """The numbers of the checkpoints that can be restored, rising."""
+        """The numbers that are saved, rising."""
         return sorted(self._manager.all_steps())
 
     def restore(self, template: PyTree, step: int | None = None) -> PyTree | None:
         """The newest whole checkpoint, or that of `step`, in the structure of `template`; None if there is none.
 
-        ConfigError, naming the first differing array, if the checkpoint is of another architecture.
+        A newer one that is damaged is named in a warning; one who writes removes it. ConfigError if the checkpoint is
+        of another architecture, naming the first array that differs; DamagedError, naming the file, if that of `step`
+        is damaged, or if all are.
         """
-        step = self.newest() if step is None else step
-        if step is None or step not in self._manager.all_steps():
+        damaged: dict[int, str] = {}
+        while candidates := [n for n in self.numbers() if n not in damaged and step in (None, n)]:
+            number = candidates[-1]
+            try:
+                tree = self._read(number, template)
+            except _OtherArchitectureError as error:
+                raise ConfigError(f"checkpoint {number} is of another architecture: {error}") from None
+            # Whatever a library says of a file that it cannot read: the file is damaged.
+            except Exception as error:
+                # Unless the run that is training has removed it meanwhile: then there is a newer one.
+                self._manager.reload()
+                if number in self.numbers():
+                    damaged[number] = _in_one_line(error)
+                continue
+            self._leave_behind(damaged, number)
+            return tree
+        if not damaged:
             return None
+        listed = "; ".join(f"{number} ({reason})" for number, reason in damaged.items())
+        raise DamagedError(
+            f"no checkpoint in {self._directory} is whole: {listed}. Put back a copy of that folder, or train anew in "
+            "another directory."
+            if step is None
+            else f"checkpoint {listed} in {self._directory} is damaged. Put back a copy of that folder."
+        )
+
+    def _leave_behind(self, damaged: dict[int, str], taken: int) -> None:
+        for number, reason in damaged.items():
+            removed = "" if self._read_only else " It is removed."
+            warnings.warn(
+                f"checkpoint {number} in {self._directory} is damaged ({reason}). That of step {taken} is taken."
+                f"{removed}",
+                stacklevel=3,
+            )
+            # Orbax saves nothing with a number below the newest.
+            if not self._read_only:
+                shutil.rmtree(self._directory / str(number))
+        if damaged and not self._read_only:
+            self._manager.reload()
+
+    def _read(self, number: int, template: PyTree) -> PyTree:
+        """The tree of a checkpoint. DamagedError where it is not what was saved, or any error of the libraries."""
+        self._verify(self._directory / str(number))
         # Orbax reports a mismatch by printing both trees; one line is enough.
-        saved = _shapes(self._manager.item_metadata(step).tree)
-        expected = _shapes(template)
+        saved, expected = _shapes(self._manager.item_metadata(number).tree), _shapes(template)
         for name in sorted(saved.keys() | expected.keys()):
             if saved.get(name) != expected.get(name):
-                raise ConfigError(
-                    f"checkpoint {step} is of another architecture: {name} has shape "
-                    f"{saved.get(name, 'none')} there and {expected.get(name, 'none')} in the run's config.json."
+                raise _OtherArchitectureError(
+                    f"{name} has shape {saved.get(name, 'none')} there and {expected.get(name, 'none')} in the run's "
+                    "config.json."
                 )
-        return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        return self._manager.restore(number, args=_Restore(template))
+
+    def _verify(self, step: Path) -> None:
+        """DamagedError where a file is not what was saved. A checkpoint of before there were checksums is believed."""
+        if not (step / _TREE / _CHECKSUMS).is_file():
+            handlers = json.loads(read_text(step / "_CHECKPOINT_METADATA"))["item_handlers"]
+            if handlers[_TREE] == _Checked().typestr():
+                raise DamagedError(f"{_CHECKSUMS} is missing")
+            return
+        for name, saved in unsealed(json.loads(read_text(step / _TREE / _CHECKSUMS)), _CHECKSUMS).items():
+            file = step / _TREE / name
+            if not file.is_file():
+                raise DamagedError(f"{name} is missing")
+            if checksum(file) != saved:
+                raise DamagedError(f"{name} is not what was saved")
 
     def close(self) -> None:
         """Wait for the last save to be whole."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+class _OtherArchitectureError(Exception):
+    pass
+
+
+class _Checked(ocp.StandardCheckpointHandler):
+    """Orbax's own way to save a tree, with checksums of its files, which become visible with it."""
+
+    def finalize(self, directory: Any) -> None:
+        super().finalize(directory)
+        folder = Path(directory)
+        files = {str(file.relative_to(folder)): checksum(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+        (folder / _CHECKSUMS).write_text(json.dumps(sealed(files)), encoding="utf-8")
+
+
+# Orbax finds a handler by the type of what is asked of it.
+@ocp.args.register_with_handler(_Checked, for_save=True)  # pyright: ignore[reportArgumentType]
+class _Save(ocp.args.StandardSave):
+    pass
+
+
+@ocp.args.register_with_handler(_Checked, for_restore=True)  # pyright: ignore[reportArgumentType]
+class _Restore(ocp.args.StandardRestore):
+    pass
+
+
+def checksum(file: Path) -> str:
+    """BLAKE2 of a file, in hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
@@ -77,3 +176,7 @@ def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
 
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): shape(leaf) for path, leaf in leaves}
+
+
+def _in_one_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

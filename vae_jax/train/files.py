@@ -6,8 +6,9 @@ from typing import Any
 
 from vae_jax.config.fields import Experiment
 from vae_jax.config.files import from_json, to_json
-from vae_jax.core.errors import ConfigError
+from vae_jax.core.errors import ConfigError, DamagedError
 from vae_jax.core.files import write_whole
+from vae_jax.core.seal import unsealed
 from vae_jax.core.text import read_text
 
 CONFIG = "config.json"
@@ -37,8 +38,10 @@ def read_config(directory: Path) -> Experiment:
         )
     try:
         return from_json(read_text(file))
-    except (json.JSONDecodeError, TypeError) as error:
-        raise ConfigError(f"{file} is not the config of a run ({error}). Restore it, or start a new run.") from error
+    except ConfigError as error:
+        raise type(error)(f"{file}: {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{file} is not the config of a run ({error}). Put it back, or start a new run.") from error
 
 
 def write_config(directory: Path, config: Experiment) -> None:
@@ -51,12 +54,33 @@ def evaluation_file(directory: Path, epoch: int | None = None, ending: str = ".j
     return directory / (f"evaluation{ending}" if epoch is None else f"evaluation-epoch-{epoch}{ending}")
 
 
+def read_evaluation(directory: Path, epoch: int | None = None) -> dict[str, Any]:
+    """The measurements of a run, or of its snapshot after `epoch`; {} where there are none."""
+    path = evaluation_file(directory, epoch)
+    advice = f"Delete it, and measure again: vae-jax evaluate {directory}"
+    return read_json(path, advice) if path.is_file() else {}
+
+
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, one for each epoch; a last line that was cut off is left out."""
     path = directory / METRICS
     if not path.is_file():
         return []
-    return [json.loads(line) for line in read_text(path).split("\n")[:-1]]
+    lines = read_text(path).split("\n")[:-1]
+    try:
+        return [json.loads(line) for line in lines]
+    except json.JSONDecodeError as error:
+        raise DamagedError(f"{path} is damaged ({error}). Put it back, or delete that line.") from error
+
+
+def read_json(path: Path, advice: str) -> dict[str, Any]:
+    """The object in a .json file of a run. DamagedError with the advice where it is not one, or not what was saved."""
+    try:
+        return unsealed(dict(json.loads(read_text(path))), str(path))
+    except DamagedError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise DamagedError(f"{path} is damaged ({error}). {advice}") from error
 
 
 def write_metrics(directory: Path, lines: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.config.fields import Experiment
+from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
 from vae_jax.data import Dataset, Split, is_embedded
@@ -56,11 +57,10 @@ def write_outline(directory: Path, outline: dict[str, Any]) -> None:
 
 
 def read_outline(directory: Path) -> dict[str, Any] | None:
-    """What was kept; None of a run of version 0.1.0, which kept nothing."""
+    """What was kept; None of a run of version 0.1.0, which kept nothing. DamagedError where it is not what was kept."""
     if not (directory / DATA).is_file():
         return None
-    with np.load(directory / DATA, allow_pickle=False) as file:
-        arrays = dict(file)
+    arrays = read_arrays(directory / DATA)
     return {**json.loads(str(arrays.pop("told"))), **arrays}
 
 

@@ -14,7 +14,6 @@ and a member does the same as a run of its config and seed.
 """
 
 import functools
-import json
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
-from vae_jax.core.text import read_text
+from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
@@ -41,6 +40,7 @@ from vae_jax.train.files import (
     MEMBERS,
     SWEEP,
     read_config,
+    read_json,
     read_metrics,
     write_config,
     write_metrics,
@@ -241,7 +241,7 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     directory.mkdir(parents=True, exist_ok=True)
     write_outline(directory, outline_of(sweep.dataset))
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
-    write_json(directory / SWEEP, {"over": over, "seeds": seeds})
+    write_json(directory / SWEEP, sealed({"over": over, "seeds": seeds}))
     write_config(directory, config)
     return sweep
 
@@ -254,7 +254,7 @@ def is_sweep(directory: Path) -> bool:
 @advising(TO_OPEN)
 def open_sweep(directory: Path) -> Sweep:
     """The sweep of a directory that holds one."""
-    saved = json.loads(read_text(directory / SWEEP))
+    saved = read_json(directory / SWEEP, "Put back a copy of it.")
     grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
     sweep = prepare_sweep(read_config(directory), typing.cast(Grid, grid), saved["seeds"], directory)
     check_same(directory, sweep.dataset)
