@@ -1,13 +1,18 @@
 """The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
 
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import absl.logging
 from rich.console import Console
 
 from vae_jax import __version__
+from vae_jax.commands.debug import debug_command
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, nll_command, score_command
 from vae_jax.commands.export import export_command
@@ -15,7 +20,7 @@ from vae_jax.commands.rows import anomaly_command, impute_command
 from vae_jax.commands.search import search_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
 from vae_jax.config import files
-from vae_jax.core.errors import RequestError
+from vae_jax.core.errors import ENDED_BY, RequestError, TerminatedError
 from vae_jax.core.modules import users_line
 
 # What the package raises with a message that says what to do.
@@ -36,6 +41,7 @@ _USAGE = """usage: vae-jax COMMAND …
   score CODES [FACTORS]            codes of any library against known factors
   nll LOG_WEIGHTS                  log p(x) from log-weights of any library, and whether k was enough
   search RUN                       the best string that a model of strings can write, by Bayesian optimisation
+  debug RUN                        the step that stopped a run, number by number
   configs                          the configs, one a line
   --version
 
@@ -59,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "score": score_command,
         "nll": nll_command,
         "search": search_command,
+        "debug": debug_command,
         "configs": _configs,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -75,14 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Orbax and TFDS warn of their own affairs, which are not the user's.
     absl.logging.set_verbosity(absl.logging.ERROR)
     try:
-        return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
-    except KeyboardInterrupt:
+        with _terminable():
+            return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
+    except KeyboardInterrupt as interrupt:
         print(
             f"\nvae-jax {arguments[0]}: interrupted; what was written stays. A run goes on with vae-jax resume RUN, "
             "any other command when it is given again.",
             file=sys.stderr,
         )
-        return 130
+        return ENDED_BY + (signal.SIGTERM if isinstance(interrupt, TerminatedError) else signal.SIGINT)
     except Exception as error:
         # An error inside the user's own file is shown with its line; of another only what a user can mend.
         own = users_line(error)
@@ -91,6 +99,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = error if own is None else f"{own}: {type(error).__name__}: {error}"
         print(f"vae-jax {arguments[0]}: {message}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as SIGINT does. Elsewhere than in the main thread Python allows no handler."""
+
+    def terminate(number: int, frame: Any) -> None:
+        raise TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _configs(arguments: list[str], console: Console) -> int:

@@ -25,6 +25,7 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", beta=float("nan")), "--beta must be at least 0, got nan"),
         (changed("optimizer", learning_rate=0.0), "--learning-rate must be greater than 0"),
         (changed("train", epochs=0), "--epochs must be greater than 0"),
+        (changed("train", most_skips=3), "--most-skips 3 has no effect without --on-nonfinite skip"),
         (changed("objective", bound="iwae"), "has no iwae bound: use --estimator total or dreg"),
         (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
         (changed("objective", bound="iwae", estimator="dreg", beta=2.0), "use --bound elbo --estimator analytic"),

@@ -26,10 +26,7 @@ def test_every_damage_is_one_error_or_harmless(tmp_path, ending) -> None:
         file.write_bytes(damage)
         try:
             arrays = read_arrays(file)
-        except DamagedError as error:
-            assert (
-                str(error) == f"{file} cannot be read as a {ending} file of numbers: it is damaged or of another kind."
-            )
+        except DamagedError:
             refused += 1
             continue
         # The numbers of an .npz have a checksum of their own.

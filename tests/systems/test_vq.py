@@ -125,8 +125,8 @@ def test_the_gradient_of_the_first_stage_passes_straight_through() -> None:
     assert jnp.abs(pulled["to_vectors"]["kernel"] - slope["to_vectors"]["kernel"]).max() > 1e-2
 
 
-# The others differ from these in how codes are learned alone (`test_quantisers`).
-TRAINED = ("two grids", pytest.param("scalars", marks=pytest.mark.slow))
+# The losses of the others are tested above, and their codes in `test_quantisers`.
+TRAINED = ("one grid", *(pytest.param(name, marks=pytest.mark.slow) for name in ("two grids", "scalars")))
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,7 @@ def test_a_run_is_measured_and_drawn(run_of: Callable[[str], tuple[Run, RunState
     assert subject.has_fitted_prior
 
 
+@pytest.mark.slow
 def test_commands_take_such_a_run(run_of: Callable[[str], tuple[Run, RunState]]) -> None:
     folder = run_of("two grids")[0].directory
     assert main(["evaluate", str(folder), "--gaps", "0"]) == 0

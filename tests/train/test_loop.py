@@ -99,7 +99,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_checkpoint(tmp_p
         experiment(epochs=20, save_seconds=0.0, chunk_seconds=1e-6), "optimizer", optimizer="sgd", learning_rate=1e6
     )
     run = create(config, tmp_path / "run")
-    with pytest.raises(TrainingError, match=r"the loss became (nan|inf|-inf) before step .*lower --learning-rate"):
+    with pytest.raises(TrainingError, match=r"step \d+ is not finite .*lower --learning-rate"):
         train(run, console())
 
 
@@ -108,7 +108,7 @@ def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) ->
     directory = tmp_path / "killed"
     run = create(LONG, directory)
     progress = []
-    for during_save in (True, False, True):
+    for during_save in (True, False):
         process, before = start(directory), saved(directory)
         # At least two new checkpoints, then the moment that is wanted.
         while process.poll() is None and not (saved(directory) > before + 60 and saving(directory) == during_save):

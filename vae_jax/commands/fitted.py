@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optax
 from rich.console import Console
@@ -23,6 +23,7 @@ from vae_jax.pictures.run import write_pictures
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
 from vae_jax.train.files import read_config, read_metrics
+from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, train
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
@@ -107,6 +108,7 @@ def fit(
     batch_size: int = 128,
     seed: int = 0,
     patience: int | None = None,
+    on_nonfinite: Literal["halt", "skip"] = "halt",
     build: str | None = None,
     evaluation_samples: int = 1000,
     console: Console | None = None,
@@ -122,7 +124,8 @@ def fit(
     `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
     the newest checkpoint, bit for bit, or is found to be finished.
     `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a
-    better validation loss.
+    better validation loss. `on_nonfinite`: end at a step whose loss or gradient is not finite, or leave it out, up to
+    20 times in all.
 
     Interrupted by a signal it returns what there is; `fitted.state.train.step` tells how far that is. ConfigError or
     ValueError, before any compute, where something does not fit; TrainingError where the loss is no longer finite.
@@ -131,7 +134,7 @@ def fit(
     check_optimizer(name, optimizer)
     # Runs that differ in their seed alone are compared on the same test examples.
     dataset = as_dataset(data)
-    settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience)
+    settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience, on_nonfinite=on_nonfinite)
     run = python_run(
         system_from(model, params, build, estimate, num_samples),
         dataset,
@@ -142,7 +145,8 @@ def fit(
         train=settings,
         evaluate=Evaluate(evaluation_samples=evaluation_samples),
     )
-    trained = train(run, console or Console())
+    with writing(run.directory):
+        trained = train(run, console or Console())
     return Fitted(run, trained.state)
 
 

@@ -13,7 +13,7 @@ from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import files
 from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.rules import setting
-from vae_jax.core.errors import ConfigError
+from vae_jax.core.errors import ENDED_BY, ConfigError
 
 _HELP_ALL = "--help-all"
 
@@ -45,6 +45,7 @@ def train_command(arguments: list[str], console: Console) -> int:
     options, name = chosen
     from vae_jax.data.own import is_own, proposed
     from vae_jax.report.columns import column_table
+    from vae_jax.train.lock import writing
     from vae_jax.train.run import create, reading_of
 
     data = options.experiment.data
@@ -52,7 +53,8 @@ def train_command(arguments: list[str], console: Console) -> int:
     if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
         console.print(column_table(found))
     console.print(f"{_first_line(options.experiment, name)}\nrun: {run.directory}", soft_wrap=True)
-    return _train_and_report(run, console)
+    with writing(run.directory):
+        return _train_and_report(run, console)
 
 
 def sweep_command(arguments: list[str], console: Console) -> int:
@@ -62,11 +64,13 @@ def sweep_command(arguments: list[str], console: Console) -> int:
         return 0
     options, name = chosen
     from vae_jax.train.grid import parse_grid
+    from vae_jax.train.lock import writing
     from vae_jax.train.sweep import create_sweep
 
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
     console.print(f"{_first_line(options.experiment, name)}\nsweep: {sweep.directory}", soft_wrap=True)
-    return _train_and_report_sweep(sweep, console)
+    with writing(sweep.directory):
+        return _train_and_report_sweep(sweep, console)
 
 
 def resume_command(arguments: list[str], console: Console) -> int:
@@ -78,12 +82,17 @@ def resume_command(arguments: list[str], console: Console) -> int:
         Args:
             run: Directory of the run or sweep.
         """
+        from vae_jax.train.files import read_config
+        from vae_jax.train.lock import writing
         from vae_jax.train.run import open_run
         from vae_jax.train.sweep import is_sweep, open_sweep
 
-        if is_sweep(run):
-            return _train_and_report_sweep(open_sweep(run), console)
-        return _train_and_report(open_run(run), console)
+        # There is none to be locked where there is no run.
+        read_config(run)
+        with writing(run):
+            if is_sweep(run):
+                return _train_and_report_sweep(open_sweep(run), console)
+            return _train_and_report(open_run(run), console)
 
     return parse("resume", resume, arguments)
 
@@ -220,17 +229,12 @@ def _train_and_report(run: Any, console: Console) -> int:
     from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
     from vae_jax.measure.measurement import Options
     from vae_jax.report.panel import panel
-    from vae_jax.train.loop import TrainingError, train
-    from vae_jax.train.run import discard_untrained
+    from vae_jax.train.loop import train
     from vae_jax.train.trackers import measured_numbers, tracked
 
     # Read first: a measurement of the user's that fails to load must not cost a training.
     measurements = first_measurements(run.config)
-    try:
-        trained = train(run, console)
-    except TrainingError:
-        discard_untrained(run.directory)
-        raise
+    trained = train(run, console)
     state = trained.state
     if trained.signal is not None:
         return _stopped(run, trained, console)
@@ -289,7 +293,7 @@ def _stopped(run: Any, trained: Any, console: Console) -> int:
         f"stopped at step {step} of {num_steps(run)}, saved. Continue with: vae-jax resume {run.directory}",
         soft_wrap=True,
     )
-    return 128 + trained.signal
+    return ENDED_BY + trained.signal
 
 
 def _is_measured(directory: Path, step: int | None, console: Console) -> bool:

@@ -341,6 +341,10 @@ class Train:
     """Least time between checkpoints; one is always written at the end."""
     chunk_seconds: Positive[float] = 1.5
     """About how long the compiled program runs between looks at clock, signals and display."""
+    on_nonfinite: Literal["halt", "skip"] = "halt"
+    """When the loss or a gradient of a step is not finite: end there, or leave the step out, most_skips times."""
+    most_skips: Positive[int] = 20
+    """Steps that skip may leave out in a whole run."""
     track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
     """Where metrics and pictures are written beside the run's own files; each needs its extra."""
 

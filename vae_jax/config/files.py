@@ -97,8 +97,8 @@ def _build(cls: Any, values: dict[str, Any]) -> Any:
     types = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(types)):
         raise ConfigError(
-            f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks: a newer vae_jax wrote "
-            "it. Install that one."
+            f"the saved config has the fields {unknown}, which this version's {cls.__name__} lacks: a newer vae_jax "
+            "wrote it. Install that one."
         )
 
     def convert(kind: Any, value: Any) -> Any:

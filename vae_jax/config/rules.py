@@ -6,7 +6,7 @@ What a system asks beyond these is in its `Spec`.
 import typing
 from typing import Any
 
-from vae_jax.config.fields import Experiment, Objective, sections
+from vae_jax.config.fields import Experiment, Objective, Train, sections
 from vae_jax.core.errors import ConfigError
 
 # Fields of the objective that weigh the KL.
@@ -51,6 +51,8 @@ def check_rules(config: Experiment) -> None:
             f"--patience {config.train.patience} might stop before the second stage begins, at "
             f"{config.stages.second_stage_at:.0%} of the epochs: use --patience None."
         )
+    if config.train.on_nonfinite == "halt" and config.train.most_skips != Train().most_skips:
+        raise ConfigError(f"--most-skips {config.train.most_skips} has no effect without --on-nonfinite skip.")
     corruption, level = config.codes.corruption, config.codes.corruption_level
     if (corruption in ("masking", "salt_pepper") and level > 1.0) or (corruption == "dropout" and level >= 1.0):
         bound = "below 1" if corruption == "dropout" else "at most 1"

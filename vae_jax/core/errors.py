@@ -9,5 +9,13 @@ class DamagedError(ConfigError):
     """A file that does not hold what was saved in it."""
 
 
+# What a shell adds to the number of a signal: 130 is the end by SIGINT, 143 by SIGTERM.
+ENDED_BY = 128
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which ends a command as SIGINT does."""
+
+
 class RequestError(ValueError):
     """A run, a model or a file cannot give what was asked of it."""

@@ -7,7 +7,7 @@ from typing import Any
 from vae_jax.config.fields import Experiment
 from vae_jax.config.files import from_json, to_json
 from vae_jax.core.errors import ConfigError, DamagedError
-from vae_jax.core.files import write_whole
+from vae_jax.core.files import write_json, write_whole
 from vae_jax.core.seal import unsealed
 from vae_jax.core.text import read_text
 
@@ -24,6 +24,11 @@ TRACKERS = "trackers.json"
 IMPUTED = "imputed.csv"
 ANOMALIES = "anomalies.csv"
 SEARCH = "search.json"
+NONFINITE = "nonfinite.json"
+SKIPS = "skipped.json"
+# Held by the process that writes a run, and who that is.
+LOCK = ".lock"
+WRITER = ".writer.json"
 # Of a sweep alone: its grid, and the folder of its members, each a run.
 SWEEP = "sweep.json"
 MEMBERS = "members"
@@ -86,6 +91,20 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
 def write_metrics(directory: Path, lines: list[dict[str, Any]]) -> None:
     """Write the whole of metrics.jsonl."""
     write_whole(directory / METRICS, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def read_skips(directory: Path) -> list[int]:
+    """The steps that were left out, rising, since they were not finite."""
+    path = directory / SKIPS
+    return read_json(path, "Delete it.")["steps"] if path.is_file() else []
+
+
+def write_skips(directory: Path, steps: list[int]) -> None:
+    """Write the steps that were left out; no file where there are none."""
+    if steps:
+        write_json(directory / SKIPS, {"steps": steps})
+    else:
+        (directory / SKIPS).unlink(missing_ok=True)
 
 
 def add_metrics(directory: Path, line: dict[str, Any]) -> None:

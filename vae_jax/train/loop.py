@@ -4,9 +4,8 @@ What is trained may have one member or many: then parameters, losses and metrics
 have the numbers in metrics.jsonl. The step number is one for all.
 """
 
-import signal
-import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,13 +16,25 @@ import numpy as np
 from rich.console import Console
 
 from vae_jax.config.fields import Experiment
+from vae_jax.core.files import write_json
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
 from vae_jax.systems.system import Metrics
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.files import CHECKPOINTS, SNAPSHOTS, add_metrics, read_metrics, write_metrics
-from vae_jax.train.program import TrainState, mean_metrics, measured_params
+from vae_jax.train.files import (
+    CHECKPOINTS,
+    NONFINITE,
+    SNAPSHOTS,
+    add_metrics,
+    read_metrics,
+    read_skips,
+    write_metrics,
+    write_skips,
+)
+from vae_jax.train.interruption import Interruption
+from vae_jax.train.nonfinite import Examined
+from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params
 from vae_jax.train.progress import Display
 from vae_jax.train.trackers import Tracker, flat, tracked
 
@@ -88,6 +99,10 @@ class Trainable(Protocol):
         """`(state, stop) -> state`, compiled: train until step `stop`."""
         ...
 
+    def examined(self, state: TrainState) -> Examined:
+        """The step after `state`, looked at."""
+        ...
+
     def held_out(self) -> Callable[[Params], Metrics]:
         """`params -> metrics` on the validation split, always with the same bits and noise; {} where there is none."""
         ...
@@ -121,7 +136,8 @@ def train(run: Trainable, console: Console) -> Trained:
     """Train from the newest checkpoint, or from the start, to the end.
 
     SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `signal` is its number.
-    TrainingError if the loss (of every member) is no longer finite (the last checkpoint stays).
+    TrainingError if a step is not finite, and none may be left out; then the state before it is saved. Members of a
+    sweep go on each by itself, and it is raised when none of them is finite any more.
     """
     checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
     snapshots = Checkpoints(run.directory / SNAPSHOTS) if run.config.train.snapshots else None
@@ -133,8 +149,10 @@ def train(run: Trainable, console: Console) -> Trained:
     lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.
     write_metrics(run.directory, [line for line in lines if line["step"] <= start])
+    write_skips(run.directory, [step for step in read_skips(run.directory) if step < start])
+    (run.directory / NONFINITE).unlink(missing_ok=True)
     try:
-        with _Interruption() as interruption, tracked(run.config, run.directory) as tracker:
+        with Interruption(console) as interruption, tracked(run.config, run.directory) as tracker:
             state = _train_chunks(run, state, checkpoints, snapshots, console, interruption, tracker)
         checkpoints.save(int(state.train.step), state)
     finally:
@@ -150,12 +168,12 @@ def _train_chunks(
     checkpoints: Checkpoints,
     snapshots: Checkpoints | None,
     console: Console,
-    interruption: "_Interruption",
+    interruption: Interruption,
     tracker: Tracker,
 ) -> RunState:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
-    advance, held_out_metrics = run.advance(), run.held_out()
+    advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()
     step, chunk = int(state.train.step), 1
@@ -168,11 +186,18 @@ def _train_chunks(
             trained = jax.block_until_ready(advance(state.train, jnp.int32(stop)))
             pace = (time.monotonic() - started) / (stop - step)
             chunk = max(1, min(int(run.chunk_seconds / pace), 8 * chunk))
-            step = stop
+            # A member of a sweep goes on by itself.
+            if trained.metrics["loss"].ndim == 0 and not finite(trained):
+                before = _before_the_bad_step(advance, finite, state.train, stop)
+                trained = _over_the_bad_step(run, state, before, checkpoints)
+            step = int(trained.step)
             state = state._replace(train=trained, seconds=jnp.float32(time.monotonic() - began))
-            means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch).items()}
-            if not np.isfinite(means["loss"]).any():
-                raise TrainingError(_diverged(run, float(np.ravel(means["loss"])[0]), step, checkpoints.newest()))
+            skipped = sum(step - (step - 1) % per_epoch <= skip + 1 for skip in read_skips(run.directory))
+            means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch, skipped).items()}
+            if means["loss"].ndim and not np.isfinite(means["loss"]).any():
+                newest = checkpoints.newest()
+                left = "Nothing was kept of it." if newest is None else f"The checkpoint of step {newest} stays."
+                raise TrainingError(f"the loss of every member became nan before step {step}. {_remedy(run)} {left}")
             learning_rate = None if run.learning_rate is None else float(run.learning_rate(step))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
@@ -193,13 +218,55 @@ def _train_chunks(
     return state
 
 
-def _diverged(run: Trainable, loss: float, step: int, saved: int | None) -> str:
-    """What happened, what to do, and what is left."""
+def _before_the_bad_step(
+    advance: Callable[[TrainState, Array], TrainState],
+    finite: Callable[[TrainState], Array],
+    state: TrainState,
+    stop: int,
+) -> TrainState:
+    """The last finite state between `state` and the one at `stop`, which is not.
+
+    Found by training again, to the same bits: so nothing is asked of a step as long as all goes well.
+    """
+    before, after = state, stop
+    while after - int(before.step) > 1:
+        middle = advance(state, jnp.int32((int(before.step) + after) // 2))
+        if finite(middle):
+            before = middle
+        else:
+            after = int(middle.step)
+    return before
+
+
+def _over_the_bad_step(run: Trainable, state: RunState, before: TrainState, checkpoints: Checkpoints) -> TrainState:
+    """The state after a step that is left out, since its loss or gradient is not finite.
+
+    TrainingError where none may be left out; the state before it is saved then, and what the step computes.
+    """
+    config, step = run.config.train, int(before.step)
+    skips = read_skips(run.directory)
+    if config.on_nonfinite == "skip" and len(skips) < config.most_skips:
+        write_skips(run.directory, [*skips, step])
+        warnings.warn(f"step {step} is left out: its loss or a gradient is not finite.", stacklevel=2)
+        zeros = jax.tree.map(jnp.zeros_like, before.metrics)
+        # The first step of an epoch sets the sums of metrics back.
+        metrics = zeros if step % run.steps_per_epoch == 0 else before.metrics
+        return before._replace(step=before.step + 1, metrics=metrics)
+    checkpoints.save(step, state._replace(train=before))
+    examined = run.examined(before)
+    write_json(run.directory / NONFINITE, examined._asdict())
+    left_out = f" {len(skips)} such steps were left out before." if skips else ""
+    raise TrainingError(
+        f"step {step} is not finite ({examined.summary}).{left_out} {_remedy(run)} The state before it is kept; look "
+        f"at the step: vae-jax debug {run.directory}"
+    )
+
+
+def _remedy(run: Trainable) -> str:
     fault = run.dataset.scale_fault
-    remedy = "Train anew with a lower --learning-rate, or with --clip-norm 10."
-    left = "Nothing was kept of the run." if saved is None else f"The checkpoint of step {saved} stays."
-    cause = remedy if fault is None else f"The likely cause: {fault}"
-    return f"the loss became {loss} before step {step}. {cause} {left}"
+    if fault is not None:
+        return f"The likely cause: {fault}"
+    return "Train anew with a lower --learning-rate, or with --clip-norm 10."
 
 
 def _kept(
@@ -234,27 +301,3 @@ def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
     patience = run.config.train.patience
     waited = step // run.steps_per_epoch - int(np.max(state.best_epoch))
     return patience is not None and step % run.steps_per_epoch == 0 and waited >= patience
-
-
-class _Interruption:
-    """While active, SIGINT and SIGTERM become `signal`; a second one of either interrupts at once."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "_Interruption":
-        # Elsewhere Python allows no handler: a notebook server may train in another thread.
-        main = threading.current_thread() is threading.main_thread()
-        for number in (signal.SIGINT, signal.SIGTERM) if main else ():
-            self._before[number] = signal.signal(number, self._request)
-        return self
-
-    def _request(self, number: int, frame: Any) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

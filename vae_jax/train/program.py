@@ -141,12 +141,11 @@ def train_until(
     size = num_examples(data)
     data = jax.tree.map(jnp.asarray, data)
     per_epoch = steps_per_epoch(data, batch_size)
-    order_key, noise_key = jax.random.split(state.key)
 
     def epoch(state: TrainState) -> TrainState:
         """Train from the step of the state to the end of its epoch, or to `stop`."""
         number = state.step // per_epoch
-        order = jax.random.permutation(jax.random.fold_in(order_key, number), size)
+        order = _order(state, number, size)
         begins = state.step % per_epoch == 0
         sums = jax.tree.map(lambda total: jnp.where(begins, jnp.zeros_like(total), total), state.metrics)
         end = jnp.minimum(stop, (number + 1) * per_epoch)
@@ -154,7 +153,7 @@ def train_until(
         def step(state: TrainState) -> TrainState:
             rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
             batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
-            prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
+            prepare_key, step_key = batch_keys(state)
             return train_step(system, tx, state, step_key, prepare(prepare_key, batch), average_decay=average_decay)
 
         return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
@@ -162,9 +161,38 @@ def train_until(
     return lax.while_loop(lambda state: state.step < stop, epoch, state)
 
 
-def mean_metrics(state: TrainState, per_epoch: int) -> Metrics:
-    """The means of the metrics in `state` over the steps of its epoch so far."""
-    count = (state.step - 1) % per_epoch + 1
+def batch_rows(state: TrainState, size: int, batch_size: int) -> Array:
+    """The rows of `size` stored examples that the next step is taken on, `[batch_size]`."""
+    per_epoch = size // batch_size
+    order = _order(state, state.step // per_epoch, size)
+    return lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
+
+
+def batch_keys(state: TrainState) -> tuple[Key, Key]:
+    """The keys of the next step: to prepare its batch, and for the noise of its loss."""
+    _, noise_key = jax.random.split(state.key)
+    prepare_key, step_key = jax.random.split(jax.random.fold_in(noise_key, state.step))
+    return prepare_key, step_key
+
+
+def _order(state: TrainState, epoch: Array, size: int) -> Array:
+    order_key, _ = jax.random.split(state.key)
+    return jax.random.permutation(jax.random.fold_in(order_key, epoch), size)
+
+
+def is_finite(state: TrainState) -> Array:
+    """Whether the parameters, the optimiser and the loss of the epoch so far are finite.
+
+    What is not finite once stays so until the end of the epoch.
+    """
+    numbers = jax.tree.leaves((state.params, state.average, state.opt_state, state.metrics["loss"]))
+    checks = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.stack(checks).all()
+
+
+def mean_metrics(state: TrainState, per_epoch: int, left_out: int = 0) -> Metrics:
+    """The means of the metrics in `state` over the steps of its epoch so far, of which some may have been left out."""
+    count = (state.step - 1) % per_epoch + 1 - left_out
     return jax.tree.map(lambda total: total / count, state.metrics)
 
 

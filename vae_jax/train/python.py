@@ -22,9 +22,9 @@ from vae_jax.objectives.estimators import Estimate, total
 from vae_jax.systems.parts.objective import bound_loss, mean_loss
 from vae_jax.systems.registry import IN_PYTHON, spec_of
 from vae_jax.systems.system import System
-from vae_jax.train.files import CONFIG, read_config, write_config
-from vae_jax.train.outline import check_same, outline_of, write_outline
-from vae_jax.train.run import ARRAYS, Run, assembled, check_directory
+from vae_jax.train.files import CONFIG, read_config
+from vae_jax.train.outline import check_same
+from vae_jax.train.run import ARRAYS, Run, assembled, write_start
 
 # What is maximised where nothing else is said.
 BY_DEFAULT = total(elbo)
@@ -114,10 +114,7 @@ def python_run(
         _check_same_run(read_config(directory), config, directory)
         check_same(directory, dataset)
         return run
-    check_directory(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    write_outline(directory, outline_of(dataset))
-    write_config(directory, config)
+    write_start(directory, config, dataset)
     return run
 
 

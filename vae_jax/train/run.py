@@ -11,8 +11,9 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
+import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import optax
 
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.files import write_json
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import (
     Dataset,
@@ -45,9 +47,25 @@ from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.files import CHECKPOINTS, CONFIG, DATA, METRICS, SNAPSHOTS, read_config, write_config
+from vae_jax.train.files import (
+    CHECKPOINTS,
+    CONFIG,
+    DATA,
+    LOCK,
+    METRICS,
+    NONFINITE,
+    SKIPS,
+    SNAPSHOTS,
+    TRACKERS,
+    WRITER,
+    read_config,
+    read_metrics,
+    write_config,
+)
+from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.memory import check_memory, size_of
+from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
@@ -101,6 +119,11 @@ class Run:
             )
         )
         return lambda state, stop: compiled(state, data, stop)
+
+    def examined(self, state: TrainState) -> Examined:
+        """The step after `state`, looked at."""
+        data, batch_size = self.dataset.train.batch(), self.config.train.batch_size
+        return examined(self.system, self.dataset.prepare, data, state, batch_size=batch_size)
 
     def held_out(self) -> Callable[[Params], Metrics]:
         """`params -> metrics` on the validation split."""
@@ -247,15 +270,32 @@ def create(config: Experiment, directory: Path) -> Run:
     run = prepare_run(settled(validate(config)), directory)
     check_varies(run.dataset)
     warn_of_faults(run.config, run.dataset)
-    directory.mkdir(parents=True, exist_ok=True)
-    write_outline(directory, outline_of(run.dataset))
-    # Last: it says that here is a run.
-    write_config(directory, run.config)
+    write_start(directory, run.config, run.dataset)
     return run
+
+
+def write_start(directory: Path, config: Experiment, dataset: Dataset, files: Mapping[str, Any] | None = None) -> None:
+    """Make the directory of a new run with its config, what is kept of its data, and other .json `files` by name.
+
+    ConfigError where there is one already.
+    """
+    check_directory(directory)
+    with writing(directory):
+        # Another process may have been faster.
+        check_directory(directory)
+        if _came_to_nothing(directory):
+            _discard(directory)
+        write_outline(directory, outline_of(dataset))
+        for name, content in (files or {}).items():
+            write_json(directory / name, content)
+        # Last: it says that here is a run.
+        write_config(directory, config)
 
 
 def check_directory(directory: Path) -> None:
     """ConfigError where a new run cannot have this directory."""
+    if _came_to_nothing(directory):
+        return
     if (directory / CONFIG).exists():
         raise ConfigError(
             f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
@@ -264,20 +304,20 @@ def check_directory(directory: Path) -> None:
     # Orbax takes these for patterns, and saves checkpoints that it cannot find again.
     if any(character in str(directory.absolute()) for character in "[]*?"):
         raise ConfigError(f"the path of a run must not hold any of [ ] * ?, got {directory}. Name another with --out.")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and (not directory.is_dir() or {path.name for path in directory.iterdir()} - {LOCK, WRITER}):
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
 
 
-def discard_untrained(directory: Path) -> None:
-    """Remove a run that has no checkpoint, as one whose first step diverged: its directory is free for another try."""
-    if any((directory / CHECKPOINTS).glob("*/*")):
-        return
-    for name in (CONFIG, DATA, METRICS):
+def _came_to_nothing(directory: Path) -> bool:
+    """Whether a run stopped in its first epoch, since a step was not finite: its directory is free for another try."""
+    return (directory / NONFINITE).is_file() and not read_metrics(directory)
+
+
+def _discard(directory: Path) -> None:
+    for name in (CONFIG, DATA, METRICS, NONFINITE, SKIPS, TRACKERS):
         (directory / name).unlink(missing_ok=True)
-    for folder in (directory / CHECKPOINTS, directory / SNAPSHOTS, directory):
-        # Whatever else is there stays.
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    for name in (CHECKPOINTS, SNAPSHOTS):
+        shutil.rmtree(directory / name, ignore_errors=True)
 
 
 @advising(TO_OPEN)
@@ -300,14 +340,20 @@ def open_model(directory: Path) -> Run:
     return assembled(config, directory, outlined(config, outline))
 
 
-def load_state(run: Run) -> RunState:
-    """The newest checkpoint of a run. ConfigError if there is none yet."""
+def newest_state(run: Run) -> RunState | None:
+    """The newest whole checkpoint of a run; None where there is none yet."""
     folder = run.directory / CHECKPOINTS
     if not folder.is_dir():
-        raise ConfigError(f"{run.directory} holds no checkpoint yet. Train it with: vae-jax resume {run.directory}")
+        return None
     checkpoints = Checkpoints(folder, read_only=True)
     state = checkpoints.restore(run.initial())
     checkpoints.close()
+    return state
+
+
+def load_state(run: Run) -> RunState:
+    """The newest checkpoint of a run that has best parameters. ConfigError if there is none yet."""
+    state = newest_state(run)
     if state is None or int(state.best_epoch) == 0:
         what = "checkpoint" if state is None else "finished epoch, so no best parameters,"
         raise ConfigError(f"{run.directory} holds no {what} yet. Train it with: vae-jax resume {run.directory}")

@@ -26,7 +26,6 @@ import jax.numpy as jnp
 from vae_jax.config.fields import Experiment
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
-from vae_jax.core.files import write_json
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
@@ -48,6 +47,7 @@ from vae_jax.train.files import (
 from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps, place
 from vae_jax.train.memory import check_memory, size_of
+from vae_jax.train.nonfinite import Examined
 from vae_jax.train.outline import check_same, outline_of, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import (
@@ -60,6 +60,7 @@ from vae_jax.train.run import (
     load_data,
     settled,
     warn_of_faults,
+    write_start,
 )
 from vae_jax.train.validation import split_metrics
 
@@ -187,6 +188,10 @@ class Sweep:
             check_memory(f"a sweep of {len(self.members)} members", needed, _FEWER)
         return lambda state, stop: compiled(state, values, data, stop)
 
+    def examined(self, state: TrainState) -> Examined:
+        """Not of a sweep: its members go on each by itself."""
+        raise NotImplementedError
+
     def held_out(self) -> Callable[[Params], Metrics]:
         """`params -> metrics` `[members]` on the validation split."""
         if len(self.dataset.validation.x) == 0:
@@ -211,6 +216,8 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
     check_count("sweep", "--seeds", seeds)
     if config.train.snapshots:
         raise ConfigError("--snapshots are for one run: a sweep keeps the best parameters of each member.")
+    if config.train.on_nonfinite == "skip":
+        raise ConfigError("--on-nonfinite skip is for one run: members of a sweep go on each by itself, whole or not.")
     for point in grid_points(grid):
         validate(with_values(config, point))
     dataset = load_data(config)
@@ -238,11 +245,8 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
     warn_of_faults(config, sweep.dataset)
-    directory.mkdir(parents=True, exist_ok=True)
-    write_outline(directory, outline_of(sweep.dataset))
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
-    write_json(directory / SWEEP, sealed({"over": over, "seeds": seeds}))
-    write_config(directory, config)
+    write_start(directory, config, sweep.dataset, {SWEEP: sealed({"over": over, "seeds": seeds})})
     return sweep
 
 

@@ -1,0 +1,62 @@
+"""SIGINT and SIGTERM while a program runs: the first asks it to stop when it can, a second one stops at once."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from rich.console import Console
+
+from vae_jax.core.errors import ENDED_BY
+
+
+class Interruption:
+    """While active, `signal` is the number of the first SIGINT or SIGTERM that came.
+
+    Python runs a handler between two of its own steps, and a compiled program is one step of up to `chunk_seconds`. So
+    a thread reads the signals as they come: it answers the first, and at the second it ends the process.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.signal: int | None = None
+        self._console = console
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        # Elsewhere Python allows no handler: a notebook server may train in another thread.
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._request)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def _request(self, number: int, frame: Any) -> None:
+        self.signal = self.signal or number
+
+    def _watch(self) -> None:
+        """Count the signals: each writes its number."""
+        came = 0
+        while numbers := os.read(self._reader, 64):
+            for number in numbers:
+                if number not in self._before:
+                    continue
+                came += 1
+                if came > 1:
+                    self._console.show_cursor()
+                    # Nothing is cleaned up, as if the power had failed: every file is whole at any time.
+                    os._exit(ENDED_BY + number)
+                self._console.print("stopping, and saving before; another signal stops at once")
+        os.close(self._reader)
+
+    def __exit__(self, *_: object) -> None:
+        if not self._before:
+            return
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        # The thread reads the end, and ends.
+        os.close(self._writer)

@@ -1,0 +1,136 @@
+"""What is not finite in one step of training: the step is taken again, number by number."""
+
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.core.trees import num_examples
+from vae_jax.core.types import Array, Key, Params
+from vae_jax.distributions import sample_and_log_prob
+from vae_jax.models.vae import VAE
+from vae_jax.systems.system import System
+from vae_jax.train.program import Prepare, TrainState, batch_keys, batch_rows
+
+
+class Examined(NamedTuple):
+    """A step, as it was found: by name the loss and the metrics, and of every leaf the largest absolute value.
+
+    `rows`: of the training split. `key`: the numbers of the key of its noise. `terms`: of a VAE, the means of the three
+    log-densities in nats, with z drawn anew. `origin`: the operation that gave the first NaN or infinity, and the line
+    of code that asked for it; None where all is finite.
+    """
+
+    step: int
+    rows: list[int]
+    key: list[int]
+    loss: float
+    metrics: dict[str, float]
+    batch: dict[str, float]
+    params: dict[str, float]
+    terms: dict[str, float]
+    gradient: dict[str, float]
+    origin: str | None
+
+    @property
+    def bad(self) -> dict[str, list[str]]:
+        """The names of what is not finite, by kind; the loss is among the metrics."""
+        kinds = {
+            "the batch": self.batch,
+            "parameters": self.params,
+            "terms": self.terms,
+            "metrics": {"loss": self.loss, **self.metrics},
+            "gradient": self.gradient,
+        }
+        return {kind: [name for name, value in part.items() if not np.isfinite(value)] for kind, part in kinds.items()}
+
+    @property
+    def finite(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(self.bad.values())
+
+    @property
+    def summary(self) -> str:
+        """What is not finite, in one phrase: the first kind, in the order in which a step computes them."""
+        kind, names = next((kind, names) for kind, names in self.bad.items() if names)
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        origin = "" if self.origin is None else f"; {self.origin}"
+        return f"{kind}: {listed}{origin}"
+
+
+def examined(system: System, prepare: Prepare, data: Any, state: TrainState, *, batch_size: int) -> Examined:
+    """The step that comes after `state`, looked at. `data` are the stored training examples."""
+    rows = batch_rows(state, num_examples(data), batch_size)
+    prepare_key, key = batch_keys(state)
+    batch = prepare(prepare_key, jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], data))
+
+    def loss(params: Params) -> Any:
+        return system.loss(params, key, batch, state.step)
+
+    (value, metrics), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(state.params)
+    found = Examined(
+        step=int(state.step),
+        rows=np.asarray(rows).tolist(),
+        key=np.asarray(jax.random.key_data(key)).tolist(),
+        loss=float(value),
+        metrics={name: float(metric) for name, metric in metrics.items()},
+        batch=_largest(batch),
+        params=_largest(state.params),
+        terms=_terms(system, state.params, key, batch),
+        gradient=_largest(gradient),
+        origin=None,
+    )
+    if found.finite:
+        return found
+    return found._replace(origin=_origin(lambda: jax.value_and_grad(loss, has_aux=True)(state.params)))
+
+
+def _terms(system: System, params: Params, key: Key, batch: Any) -> dict[str, float]:
+    """The means of the log-densities over the batch; {} of what is no VAE of x alone."""
+    vae = system.vae
+    if not isinstance(vae, VAE) or system.given is not None:
+        return {}
+
+    def densities(key: Key, x: Any) -> dict[str, Array]:
+        z, log_q = sample_and_log_prob(vae.encode(params, x), key)
+        log_x = vae.decode(params, z).log_prob(x)
+        return {"log p(x | z)": log_x, "log p(z)": vae.prior(params).log_prob(z), "log q(z | x)": log_q}
+
+    xs = system.example(batch)
+    means = jax.jit(jax.vmap(densities))(jax.random.split(key, num_examples(xs)), xs)
+    return {name: float(jnp.mean(value)) for name, value in means.items()}
+
+
+def _largest(tree: Any) -> dict[str, float]:
+    """The largest absolute value of every leaf by its path; NaN or infinity where one is."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): float(
+            jnp.abs(leaf.astype(jnp.float32)).max(initial=0.0)
+        )
+        for path, leaf in leaves
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    }
+
+
+def _origin(compute: Any) -> str | None:
+    """The first operation that gives a NaN, or if there is none an infinity, and who asked for it."""
+    for watched in (jax.debug_nans, jax.debug_infs):
+        # Operation by operation, so that each is checked.
+        with watched(True), jax.disable_jit():
+            try:
+                compute()
+            except FloatingPointError as error:
+                return f"{str(error).splitlines()[0].rstrip('.')}{_asked(error)}"
+    return None
+
+
+def _asked(error: BaseException) -> str:
+    """The innermost line that is not of a library; in the backward pass there may be none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and "<" not in frame.filename]
+    here = [frame for frame in own if Path(frame.filename).name != Path(__file__).name]
+    return f", {here[-1].filename}:{here[-1].lineno}" if here else ""
