@@ -262,3 +262,16 @@ def test_every_mean_direction_is_met(direction: list[float]) -> None:
     np.testing.assert_allclose(drawn, np.broadcast_to(q.unit, (100, 2)), atol=6e-3)
     slope = jax.grad(lambda d: vj.VonMisesFisher(d, jnp.float32(1e6)).sample(jax.random.key(0)).sum())(q.direction)
     assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("concentration", [jnp.nan, jnp.inf])
+def test_a_concentration_that_is_no_number_comes_out_and_does_not_hang(concentration) -> None:
+    sample = jax.jit(lambda kappa, key: vj.VonMisesFisher(jnp.array([1.0, 0.0, 0.0]), kappa).sample(key))
+    assert not jnp.isfinite(sample(jnp.float32(concentration), jax.random.key(0))).all()
+
+
+def test_one_dimension_and_parameters_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="d at least 2, and concentration be one number, got"):
+        vj.VonMisesFisher(jnp.ones(1), 2.0).sample(jax.random.key(0))
+    with pytest.raises(ValueError, match="concentration be one number"):
+        vj.VonMisesFisher(jnp.ones(3), jnp.ones(3)).log_prob(jnp.ones(3))

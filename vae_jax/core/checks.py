@@ -32,7 +32,8 @@ def is_known(value: Any) -> bool:
 
 def check_count(where: str, name: str, value: Any) -> None:
     """TypeError unless `value` is a static integer, ValueError unless it is at least 1."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    # An array has an `__index__` too, which only an integer scalar can give.
+    if isinstance(value, (bool, jax.Array, np.ndarray)) or not hasattr(value, "__index__"):
         raise TypeError(f"{where}: {name} must be a static integer, got {value!r}.")
     if value.__index__() < 1:
         raise ValueError(f"{where}: {name} must be at least 1, got {value}.")
@@ -46,14 +47,48 @@ def check_examples(where: str, stacked: Any) -> int:
     return size
 
 
+def check_array(where: str, name: str, value: Any, *, rank: int | None = None) -> None:
+    """TypeError unless `value` is an array or a number, ValueError unless it has `rank` axes."""
+    if not hasattr(value, "dtype") and not isinstance(value, (int, float, complex)):
+        raise TypeError(f"{where}: {name} must be an array, got {type(value).__name__}: jnp.asarray({name}).")
+    if rank is not None and jnp.ndim(value) != rank:
+        raise ValueError(f"{where}: {name} must have {rank} axis, got shape {jnp.shape(value)}.")
+
+
 def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
-    """ValueError unless `value` is one event of the distribution `name`."""
+    """TypeError unless `value` is an array, ValueError unless it is one event of the distribution `name`."""
+    check_array(f"{name}.log_prob", "value", value)
     if jnp.shape(value) != event_shape:
         raise ValueError(
             f"{name}.log_prob: value must be one event of shape {event_shape}, got {jnp.shape(value)}. "
             "For a batch of values: jax.vmap(d.log_prob)(values); for a batch of distributions too: "
             "jax.vmap(lambda d, v: d.log_prob(v))(d, values)."
         )
+
+
+def parameter_shape(where: str, *, least_rank: int = 0, **parameters: Any) -> tuple[int, ...]:
+    """The shape that the parameters of a distribution broadcast to.
+
+    TypeError unless they are real numbers, ValueError where they do not go together, have less than `least_rank` axes,
+    or the last of these is empty.
+    """
+    for name, value in parameters.items():
+        kind = value.dtype if hasattr(value, "dtype") else type(value)
+        if kind in (int, float) or (hasattr(value, "dtype") and jnp.issubdtype(kind, jnp.floating)):
+            continue
+        raise TypeError(
+            f"{where}: {name} must be real numbers, got {getattr(kind, '__name__', kind)}. Of integers or bits: "
+            f"jnp.asarray({name}, float)."
+        )
+    shapes = {name: jnp.shape(value) for name, value in parameters.items()}
+    listed = " and ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+    try:
+        shape = jnp.broadcast_shapes(*shapes.values())
+    except ValueError:
+        raise ValueError(f"{where}: got {listed}, which do not broadcast to one shape.") from None
+    if len(shape) < least_rank or (least_rank and shape[-1] < 1):
+        raise ValueError(f"{where}: got {listed}; its last axis must have at least one entry.")
+    return shape
 
 
 def check_positive(where: str, **values: Any) -> None:
@@ -69,7 +104,8 @@ def check_positive(where: str, **values: Any) -> None:
 
 
 def check_log_weights(name: str, log_w: Any) -> None:
-    """ValueError unless `log_w` is a vector of at least one entry."""
+    """TypeError unless `log_w` is an array, ValueError unless it is a vector of at least one entry."""
+    check_array(name, "log_w", log_w)
     shape = jnp.shape(log_w)
     if len(shape) != 1 or shape[0] < 1:
         raise ValueError(

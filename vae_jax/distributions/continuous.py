@@ -7,7 +7,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.checks import check_key, check_positive, check_value, parameter_shape
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.remainders import log_gamma_step
@@ -47,7 +47,7 @@ class ContinuousBernoulli:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.shape(self.logits)
+        return parameter_shape("ContinuousBernoulli", logits=self.logits)
 
     @property
     def mean(self) -> Array:
@@ -62,8 +62,8 @@ class ContinuousBernoulli:
         """Reparameterised values in [0, 1], `shape + event_shape`, by the inverse of the distribution function."""
         check_key("ContinuousBernoulli.sample", key)
         shape = (*shape, *self.event_shape)
-        logits = jnp.broadcast_to(self.logits, shape)
-        u = jax.random.uniform(key, shape, self.logits.dtype, minval=jnp.finfo(self.logits.dtype).tiny)
+        logits = jnp.broadcast_to(jnp.asarray(self.logits), shape)
+        u = jax.random.uniform(key, shape, logits.dtype, minval=jnp.finfo(logits.dtype).tiny)
         small = jnp.abs(logits) < 1e-3
         safe = jnp.where(small, 1.0, logits)
         # v = log(1 + u (e^l − 1)) / l; for l > 0 by v -> 1 − v, so that nothing overflows.
@@ -108,7 +108,7 @@ class StudentT:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.broadcast_shapes(*(jnp.shape(part) for part in (self.df, self.loc, self.scale)))
+        return parameter_shape("StudentT", df=self.df, loc=self.loc, scale=self.scale)
 
     @property
     def mean(self) -> Array:

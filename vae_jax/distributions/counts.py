@@ -11,7 +11,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.checks import check_count, check_key, check_value, parameter_shape
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import softplus
@@ -63,7 +63,8 @@ class Binomial:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.shape(self.logits)
+        check_count("Binomial", "total", self.total)
+        return parameter_shape("Binomial", logits=self.logits)
 
     @property
     def mean(self) -> Array:
@@ -76,6 +77,7 @@ class Binomial:
         ValueError for a `total` of 2^31 or more, which no int32 holds.
         """
         check_key("Binomial.sample", key)
+        check_count("Binomial", "total", self.total)
         if self.total >= 2**31:
             raise ValueError(f"Binomial.sample: total must be below 2^31, got {self.total}.")
         logits = jnp.broadcast_to(self.logits, (*shape, *self.event_shape))
@@ -100,7 +102,7 @@ class Binomial:
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
         check_value("Binomial", value, self.event_shape)
-        value, n = jnp.asarray(value, self.logits.dtype), float(self.total)
+        value, n = jnp.asarray(value, jnp.result_type(self.logits)), float(self.total)
         log_ones, log_zeros = -softplus(-self.logits), -softplus(self.logits)
         ends = jnp.where(value == 0, n * log_zeros, n * log_ones)
         if self.total < 2:
@@ -124,7 +126,7 @@ class Poisson:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.shape(self.log_rate)
+        return parameter_shape("Poisson", log_rate=self.log_rate)
 
     @property
     def mean(self) -> Array:
@@ -138,7 +140,8 @@ class Poisson:
         compiled or not. From 2^24 on float32 leaves out whole numbers, by far fewer than a standard deviation.
         """
         check_key("Poisson.sample", key)
-        return _poisson_counts(key, jnp.broadcast_to(self.mean, (*shape, *self.event_shape)))
+        shape = (*shape, *self.event_shape)
+        return _poisson_counts(key, jnp.broadcast_to(self.mean, shape))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""
@@ -147,7 +150,7 @@ class Poisson:
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
         check_value("Poisson", value, self.event_shape)
-        value = jnp.asarray(value, self.log_rate.dtype)
+        value = jnp.asarray(value, jnp.result_type(self.log_rate))
         count = jnp.maximum(value, 1.0)
         far = count * exp_remainder(log_ratio(self.log_rate, count))
         some = -far - stirling_remainder(count) - 0.5 * (_LOG_2PI + jnp.log(count))
@@ -169,7 +172,7 @@ class NegativeBinomial:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.broadcast_shapes(jnp.shape(self.log_mean), jnp.shape(self.log_concentration))
+        return parameter_shape("NegativeBinomial", log_mean=self.log_mean, log_concentration=self.log_concentration)
 
     @property
     def mean(self) -> Array:
@@ -195,8 +198,13 @@ class NegativeBinomial:
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
         check_value("NegativeBinomial", value, self.event_shape)
-        log_r = jnp.minimum(self.log_concentration, _POISSON)
-        r, odds = jnp.exp(log_r), self.log_mean - log_r
+        # e to the power of either is beyond half precision soon.
+        log_mean, log_r = (
+            jnp.asarray(part, jnp.promote_types(jnp.result_type(part), jnp.float32))
+            for part in (self.log_mean, self.log_concentration)
+        )
+        log_r = jnp.minimum(log_r, _POISSON)
+        r, odds = jnp.exp(log_r), log_mean - log_r
         value = jnp.asarray(value, odds.dtype)
         count = jnp.maximum(value, 1.0)
         # As r failures among v + r trials, of which r (v+r) / (μ+r) were expected: how far off they are, and how far
@@ -204,7 +212,7 @@ class NegativeBinomial:
         log_r_share = log_ratio(log_r, count)
         failures = softplus(-log_r_share) - softplus(odds)
         counts = jnp.where(
-            log_r_share > 0.0, log_ratio(self.log_mean, count) + failures, softplus(log_r_share) - softplus(-odds)
+            log_r_share > 0.0, log_ratio(log_mean, count) + failures, softplus(log_r_share) - softplus(-odds)
         )
         far = r * exp_remainder(failures) + count * exp_remainder(counts)
         ways = stirling_remainder(count + r) - stirling_remainder(r) - stirling_remainder(count)

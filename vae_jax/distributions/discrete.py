@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_key, check_value
+from vae_jax.core.checks import check_key, check_value, parameter_shape
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
@@ -32,7 +32,7 @@ class Bernoulli:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.shape(self.logits)
+        return parameter_shape("Bernoulli", logits=self.logits)
 
     @property
     def mean(self) -> Array:
@@ -43,7 +43,7 @@ class Bernoulli:
         """Values 0. and 1., of shape `shape + event_shape`. Not reparameterised: no gradient."""
         check_key("Bernoulli.sample", key)
         shape = (*shape, *self.event_shape)
-        return jax.random.bernoulli(key, jnp.broadcast_to(self.mean, shape), shape).astype(self.logits.dtype)
+        return jax.random.bernoulli(key, jnp.broadcast_to(self.mean, shape), shape).astype(jnp.result_type(self.logits))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar."""
@@ -69,7 +69,7 @@ class Categorical:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value: that of the logits without the last axis."""
-        return jnp.shape(self.logits)[:-1]
+        return parameter_shape("Categorical", least_rank=1, logits=self.logits)[:-1]
 
     @property
     def mean(self) -> Array:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.checks import check_count, check_key, check_positive, check_value, parameter_shape
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
@@ -31,7 +31,8 @@ class DiscretisedLogistic:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.broadcast_shapes(jnp.shape(self.loc), jnp.shape(self.scale))
+        check_count("DiscretisedLogistic", "levels", self.levels)
+        return parameter_shape("DiscretisedLogistic", loc=self.loc, scale=self.scale)
 
     @property
     def mean(self) -> Array:

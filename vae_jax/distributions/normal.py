@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.checks import check_array, check_count, check_key, check_positive, check_value, parameter_shape
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
@@ -21,8 +21,7 @@ def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """
     check_key("reparameterize", key)
-    loc = jnp.asarray(loc)
-    shape = jnp.broadcast_shapes(jnp.shape(loc), jnp.shape(scale))
+    shape = parameter_shape("reparameterize", loc=loc, scale=scale)
     eps = jax.random.normal(key, shape, jnp.result_type(loc, float))
     return jnp.broadcast_to(loc, shape) + jnp.broadcast_to(scale, shape) * eps
 
@@ -42,7 +41,7 @@ class DiagNormal:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.broadcast_shapes(jnp.shape(self.loc), jnp.shape(self.scale))
+        return parameter_shape("DiagNormal", loc=self.loc, scale=self.scale)
 
     @property
     def mean(self) -> Array:
@@ -83,6 +82,8 @@ class DiagNormal:
 
 def standard_normal(shape: int | tuple[int, ...]) -> DiagNormal:
     """`N(0, I)` with events of `shape`: the usual prior."""
+    for size in shape if isinstance(shape, tuple) else (shape,):
+        check_count("standard_normal", "shape", size)
     return DiagNormal(jnp.zeros(shape), jnp.ones(shape))
 
 
@@ -101,7 +102,14 @@ class FullNormal:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value, `(d,)`."""
-        return jnp.shape(self.loc)
+        shape = parameter_shape("FullNormal", least_rank=1, loc=self.loc)
+        check_array("FullNormal", "scale_tril", self.scale_tril)
+        if len(shape) > 1 or jnp.shape(self.scale_tril) != shape * 2:
+            raise ValueError(
+                f"FullNormal: loc must have shape (d,) and scale_tril (d, d), got {shape} and "
+                f"{jnp.shape(self.scale_tril)}. For a batch: jax.vmap."
+            )
+        return shape
 
     @property
     def mean(self) -> Array:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_key
+from vae_jax.core.checks import check_array, check_key
 from vae_jax.core.types import Array, Key
 
 
@@ -19,6 +19,7 @@ class PointMass:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
+        check_array("PointMass", "value", self.value)
         return jnp.shape(self.value)
 
     @property

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.checks import check_key, check_positive, check_value, parameter_shape
 from vae_jax.core.trees import freeze, summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import Bernoulli
@@ -28,7 +28,7 @@ class OneHotCategorical:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value: that of the logits."""
-        return jnp.shape(self.logits)
+        return parameter_shape("OneHotCategorical", least_rank=1, logits=self.logits)
 
     @property
     def mean(self) -> Array:
@@ -49,6 +49,16 @@ class OneHotCategorical:
         return summed(jnp.where(is_one_hot, log_mass, -jnp.inf))
 
 
+def _relaxed_shape(where: str, logits: Array, temperature: Array, *, least_rank: int = 0) -> tuple[int, ...]:
+    """The shape of the logits. ValueError where the temperature has one that they do not broadcast to."""
+    shape = parameter_shape(where, least_rank=least_rank, logits=logits)
+    if parameter_shape(where, least_rank=least_rank, logits=logits, temperature=temperature) != shape:
+        raise ValueError(
+            f"{where}: temperature must broadcast to the shape of the logits, {shape}, got {jnp.shape(temperature)}."
+        )
+    return shape
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Concrete:
@@ -67,7 +77,7 @@ class Concrete:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value: that of the logits."""
-        return jnp.shape(self.logits)
+        return _relaxed_shape("Concrete", self.logits, self.temperature, least_rank=1)
 
     @property
     def discrete(self) -> OneHotCategorical:
@@ -81,7 +91,7 @@ class Concrete:
     def log_prob(self, value: Array) -> Array:
         """Log-density on the simplex in nats, a scalar."""
         check_value("Concrete", value, self.event_shape)
-        return self._log_density(jnp.log(jnp.maximum(value, jnp.finfo(self.logits.dtype).tiny)))
+        return self._log_density(jnp.log(jnp.maximum(value, jnp.finfo(jnp.result_type(self.logits)).tiny)))
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
         """A sample y and its log-density, computed from log y, where no coordinate underflows."""
@@ -125,7 +135,7 @@ class RelaxedBernoulli:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value."""
-        return jnp.shape(self.logits)
+        return _relaxed_shape("RelaxedBernoulli", self.logits, self.temperature)
 
     @property
     def discrete(self) -> Bernoulli:
@@ -139,7 +149,7 @@ class RelaxedBernoulli:
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar; 0 and 1 count as the nearest numbers between them."""
         check_value("RelaxedBernoulli", value, self.event_shape)
-        limits = jnp.finfo(self.logits.dtype)
+        limits = jnp.finfo(jnp.result_type(self.logits))
         value = jnp.clip(value, limits.tiny, 1.0 - limits.epsneg)
         return self._log_density(jnp.log(value) - jnp.log1p(-value))
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.core.checks import check_key, check_positive, check_value
+from vae_jax.core.checks import check_array, check_count, check_key, check_positive, check_value, parameter_shape
 from vae_jax.core.trees import freeze, summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
@@ -58,12 +58,13 @@ class UniformSphere:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value, `(d,)`."""
+        check_count("UniformSphere", "size", self.size)
         return (self.size,)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Unit vectors, `shape + (d,)`."""
         check_key("UniformSphere.sample", key)
-        return _directions(key, (*shape, self.size))
+        return _directions(key, (*shape, *self.event_shape))
 
     def log_prob(self, value: Array) -> Array:
         """Minus the logarithm of the area, nats."""
@@ -91,7 +92,14 @@ class VonMisesFisher:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value, `(d,)`."""
-        return jnp.shape(self.direction)
+        shape = parameter_shape("VonMisesFisher", least_rank=1, direction=self.direction)
+        check_array("VonMisesFisher", "concentration", self.concentration)
+        if len(shape) > 1 or shape[0] < 2 or jnp.shape(self.concentration):
+            raise ValueError(
+                f"VonMisesFisher: direction must have shape (d,), d at least 2, and concentration be one number, got "
+                f"{shape} and {jnp.shape(self.concentration)}. For a batch: jax.vmap."
+            )
+        return shape
 
     @property
     def unit(self) -> Array:
@@ -113,13 +121,14 @@ class VonMisesFisher:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised unit vectors, `shape + (d,)`."""
         check_key("VonMisesFisher.sample", key)
+        size = self.event_shape[0]
         check_positive("VonMisesFisher", concentration=self.concentration)
         unit = self.unit
 
         def one(key: Key) -> Array:
             angle_key, around_key = jax.random.split(key)
             angle = self._angle(angle_key)
-            around = _directions(around_key, (self.event_shape[0] - 1,), self.direction.dtype)
+            around = _directions(around_key, (size - 1,), self.direction.dtype)
             return _turned(jnp.concatenate([jnp.cos(angle)[None], jnp.sin(angle) * around]), unit)
 
         return draws(one, key, shape)
@@ -150,7 +159,8 @@ class VonMisesFisher:
             y = 2.0 * kappa * b * (near - far) / ((size - 1) * (1.0 + b) * (far + b * near))
             least = jnp.log(jax.random.uniform(accept_key, minval=jnp.finfo(jnp.float32).tiny))
             angle = 2.0 * jnp.arctan2(jnp.sqrt(b * near), jnp.sqrt(far))
-            return angle, (size - 1) * (jnp.log1p(y) - y) >= least
+            # Not "at least": a NaN is accepted, and comes out, where it would be refused for ever.
+            return angle, ~((size - 1) * (jnp.log1p(y) - y) < least)
 
         def again(state: tuple[Key, Array, Array]) -> tuple[Key, Array, Array]:
             key, _, _ = state

@@ -4,6 +4,7 @@ import math
 
 import jax.numpy as jnp
 
+from vae_jax.core.checks import check_array
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.evaluate.likelihood import log_marginal
 from vae_jax.models.vae import VAE
@@ -28,8 +29,8 @@ def anomaly_threshold(scores: Array, *, false_alarms: float) -> Array:
 
     Source: Distribution-Free Predictive Inference for Regression, arXiv 1604.04173.
     """
-    if jnp.ndim(scores) != 1:
-        raise ValueError(f"anomaly_threshold: scores must have shape (n,), got {jnp.shape(scores)}.")
+    check_array("anomaly_threshold", "scores", scores, rank=1)
+    check_array("anomaly_threshold", "false_alarms", false_alarms, rank=0)
     if not 0.0 < false_alarms < 1.0:
         raise ValueError(f"anomaly_threshold: false_alarms must be between 0 and 1, got {false_alarms}.")
     size = scores.shape[0]

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_count
+from vae_jax.core.checks import check_array, check_count
 from vae_jax.core.types import Array
 
 
@@ -22,6 +22,10 @@ def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
 def interpolate(start: Array, end: Array, num: int) -> Array:
     """`[num, d]`: equal steps on the line from `start` `[d]` to `end` `[d]`, ends included. ValueError for num < 1."""
     check_count("interpolate", "num", num)
+    for name, code in (("start", start), ("end", end)):
+        check_array("interpolate", name, code, rank=1)
+    if start.shape != end.shape:
+        raise ValueError(f"interpolate: codes must be of one size, got {start.shape} and {end.shape}.")
     weight = jnp.linspace(0.0, 1.0, num)[:, None]
     return (1.0 - weight) * start[None] + weight * end[None]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from vae_jax.core.checks import check_array
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array
 
@@ -36,6 +37,7 @@ def mmd(a: Array, b: Array, kernel: Kernel = rbf) -> Array:
     1706.02262; Wasserstein Auto-Encoders, arXiv 1711.01558.
     """
     for name, codes in (("a", a), ("b", b)):
+        check_array("mmd", name, codes)
         if jnp.ndim(codes) != 2 or jnp.shape(codes)[0] < 2:
             raise ValueError(
                 f"mmd: {name} must have shape (n, d) with n >= 2, got {jnp.shape(codes)}: a discrepancy needs a batch."
