@@ -127,3 +127,18 @@ def test_none_whole_is_an_error_and_removes_nothing(tmp_path) -> None:
         checkpoints.restore(tree(300), 1)
     assert checkpoints.numbers() == [1, 2]
     checkpoints.close()
+
+
+@pytest.mark.parametrize("error", [PermissionError("refused"), MemoryError("too large")])
+def test_what_is_whole_but_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monkeypatch, error) -> None:
+    two_checkpoints(tmp_path / "c")
+    checkpoints = Checkpoints(tmp_path / "c", keep=2)
+
+    def failing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(checkpoints._manager, "restore", failing)
+    with pytest.raises(type(error)):
+        checkpoints.restore(tree(300))
+    assert checkpoints.numbers() == [1, 2]
+    checkpoints.close()

@@ -67,17 +67,22 @@ class Checkpoints:
         """
         damaged: dict[int, str] = {}
         while candidates := [n for n in self.numbers() if n not in damaged and step in (None, n)]:
-            number = candidates[-1]
+            number, verified = candidates[-1], False
             try:
+                verified = self._verify(self._directory / str(number))
                 tree = self._read(number, template)
             except _OtherArchitectureError as error:
                 raise ConfigError(f"checkpoint {number} is of another architecture: {error}") from None
-            # Whatever a library says of a file that it cannot read: the file is damaged.
             except Exception as error:
-                # Unless the run that is training has removed it meanwhile: then there is a newer one.
+                # The run that is training may have removed it meanwhile: then there is a newer one.
                 self._manager.reload()
-                if number in self.numbers():
-                    damaged[number] = _in_one_line(error)
+                if number not in self.numbers():
+                    continue
+                # Whatever a library says of what it cannot read is damage; but not of files that are as they were
+                # saved, and not where the system refuses them.
+                if verified or (isinstance(error, OSError) and not isinstance(error, FileNotFoundError)):
+                    raise
+                damaged[number] = _in_one_line(error)
                 continue
             self._leave_behind(damaged, number)
             return tree
@@ -106,8 +111,7 @@ class Checkpoints:
             self._manager.reload()
 
     def _read(self, number: int, template: PyTree) -> PyTree:
-        """The tree of a checkpoint. DamagedError where it is not what was saved, or any error of the libraries."""
-        self._verify(self._directory / str(number))
+        """The tree of a checkpoint, or any error of the libraries."""
         # Orbax reports a mismatch by printing both trees; one line is enough.
         saved, expected = _shapes(self._manager.item_metadata(number).tree), _shapes(template)
         for name in sorted(saved.keys() | expected.keys()):
@@ -118,19 +122,20 @@ class Checkpoints:
                 )
         return self._manager.restore(number, args=_Restore(template))
 
-    def _verify(self, step: Path) -> None:
-        """DamagedError where a file is not what was saved. A checkpoint of before there were checksums is believed."""
+    def _verify(self, step: Path) -> bool:
+        """Whether there are checksums to go by; earlier there were none. DamagedError where a file is another."""
         if not (step / _TREE / _CHECKSUMS).is_file():
             handlers = json.loads(read_text(step / "_CHECKPOINT_METADATA"))["item_handlers"]
             if handlers[_TREE] == _Checked().typestr():
                 raise DamagedError(f"{_CHECKSUMS} is missing")
-            return
+            return False
         for name, saved in unsealed(json.loads(read_text(step / _TREE / _CHECKSUMS)), _CHECKSUMS).items():
             file = step / _TREE / name
             if not file.is_file():
                 raise DamagedError(f"{name} is missing")
             if checksum(file) != saved:
                 raise DamagedError(f"{name} is not what was saved")
+        return True
 
     def close(self) -> None:
         """Wait for the last save to be whole."""

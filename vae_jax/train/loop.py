@@ -192,7 +192,8 @@ def _train_chunks(
                 trained = _over_the_bad_step(run, state, before, checkpoints)
             step = int(trained.step)
             state = state._replace(train=trained, seconds=jnp.float32(time.monotonic() - began))
-            skipped = sum(step - (step - 1) % per_epoch <= skip + 1 for skip in read_skips(run.directory))
+            epoch_began = (step - 1) // per_epoch * per_epoch
+            skipped = sum(skip >= epoch_began for skip in read_skips(run.directory))
             means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch, skipped).items()}
             if means["loss"].ndim and not np.isfinite(means["loss"]).any():
                 newest = checkpoints.newest()
