@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -37,3 +40,29 @@ def test_help(capsys) -> None:
     for command in ("train", "sweep"):
         assert main([command, "--help"]) == 0
     assert "usage: vae-jax" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_how_to_go_on_and_ends_with_the_status_of_the_signal(number) -> None:
+    # A measurement that XLA computes in the background when the signal comes.
+    program = """
+import jax, jax.numpy as jnp, sys
+from vae_jax import cli
+def slow(arguments, console):
+    print("started", flush=True)
+    for _ in range(100):
+        jax.random.normal(jax.random.key(0), (3000, 3000)).sum().block_until_ready()
+    return 0
+cli._configs = slow
+sys.argv = ["vae-jax", "configs"]
+cli.run()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "interrupted; what was written stays" in error

@@ -1,5 +1,6 @@
 """The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
 
+import os
 import signal
 import sys
 import threading
@@ -133,5 +134,16 @@ def _configs(arguments: list[str], console: Console) -> int:
     return 0
 
 
+def run() -> None:
+    """The program `vae-jax`: `main`, and its status as the status of the process."""
+    status = main()
+    if status > ENDED_BY:
+        # Interrupted, XLA may still compute in threads of its own, and falls when Python takes itself apart.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
