@@ -80,8 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # A warning is one line, as an error is.
     warnings.formatwarning = lambda message, *rest: f"vae-jax {arguments[0]}: {message}\n"
-    # Orbax and TFDS warn of their own affairs, which are not the user's.
-    absl.logging.set_verbosity(absl.logging.ERROR)
+    # Orbax and TFDS log their own affairs; what goes wrong they raise too, and that is told in one line.
+    absl.logging.set_verbosity(absl.logging.FATAL)
+    # After a failed save Orbax leaves coroutines behind, of which Python tells when it removes them.
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
+    sys.unraisablehook = _unraisable
     try:
         with _terminable():
             return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
@@ -100,6 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = error if own is None else f"{own}: {type(error).__name__}: {error}"
         print(f"vae-jax {arguments[0]}: {message}", file=sys.stderr)
         return 1
+
+
+def _unraisable(unraisable: Any) -> None:
+    if "Event loop is closed" not in str(unraisable.exc_value):
+        sys.__unraisablehook__(unraisable)
 
 
 @contextmanager

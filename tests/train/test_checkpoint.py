@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from vae_jax.core.errors import ConfigError, DamagedError
-from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.checkpoint import Checkpoints, SaveError
 
 
 def tree(size: int = 3):
@@ -140,5 +140,19 @@ def test_what_is_whole_but_cannot_be_read_now_is_not_taken_for_damaged(tmp_path,
     monkeypatch.setattr(checkpoints._manager, "restore", failing)
     with pytest.raises(type(error)):
         checkpoints.restore(tree(300))
+    assert checkpoints.numbers() == [1, 2]
+    checkpoints.close()
+
+
+def test_a_save_that_fails_says_what_stays_and_how_to_go_on(tmp_path, monkeypatch) -> None:
+    two_checkpoints(tmp_path / "run" / "checkpoints")
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=2)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints._manager, "save", full)
+    with pytest.raises(SaveError, match=rf"No space left.* whole stay\..*vae-jax resume {tmp_path}/run$"):
+        checkpoints.save(3, tree(300))
     assert checkpoints.numbers() == [1, 2]
     checkpoints.close()

@@ -8,6 +8,8 @@ import hashlib
 import json
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ from vae_jax.core.types import PyTree
 
 # The folder of the arrays in a checkpoint, and the file in it that lists the checksums of all others.
 _TREE, _CHECKSUMS = "default", "checksums.json"
+
+
+class SaveError(RuntimeError):
+    """A checkpoint that could not be written."""
 
 
 class Checkpoints:
@@ -46,9 +52,21 @@ class Checkpoints:
             absl.logging.set_verbosity(loud)
 
     def save(self, step: int, tree: PyTree) -> None:
-        """Write `tree` under `step`, unless that step is saved already."""
+        """Write `tree` under `step`, unless that step is saved already. SaveError where this or the last one fails."""
         if step != self.newest():
-            self._manager.save(step, args=_Save(tree))
+            with self._saving():
+                self._manager.save(step, args=_Save(tree))
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        # Of the system, as a full disk, or of Orbax's own, which waits by the time of day.
+        except Exception as error:
+            raise SaveError(
+                f"a checkpoint could not be saved in {self._directory} ({_in_one_line(error)}). Those that are whole "
+                f"stay. When that is mended, go on with: vae-jax resume {self._directory.parent}"
+            ) from error
 
     def newest(self) -> int | None:
         """The largest number that is saved; None where nothing is."""
@@ -138,9 +156,10 @@ class Checkpoints:
         return True
 
     def close(self) -> None:
-        """Wait for the last save to be whole."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Wait for the last save to be whole. SaveError where it fails."""
+        with self._saving():
+            self._manager.wait_until_finished()
+            self._manager.close()
 
 
 class _OtherArchitectureError(Exception):
@@ -184,4 +203,4 @@ def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
 
 
 def _in_one_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
