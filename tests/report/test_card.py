@@ -18,7 +18,7 @@ def test_the_card_says_protocol_and_numbers_and_its_program_runs(digits, tmp_pat
         "the model sees bits",
         "data seed 0",
         "vae_jax 1.2.3",
-        '"format": 2',
+        '"format": 3',
         "license",
     ):
         assert words in text
