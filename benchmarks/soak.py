@@ -44,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
-        lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
+        lambda event, duration_secs, **kwargs: compiled.append(event) if "backend_compile" in event else None
     )
     config = Experiment(
         "a soak",

@@ -94,7 +94,7 @@ class VonMisesFisher:
         """Shape of one value, `(d,)`."""
         shape = parameter_shape("VonMisesFisher", least_rank=1, direction=self.direction)
         check_array("VonMisesFisher", "concentration", self.concentration)
-        if len(shape) > 1 or shape[0] < 2 or jnp.shape(self.concentration):
+        if len(shape) != 1 or shape[0] < 2 or jnp.shape(self.concentration):
             raise ValueError(
                 f"VonMisesFisher: direction must have shape (d,), d at least 2, and concentration be one number, got "
                 f"{shape} and {jnp.shape(self.concentration)}. For a batch: jax.vmap."

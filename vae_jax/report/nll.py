@@ -19,6 +19,6 @@ def weigh_file(path: Path) -> tuple[Group, dict[str, Any]]:
         raise RequestError(f"{path} must end in .npy: an array of log-weights, np.save('log_weights.npy', log_w).")
     if not path.is_file():
         raise RequestError(f"no file {path}.")
-    log_weights = read_arrays(path)[""]
+    log_weights: Any = read_arrays(path)[""]
     numbers = summary(weighed(log_weights), log_weights.shape[1]) | {"evaluated_examples": len(log_weights)}
     return Group(Text(str(path), style="bold"), *tables([LIKELIHOOD_ROWS], numbers)), numbers
