@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.config.fields import Train
 from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
 from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import first_example, num_examples
@@ -38,7 +39,10 @@ Code = Literal["vector", "layers", "indices", "choices"]
 # The largest count up to which each is counted by itself.
 _FEW_COUNTS = 255
 # Fields of a config that version 0.1.0 did not have.
-_LATER_FIELDS = (("data", "image_colour"), ("data", "columns"), ("data", "standardise"), ("train", "track"))
+_LATER_FIELDS = (
+    *(("data", name) for name in ("image_colour", "columns", "standardise")),
+    *(("train", name) for name in ("track", "on_nonfinite", "most_skips")),
+)
 # How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
 _NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
 
@@ -323,7 +327,8 @@ class Subject:
         config["strings"]["grammar"] = GRAMMAR_OF_FORMAT_1.get(grammar, grammar)
         # Fields that came later say nothing where they are left alone, and where a run is tracked never.
         for section, name in _LATER_FIELDS:
-            if name == "track" or not config[section][name]:
+            value = config[section][name]
+            if name == "track" or not value or value == getattr(Train(), name, None):
                 del config[section][name]
         digest = hashlib.sha256((json.dumps(config, indent=2) + "\n").encode())
         for leaf in (*jax.tree.leaves(self.stored), *jax.tree.leaves(x)):
