@@ -177,7 +177,8 @@ def try_function(name: str, chance: random.Random) -> None:
         raise OddError(f"the result is {found} for moderate arguments")
 
 
-def fuzz(name: str, cases: range) -> None:
+def odd_cases(name: str, cases: range) -> list[str]:
+    """The cases that gave neither a documented error nor a right value."""
     attempted = try_family if name in FAMILIES else try_function
     odd = []
     for case in cases:
@@ -187,7 +188,7 @@ def fuzz(name: str, cases: range) -> None:
                 attempted(name, random.Random(f"{name} {case}"))
         except OddError as error:
             odd.append(f"case {case}: {error}")
-    assert not odd, f"{len(odd)} of {len(cases)}: " + "; ".join(odd[:8])
+    return odd
 
 
 EACH = [*FAMILIES, *FUNCTIONS]
@@ -195,10 +196,10 @@ EACH = [*FAMILIES, *FUNCTIONS]
 
 @pytest.mark.parametrize("name", EACH)
 def test_odd_arguments_give_an_error_or_the_right_value(name: str) -> None:
-    fuzz(name, range(18))
+    assert odd_cases(name, range(18)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EACH)
 def test_many_odd_arguments_give_an_error_or_the_right_value(name: str) -> None:
-    fuzz(name, range(18, 378))
+    assert odd_cases(name, range(18, 378)) == []

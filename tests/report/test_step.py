@@ -38,5 +38,6 @@ def test_the_first_kind_that_is_not_finite_is_named_with_its_origin() -> None:
     bad = GOOD._replace(terms={"log p(x | z)": -np.inf}, loss=np.nan, origin="invalid value (inf) encountered in exp")
     assert bad.summary == "terms: log p(x | z); invalid value (inf) encountered in exp"
     assert f"step 7: not finite, in the order of computing: {bad.summary}" in printed(bad)
+    assert GOOD.summary == "what the optimiser made of a finite gradient"
     many = GOOD._replace(gradient={f"layer{number}": np.nan for number in range(5)})
     assert many.summary == "gradient: layer0, layer1, layer2 and 2 more"

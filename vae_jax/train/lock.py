@@ -27,7 +27,7 @@ def writing(directory: Path) -> Iterator[None]:
             f"{directory} is being written by {_writer(directory)}. Wait for its end, or stop it; then go on with: "
             f"vae-jax resume {directory}"
         ) from None
-    except NotImplementedError:
+    except NotImplementedError:  # what filelock raises where the file system has no locks
         warnings.warn(
             f"the file system of {directory} has no locks: see to it that no other process writes this run.",
             stacklevel=3,

@@ -55,6 +55,9 @@ class Examined(NamedTuple):
     @property
     def summary(self) -> str:
         """What is not finite, in one phrase: the first kind, in the order in which a step computes them."""
+        if self.finite:
+            # A step of finite gradients can still be too large.
+            return "what the optimiser made of a finite gradient"
         kind, names = next((kind, names) for kind, names in self.bad.items() if names)
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         origin = "" if self.origin is None else f"; {self.origin}"
@@ -89,7 +92,7 @@ def examined(system: System, prepare: Prepare, data: Any, state: TrainState, *, 
 
 
 def _terms(system: System, params: Params, key: Key, batch: Any) -> dict[str, float]:
-    """The means of the log-densities over the batch; {} of what is no VAE of x alone."""
+    """The means of the log-densities over the batch; {} of what is no VAE of x alone, or has no density of z."""
     vae = system.vae
     if not isinstance(vae, VAE) or system.given is not None:
         return {}
@@ -100,7 +103,11 @@ def _terms(system: System, params: Params, key: Key, batch: Any) -> dict[str, fl
         return {"log p(x | z)": log_x, "log p(z)": vae.prior(params).log_prob(z), "log q(z | x)": log_q}
 
     xs = system.example(batch)
-    means = jax.jit(jax.vmap(densities))(jax.random.split(key, num_examples(xs)), xs)
+    try:
+        means = jax.jit(jax.vmap(densities))(jax.random.split(key, num_examples(xs)), xs)
+    except (TypeError, ValueError):
+        # A point has no density, and a prior that is not fitted yet none either: both say so when they are traced.
+        return {}
     return {name: float(jnp.mean(value)) for name, value in means.items()}
 
 

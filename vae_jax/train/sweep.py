@@ -25,7 +25,7 @@ import jax.numpy as jnp
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.checks import check_count
-from vae_jax.core.errors import ConfigError
+from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
@@ -190,7 +190,7 @@ class Sweep:
 
     def examined(self, state: TrainState) -> Examined:
         """Not of a sweep: its members go on each by itself."""
-        raise NotImplementedError
+        raise RequestError(f"{self.directory} is a sweep, whose members go on each by itself: there is no one step.")
 
     def held_out(self) -> Callable[[Params], Metrics]:
         """`params -> metrics` `[members]` on the validation split."""
