@@ -82,9 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = lambda message, *rest: f"vae-jax {arguments[0]}: {message}\n"
     # Orbax and TFDS log their own affairs; what goes wrong they raise too, and that is told in one line.
     absl.logging.set_verbosity(absl.logging.FATAL)
-    # After a failed save Orbax leaves coroutines behind, of which Python tells when it removes them.
-    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
-    sys.unraisablehook = _unraisable
     try:
         with _terminable():
             return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
@@ -144,6 +141,9 @@ def _configs(arguments: list[str], console: Console) -> int:
 
 def run() -> None:
     """The program `vae-jax`: `main`, and its status as the status of the process."""
+    # After a failed save Orbax leaves coroutines behind, of which Python tells when it removes them.
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
+    sys.unraisablehook = _unraisable
     status = main()
     if status > ENDED_BY:
         # Interrupted, XLA may still compute in threads of its own, and falls when Python takes itself apart.
