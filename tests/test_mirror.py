@@ -20,6 +20,7 @@ OF_THE_WHOLE = {
     "languages/smiles",
     "laws",
     "layers",
+    "mangled",
     "mirror",
     "modes",
     "notebooks",

@@ -28,7 +28,7 @@ def test_every_combination_is_there_once_and_can_be_addressed(name: str) -> None
 
 def test_pictures_are_in_the_order_of_their_factors() -> None:
     sizes = {"shape": 3, "scale": 2, "rotation": 1, "x": 3, "y": 2}
-    all_pictures = pictures(sizes, SIDE)
+    all_pictures = pictures(factors(sizes), sizes, SIDE)
     assert all_pictures.shape == (36, SIDE, SIDE, 1)
     for row in (0, 17, 35):
         one = draw(jnp.asarray(factors(sizes)[row]), sizes, SIDE)
@@ -62,7 +62,7 @@ def test_each_factor_does_what_its_name_says() -> None:
 
 def test_no_sprite_leaves_its_picture() -> None:
     sizes = {"shape": 3, "scale": 2, "rotation": 8, "x": 2, "y": 2}
-    all_pictures = pictures(sizes, SIDE)
+    all_pictures = pictures(factors(sizes), sizes, SIDE)
     for edge in (all_pictures[:, 0], all_pictures[:, -1], all_pictures[:, :, 0], all_pictures[:, :, -1]):
         assert edge.max() == 0
     assert all_pictures.reshape(len(all_pictures), -1).max(axis=1).min() == 255

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.config.fields import Experiment
+from vae_jax.config.rules import check_types
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.modules import load_from
 from vae_jax.core.seal import sealed, unsealed
@@ -34,7 +35,9 @@ def load_config(name: str) -> Experiment:
         raise ConfigError(
             f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py."
         )
-    return with_absolute_paths(load_from(path, "get_config()", Experiment), path.parent)
+    config = load_from(path, "get_config()", Experiment)
+    check_types(config)
+    return with_absolute_paths(config, path.parent)
 
 
 def absolute_path(name: str, folder: Path) -> str:

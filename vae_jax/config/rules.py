@@ -3,8 +3,10 @@
 What a system asks beyond these is in its `Spec`.
 """
 
+import dataclasses
+import types
 import typing
-from typing import Any
+from typing import Any, Literal, Union
 
 from vae_jax.config.fields import Experiment, Objective, Train, sections
 from vae_jax.core.errors import ConfigError
@@ -22,6 +24,43 @@ def setting(name: str, value: Any) -> str:
     """A field and its value as they are written on the command line."""
     values = value if isinstance(value, tuple) else (value,)
     return " ".join([flag(name), *map(str, values)])
+
+
+def check_types(config: Experiment) -> None:
+    """ConfigError where a value is not of the type of its field, which a Python file may hold."""
+    for part in (config, *sections(config).values()):
+        for name, hint in typing.get_type_hints(type(part)).items():
+            value = getattr(part, name)
+            if not _is_of(value, hint):
+                field = name if part is config and name != "system" else flag(name)
+                raise ConfigError(f"{field} must be {_says(hint)}, got {value!r}.")
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind in (Union, types.UnionType):
+        return any(_is_of(value, part) for part in parts)
+    if kind is Literal:
+        return isinstance(value, str) and value in parts
+    if kind is tuple:
+        return isinstance(value, tuple) and all(_is_of(item, parts[0]) for item in value)
+    if hint not in (int, float) or not isinstance(value, int):
+        return isinstance(value, hint)
+    # A whole number is a real one, a truth value is not. None is larger than an array can hold.
+    return not isinstance(value, bool) and abs(value) < 2**31
+
+
+def _says(hint: Any) -> str:
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind in (Union, types.UnionType):
+        return " or ".join(map(_says, parts))
+    if kind is Literal:
+        return f"one of {', '.join(parts)}"
+    if kind is tuple:
+        return f"a tuple, each item {_says(parts[0])}"
+    if dataclasses.is_dataclass(hint):
+        return f"a config.{typing.cast(type, hint).__name__}"
+    return {int: "a whole number below 2**31", float: "a number (a large one with a point: 1e30)", bool: "True or False", str: "a string"}.get(hint, "None")
 
 
 def check_ranges(config: Experiment) -> None:

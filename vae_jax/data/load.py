@@ -139,7 +139,8 @@ def is_embedded(name: str) -> bool:
     return name in ("digits", "curve", "cancer", *SPRITES) or name.endswith(_STAND_IN_NAME)
 
 
-def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading) -> _Source:
+def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading, *, few: int | None = None) -> _Source:
+    """The splits of a source. `few`: no more of those that are drawn here one by one, which takes seconds for all."""
     kind, asked = reading.kind, reading.levels
     if is_own(name) or name == "frey_faces":
         own = _own(str(_frey_faces(data_dir)) if name == "frey_faces" else name, reading)
@@ -155,7 +156,7 @@ def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading) -
             "most."
         )
     else:
-        source = _embedded(name, seed, reading.square)
+        source = _embedded(name, seed, reading.square, few)
         if kind == "columns":
             own = as_rows(name, {"train": source.train}, reading)
             return _stored(name, own, reading)
@@ -184,9 +185,9 @@ def _stored(name: str, own: Own, reading: Reading, known: Classes | None = None)
     return _Source(**splits, levels=reading.levels, classes=classes, columns=own.columns)
 
 
-def _embedded(name: str, seed: int, square: Square | None) -> _Source:
+def _embedded(name: str, seed: int, square: Square | None, few: int | None) -> _Source:
     if name in SPRITES:
-        return _Source(_sprites(name, square), levels=255)
+        return _Source(_sprites(name, square, seed, few), levels=255)
     if name == "digits":
         split, levels = _digits(), 16
     elif name == "curve":
@@ -202,12 +203,14 @@ def _scaled(x: np.ndarray, square: Square | None) -> np.ndarray:
     return x if square is None else scaled(x, square)
 
 
-def _sprites(name: str, square: Square | None) -> Split:
-    """All sprites of a name, labelled with their shape."""
+def _sprites(name: str, square: Square | None, seed: int, few: int | None) -> Split:
+    """All sprites of a name, labelled with their shape; or `few` of all kinds, chosen by the seed."""
     sizes = SPRITES[name]
     known = factors(sizes)
+    if few is not None:
+        known = known[np.random.default_rng(seed).permutation(len(known))[:few]]
     shape = known[:, list(sizes).index("shape")]
-    return Split(pictures(sizes, _SPRITE if square is None else square.side), shape, factors=known)
+    return Split(pictures(known, sizes, _SPRITE if square is None else square.side), shape, factors=known)
 
 
 def stand_in(
@@ -225,10 +228,8 @@ def stand_in(
     """
     square, known = reading.square, {}
     if name in ("curve", "cancer", *SPRITES) or is_own(name):
-        full = whole(name, reading, seed=seed)
-        # All of one shape come first among the sprites.
-        order = np.random.default_rng(seed).permutation(len(full.train.x)) if name in SPRITES else slice(None)
-        train, levels = full.train.take(order).take(slice(_STAND_IN)), full.levels
+        full = _as_one(name, _read(name, None, seed, reading, few=_STAND_IN), seed)
+        train, levels = full.train.take(slice(_STAND_IN)), full.levels
         known: dict[str, Any] = {"classes": full.classes, "columns": full.columns}
     else:
         if name not in {"digits", "frey_faces", *tfds_names()}:

@@ -57,9 +57,8 @@ def _colours(sizes: dict[str, int]) -> Array:
     return jnp.asarray([colorsys.hsv_to_rgb(hue / sizes["hue"], 1.0, 1.0) for hue in range(sizes["hue"])])
 
 
-def pictures(sizes: dict[str, int], side: int) -> np.ndarray:
-    """All of them, in the order of `factors`: uint8 `[n, side, side, 1 or 3]`."""
+def pictures(values: np.ndarray, sizes: dict[str, int], side: int) -> np.ndarray:
+    """Of combinations `[n, factors]` of `sizes`: uint8 `[n, side, side, 1 or 3]`."""
     drawn = jax.jit(jax.vmap(functools.partial(draw, sizes=sizes, side=side)))
-    values = factors(sizes)
     blocks = [values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK)]
     return np.concatenate([np.asarray(jnp.round(255.0 * drawn(block)), np.uint8) for block in blocks])

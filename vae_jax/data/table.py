@@ -51,7 +51,10 @@ def _read(path: Path, size: int, changed: int) -> Table:
     del size, changed
     try:
         table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        # What the system says names the file itself.
+        if isinstance(error, OSError) and error.filename:
+            raise
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
     return table_of(path.name, table)
 

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from vae_jax.config.fields import Experiment
-from vae_jax.config.rules import check_ranges, check_rules, flag
+from vae_jax.config.rules import check_ranges, check_rules, check_types, flag
 from vae_jax.core.checks import is_known
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.modules import load_from
@@ -53,6 +53,7 @@ def spec_of(name: str) -> Spec:
 
 def validate(config: Experiment) -> Experiment:
     """The config itself, if it can be run; else a ConfigError that names the field. It loads no data."""
+    check_types(config)
     check_ranges(config)
     check_rules(config)
     spec = spec_of(config.system)
