@@ -60,7 +60,12 @@ def _says(hint: Any) -> str:
         return f"a tuple, each item {_says(parts[0])}"
     if dataclasses.is_dataclass(hint):
         return f"a config.{typing.cast(type, hint).__name__}"
-    return {int: "a whole number below 2**31", float: "a number (a large one with a point: 1e30)", bool: "True or False", str: "a string"}.get(hint, "None")
+    return {
+        int: "a whole number below 2**31",
+        float: "a number (a large one with a point: 1e30)",
+        bool: "True or False",
+        str: "a string",
+    }.get(hint, "None")
 
 
 def check_ranges(config: Experiment) -> None:

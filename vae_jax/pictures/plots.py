@@ -44,8 +44,25 @@ def tiles(images: Any) -> np.ndarray:
     return paper
 
 
-def show_images(images: Any, *, title: str, row_names: Sequence[str] = (), photographs: bool = False) -> Figure:
-    """A figure of a grid of images `[rows, columns, H, W, C]`; a name for each row where given."""
+def caption(figure: Figure, text: str) -> None:
+    """A small line under a figure that says what it is of."""
+    figure.supxlabel(text, fontsize=7, color="0.45", parse_math=False)
+
+
+def show_images(
+    images: Any,
+    *,
+    title: str,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+    axis_names: tuple[str, str] = ("", ""),
+    photographs: bool = False,
+) -> Figure:
+    """A figure of a grid of images `[rows, columns, H, W, C]`.
+
+    A name for each row, for each column, and for the two axes (the horizontal one first), where given.
+    """
+    images = np.asarray(images)
     paper = tiles(images)
     height, width = paper.shape[:2]
     inches = 7.0
@@ -53,9 +70,10 @@ def show_images(images: Any, *, title: str, row_names: Sequence[str] = (), photo
     axes = figure.subplots()
     shades = "gray" if photographs else "gray_r"
     axes.imshow(_ink(paper), cmap=shades, vmin=0.0, vmax=1.0, interpolation="nearest")
-    axes.set_xticks([])
-    step = height / len(images)
-    axes.set_yticks([step * (i + 0.5) for i in range(len(row_names))], labels=list(row_names))
+    down, across = height / images.shape[0], width / images.shape[1]
+    axes.set_xticks([across * (i + 0.5) for i in range(len(column_names))], labels=list(column_names))
+    axes.set_yticks([down * (i + 0.5) for i in range(len(row_names))], labels=list(row_names))
+    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=10)
@@ -99,9 +117,9 @@ def _ink(image: np.ndarray) -> np.ndarray:
 def training_curve(
     train: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]], *, best: float, name: str
 ) -> Figure:
-    """Loss against epochs, `(epoch, value)` pairs, with a line at the epoch that was kept.
+    """A bound or a loss against epochs, `(epoch, value)` pairs, with a line at the epoch that was kept.
 
-    The axis leaves out the first tenth of the run where it is far above the rest.
+    The axis leaves out the first tenth of the run where it is far from the rest.
     """
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.subplots()

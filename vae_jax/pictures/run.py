@@ -1,5 +1,6 @@
 """The pictures of a run: what fits its model and data, drawn into RUN/pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,42 @@ def write_pictures(subject: Subject) -> list[Path]:
     means = latent_means(subject.coder, subject.params, jax.random.key(0), x) if subject.has_codes else None
     shown = Shown(test, x, means)
     figures = {picture.name: picture.draw(subject, shown) for picture in PICTURES if picture.suits(subject)}
+    text = _caption(subject)
+    for figure in figures.values():
+        plots.caption(figure, text)
     return save_figures(subject.run.directory / FOLDER, figures)
+
+
+def _caption(subject: Subject) -> str:
+    """Which run this is, and how far it came."""
+    epoch = subject.progress["parameters_of_epoch"]
+    text = f"{subject.run.directory.name}, epoch {epoch}"
+    for line in read_metrics(subject.run.directory):
+        if line["epoch"] == epoch:
+            split = "validation" if line["validation"] else "train"
+            name = _followed(line)
+            text += f", {split} {_name(subject, name)} {line[split][name]:.2f} nats"
+    return text
+
+
+def _followed(line: Mapping[str, Any]) -> str:
+    """What is shown of a line of metrics, here as on the screen: the bound, or the loss where there is none."""
+    return "bound" if "bound" in line["train"] else "loss"
+
+
+def _name(subject: Subject, followed: str) -> str:
+    return subject.run.config.objective.bound.upper() if followed == "bound" else "loss"
 
 
 def _training_curve(subject: Subject, shown: Shown) -> Figure:
     del shown
     lines = read_metrics(subject.run.directory)
+    name = _followed(lines[0])
     return plots.training_curve(
-        [(line["epoch"], line["train"]["loss"]) for line in lines],
-        [(line["epoch"], line["validation"]["loss"]) for line in lines if line["validation"]],
+        [(line["epoch"], line["train"][name]) for line in lines],
+        [(line["epoch"], line["validation"][name]) for line in lines if line["validation"]],
         best=subject.progress["parameters_of_epoch"],
-        name="loss (nats per example)",
+        name=f"{_name(subject, name)} (nats per example)",
     )
 
 
@@ -72,11 +98,12 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     count = columns * rows
     decoded = _decoded(subject, jax.tree.map(lambda layer: layer[:count], means))
     images = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded]
-    names = ["data", "seen", "decoded"]
+    names = ["data", "its bits", "decoded"]
     if not dataset.is_binary:
         images, names = images[1:], names[1:]
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in images], axis=1)
     title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
+    title += "; the model sees the bits" if dataset.is_binary else ""
     return _images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
 
 
@@ -130,10 +157,13 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
 def _manifold(subject: Subject, shown: Shown) -> Figure:
     del shown
     num = 20
-    decoded = _decoded(subject, manifold_grid(num).reshape(-1, 2))
+    codes = manifold_grid(num)
+    decoded = _decoded(subject, codes.reshape(-1, 2))
     grid = decoded.reshape(num, num, *decoded.shape[1:])
     title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
-    return _images(subject, grid, title=title)
+    names = [f"{z:.2f}" if i % 3 == 0 else "" for i, z in enumerate(codes[0, :, 0])]
+    # The largest is at the top.
+    return _images(subject, grid, title=title, column_names=names, row_names=names[::-1], axis_names=("z[0]", "z[1]"))
 
 
 def traversals(subject: Subject, shown: Shown) -> Figure:
