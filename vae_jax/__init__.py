@@ -43,7 +43,15 @@ from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.flows import Transformed, flow
 from vae_jax.languages import grammar as _grammar
-from vae_jax.models.latent import interpolate, manifold_grid
+from vae_jax.models.latent import (
+    analogy,
+    attribute_vector,
+    interpolate,
+    interpolate_sphere,
+    j_diagram,
+    manifold_grid,
+    nearest,
+)
 from vae_jax.models.vae import VAE, Autoencoder, discretised, generate, log_weights, reconstruct
 from vae_jax.objectives.batch import capacity, free_bits, full_data_bound, geco
 from vae_jax.objectives.bounds import ciwae, elbo, iwae, miwae, renyi
@@ -114,8 +122,10 @@ __all__ = [
     "Transformed",
     "UniformSphere",
     "VonMisesFisher",
+    "analogy",
     "anomaly_score",
     "anomaly_threshold",
+    "attribute_vector",
     "bottom_up",
     "capacity",
     "ciwae",
@@ -130,7 +140,9 @@ __all__ = [
     "generate",
     "impute",
     "interpolate",
+    "interpolate_sphere",
     "iwae",
+    "j_diagram",
     "kl",
     "log_marginal",
     "log_weights",
@@ -138,6 +150,7 @@ __all__ = [
     "map_latent",
     "miwae",
     "mmd",
+    "nearest",
     "piwae",
     "reconstruct",
     "register_kl",

@@ -16,6 +16,7 @@ from vae_jax import __version__
 from vae_jax.commands.debug import debug_command
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, nll_command, score_command
+from vae_jax.commands.explore import explore_command
 from vae_jax.commands.export import export_command
 from vae_jax.commands.rows import anomaly_command, impute_command
 from vae_jax.commands.search import search_command
@@ -36,6 +37,7 @@ _USAGE = """usage: vae-jax COMMAND …
   compare RUN…                     runs side by side, with error bars over their seeds
   sample RUN                       draw from the model: a picture and an array
   encode RUN DATA                  codes of a dataset or of your own file
+  explore RUN                      every picture that suits the model, and a page to look at and to hand on
   export RUN                       the model as files that need nothing but jax, or ONNX
   impute RUN DATA                  a table with its gaps filled
   anomaly RUN DATA                 which examples are strange
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compare": compare_command,
         "sample": sample_command,
         "encode": encode_command,
+        "explore": explore_command,
         "export": export_command,
         "impute": impute_command,
         "anomaly": anomaly_command,

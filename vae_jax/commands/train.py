@@ -11,7 +11,8 @@ from rich.console import Console
 
 from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import files
-from vae_jax.config.fields import Experiment, quick, sections
+from vae_jax.config.fields import Experiment, quick
+from vae_jax.config.naming import changed_fields
 from vae_jax.config.rules import setting
 from vae_jax.core.errors import ENDED_BY, ConfigError
 
@@ -101,13 +102,7 @@ def _first_line(experiment: Experiment, name: str) -> str:
     """What is trained: the description of the config, or where flags made another of it, what they changed."""
     config = files.load_config(name)
     config = quick(config) if experiment.data.stand_in else config
-    changed = [
-        setting(field, value)
-        for (section, part), other in zip(sections(experiment).items(), sections(config).values(), strict=True)
-        for field, value in dataclasses.asdict(part).items()
-        if (section, field) != ("data", "data_dir") and value != getattr(other, field)
-    ]
-    changed += [f"--system {experiment.system}"] if experiment.system != config.system else []
+    changed = [setting(field, value) for field, value in changed_fields(experiment, config)]
     return f"{Path(name).stem} with {' '.join(changed)}" if changed else experiment.description
 
 

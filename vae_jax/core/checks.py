@@ -52,7 +52,8 @@ def check_array(where: str, name: str, value: Any, *, rank: int | None = None) -
     if not hasattr(value, "dtype") and not isinstance(value, (int, float, complex)):
         raise TypeError(f"{where}: {name} must be an array, got {type(value).__name__}: jnp.asarray({name}).")
     if rank is not None and jnp.ndim(value) != rank:
-        raise ValueError(f"{where}: {name} must have {rank} axis, got shape {jnp.shape(value)}.")
+        axes = "axis" if rank == 1 else "axes"
+        raise ValueError(f"{where}: {name} must have {rank} {axes}, got shape {jnp.shape(value)}.")
 
 
 def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:

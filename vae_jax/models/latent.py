@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.core.checks import check_array, check_count
 from vae_jax.core.types import Array
@@ -21,13 +22,106 @@ def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
 
 def interpolate(start: Array, end: Array, num: int) -> Array:
     """`[num, d]`: equal steps on the line from `start` `[d]` to `end` `[d]`, ends included. ValueError for num < 1."""
+    _check_codes("interpolate", start=start, end=end)
     check_count("interpolate", "num", num)
-    for name, code in (("start", start), ("end", end)):
-        check_array("interpolate", name, code, rank=1)
-    if start.shape != end.shape:
-        raise ValueError(f"interpolate: codes must be of one size, got {start.shape} and {end.shape}.")
     weight = jnp.linspace(0.0, 1.0, num)[:, None]
     return (1.0 - weight) * start[None] + weight * end[None]
+
+
+def interpolate_sphere(start: Array, end: Array, num: int) -> Array:
+    """`[num, d]`: equal steps of angle on the arc around 0 from `start` `[d]` to `end` `[d]`, ends included.
+
+    In many dimensions draws of a normal prior lie near a sphere of radius √d. The middle of the line between two of
+    them has only about 0.7 of that norm, where hardly a draw lies; the middle of the arc keeps it. Where there is no
+    one arc, since the codes point the same way or opposite ways or one of them is 0, it is the line. ValueError for
+    num < 1. Source: Sampling Generative Networks, arXiv 1609.04468, section 2.1.
+    """
+    _check_codes("interpolate_sphere", start=start, end=end)
+    check_count("interpolate_sphere", "num", num)
+    weight = jnp.linspace(0.0, 1.0, num)[:, None]
+    # Also what is not chosen must be finite, for the sake of gradients.
+    squares = jnp.sum(jnp.square(start)) * jnp.sum(jnp.square(end))
+    cosine = jnp.sum(start * end) / jnp.sqrt(jnp.where(squares > 0.0, squares, 1.0))
+    has_arc = (squares > 0.0) & (jnp.abs(cosine) < 1.0 - 1e-6)
+    angle = jnp.arccos(jnp.where(has_arc, cosine, 0.0))
+    arc = (jnp.sin((1.0 - weight) * angle) * start[None] + jnp.sin(weight * angle) * end[None]) / jnp.sin(angle)
+    return jnp.where(has_arc, arc, (1.0 - weight) * start[None] + weight * end[None])
+
+
+def analogy(a: Array, b: Array, c: Array) -> Array:
+    """The code `[d]` that is to `c` what `b` is to `a`: c + b − a. Source: arXiv 1609.04468, section 2.2."""
+    _check_codes("analogy", a=a, b=b, c=c)
+    return c + b - a
+
+
+def j_diagram(corner: Array, right: Array, below: Array, num: int) -> Array:
+    """`[num, num, d]`: codes between three, and beyond them their analogy.
+
+    The first row leads from `corner` to `right`, the first column from `corner` to `below`, and in the corner across
+    stands `analogy(corner, right, below)`. ValueError for num < 1. Source: Sampling Generative Networks, arXiv
+    1609.04468, section 2.2.
+    """
+    _check_codes("j_diagram", corner=corner, right=right, below=below)
+    check_count("j_diagram", "num", num)
+    weight = jnp.linspace(0.0, 1.0, num)
+    across, down = weight[None, :, None], weight[:, None, None]
+    return corner[None, None] + across * (right - corner)[None, None] + down * (below - corner)[None, None]
+
+
+def attribute_vector(codes: Array, has: Array, others: Array | None = None) -> Array:
+    """`[d]`: the mean code of the examples that have an attribute, less the mean code of those that have not.
+
+    `codes`: `[n, d]`. `has`: `[n]`, 1 or True where an example has it. `others`: `[n]`, numbers of a class or of
+    another attribute that goes along with it in the data. With them the vector is the mean over their values of what
+    it is among the examples of each, as if every combination were equally frequent, so that it says nothing of them;
+    values that have examples of one kind alone are left out. Not for `jit`: which values there are must be known.
+    ValueError where no two examples can be compared. Source: Sampling Generative Networks, arXiv 1609.04468, sections
+    3.2 and 3.3.
+    """
+    codes, has = jnp.asarray(codes), np.asarray(has)
+    check_array("attribute_vector", "codes", codes, rank=2)
+    groups = np.zeros(len(codes)) if others is None else np.asarray(others)
+    for name, values in (("has", has), ("others", groups)):
+        if values.shape != (len(codes),):
+            raise ValueError(f"attribute_vector: {name} must be [n] = [{len(codes)}], got {list(values.shape)}.")
+    if not np.isin(has, (0, 1)).all():
+        raise ValueError("attribute_vector: has must hold 0 and 1 alone: whether an example has the attribute.")
+    has = has.astype(bool)
+    mixed = [group for group in np.unique(groups) if len(set(has[groups == group])) == 2]
+    if not mixed:
+        raise ValueError("attribute_vector: it needs examples that have the attribute and some that have not, alike.")
+    vectors = [
+        codes[(groups == group) & has].mean(axis=0) - codes[(groups == group) & ~has].mean(axis=0) for group in mixed
+    ]
+    return jnp.stack(vectors).mean(axis=0)
+
+
+def nearest(codes: Array, queries: Array, num: int) -> Array:
+    """`[q, num]`: the rows of `codes` `[n, d]` that are nearest to each of `queries` `[q, d]`, the nearest first.
+
+    ValueError where num is less than 1 or more than n.
+    """
+    check_array("nearest", "codes", codes, rank=2)
+    check_array("nearest", "queries", queries, rank=2)
+    check_count("nearest", "num", num)
+    if num > len(codes) or codes.shape[1] != queries.shape[1]:
+        raise ValueError(
+            f"nearest: {num} of {len(codes)} codes of {codes.shape[1]} numbers were asked for, for queries of "
+            f"{queries.shape[1]}."
+        )
+
+    def of_one(query: Array) -> Array:
+        return jax.lax.top_k(-jnp.sum(jnp.square(codes - query[None]), axis=1), num)[1]
+
+    return jax.lax.map(of_one, queries)
+
+
+def _check_codes(function: str, **codes: Array) -> None:
+    for name, code in codes.items():
+        check_array(function, name, code, rank=1)
+    shapes = [code.shape for code in codes.values()]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"{function}: codes must be of one size, got {' and '.join(map(str, shapes))}.")
 
 
 def traverse(code: Array, values: Array) -> Array:

@@ -28,27 +28,42 @@ _PROTOCOL: Section = (
 
 def evaluation_table(subject: Subject, result: dict[str, Any], measurements: Sequence[Measurement]) -> Group:
     """All numbers of an evaluation with what each means; what was not measured is left out."""
-    sections = [section for measurement in measurements if measurement.answers(subject) for section in measurement.rows]
-    parts: list[Any] = [Text(str(subject.run.directory), style="bold"), *tables([*sections, _PROTOCOL], result)]
+    parts: list[Any] = [
+        Text(str(subject.run.directory), style="bold"),
+        *tables(sections_of(subject, measurements), result),
+    ]
     warning = fill("warning: {warning}", result)
     return Group(*parts, *([Text(warning, style="yellow")] if warning else []))
 
 
-def tables(sections: Iterable[Section], values: dict[str, Any]) -> list[Table]:
-    """A table for each title of which something was measured, in the order in which the titles come."""
+def sections_of(subject: Subject, measurements: Sequence[Measurement]) -> list[Section]:
+    """The sections of a subject's table, and how it was trained and measured."""
+    return [
+        *(section for measurement in measurements if measurement.answers(subject) for section in measurement.rows),
+        _PROTOCOL,
+    ]
+
+
+def filled(sections: Iterable[Section], values: dict[str, Any]) -> dict[str, list[Row]]:
+    """The rows of each title, written out, in the order in which the titles come; what was not measured is left out."""
     rows: dict[str, list[Row]] = {}
     for title, some in sections:
-        rows.setdefault(title, []).extend(some)
+        for name, value, meaning in some:
+            texts = fill(value, values), fill(meaning, values)
+            if texts[0] is not None and texts[1] is not None:
+                rows.setdefault(title, []).append((name, texts[0], texts[1]))
+    return rows
+
+
+def tables(sections: Iterable[Section], values: dict[str, Any]) -> list[Table]:
+    """A table for each title of which something was measured, in the order in which the titles come."""
     parts = []
-    for title, some in rows.items():
+    for title, some in filled(sections, values).items():
         grid = Table(title=Text(title, style="bold"), title_justify="left", show_header=False, box=None)
         grid.add_column(min_width=21)
         grid.add_column(min_width=17)
         grid.add_column(style="dim")
-        for name, value, meaning in some:
-            texts = [fill(template, values) for template in (value, meaning)]
-            if None not in texts:
-                grid.add_row(name, *texts)
-        if grid.row_count:
-            parts.append(grid)
+        for row in some:
+            grid.add_row(*row)
+        parts.append(grid)
     return parts

@@ -1,0 +1,33 @@
+"""`vae-jax explore`: a run as pictures, and as one page to look at and to hand on."""
+
+from rich.console import Console
+
+from vae_jax.commands.parse import RunPath, parse
+
+
+def explore_command(arguments: list[str], console: Console) -> int:
+    """Draw a run and write its page."""
+
+    def explore(run: RunPath) -> int:
+        """Draw every picture that suits the model, and write RUN/report.html, a page that needs nothing else.
+
+        Args:
+            run: Directory of the run.
+        """
+        from vae_jax import __version__
+        from vae_jax.commands.parse import opened
+        from vae_jax.measure.evaluation import measurements_of
+        from vae_jax.pictures.run import write_pictures
+        from vae_jax.report.page import write_page
+        from vae_jax.train.files import read_evaluation
+
+        subject = opened(run)
+        pictures = write_pictures(subject)
+        result = read_evaluation(run) or {}
+        path = write_page(subject, result, measurements_of(subject.run.config), pictures, version=__version__)
+        console.print(
+            f"pictures: {pictures[0].parent}\npage: {path} ({path.stat().st_size / 1e6:.1f} MB)", soft_wrap=True
+        )
+        return 0
+
+    return parse("explore", explore, arguments)
