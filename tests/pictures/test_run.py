@@ -12,11 +12,29 @@ CASES = {
     "two dimensions": (experiment(), {"training_curve", "latent", "reconstructions", "samples", "manifold"}),
     "more dimensions": (
         changed(experiment(), "model", latent_size=5),
-        {"training_curve", "latent", "reconstructions", "samples", "traversals"},
+        {
+            "training_curve",
+            "latent",
+            "reconstructions",
+            "samples",
+            "traversals",
+            "interpolations",
+            "j_diagram",
+            "classes",
+        },
     ),
     "full covariance": (
         changed(experiment(), "model", latent_size=3, posterior="full"),
-        {"training_curve", "latent", "reconstructions", "samples", "traversals"},
+        {
+            "training_curve",
+            "latent",
+            "reconstructions",
+            "samples",
+            "traversals",
+            "interpolations",
+            "j_diagram",
+            "classes",
+        },
     ),
     "points in the plane": (
         changed(experiment("curve"), "model", latent_size=1),

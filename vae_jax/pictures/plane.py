@@ -11,7 +11,7 @@ from PIL import Image
 from vae_jax.data.labels import named
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.subject import Subject
-from vae_jax.models.vae import typical
+from vae_jax.pictures.picture import decoded
 
 # Examples that are shown as points, and pixels of all places decoded together: so a page stays below 5 MB.
 _POINTS, _PIXELS = 800, 1_000_000
@@ -72,7 +72,7 @@ def plane_of(subject: Subject) -> Plane | None:
         (float(low[0]), float(low[1])),
         (float(high[0]), float(high[1])),
         ticks,
-        sheet(_decoded(subject, places), photographs=dataset.photographs),
+        sheet(decoded(subject, jnp.asarray(places, jnp.float32)), photographs=dataset.photographs),
         points,
         labels,
         sheet(dataset.intensities(test.x), photographs=dataset.photographs),
@@ -88,12 +88,6 @@ def _directions(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, s
     share = np.square(singular) / np.square(singular).sum()
     first, second = (f"component {i + 1}, {share[i]:.0%} of the variance" for i in range(2))
     return centre, directions[:2], (first, second)
-
-
-def _decoded(subject: Subject, codes: np.ndarray) -> np.ndarray:
-    key, decode = jax.random.key(0), subject.coder.decode
-    compiled = jax.jit(lambda params, z: jax.lax.map(lambda one: typical(decode(params, one), key), z, batch_size=200))
-    return np.asarray(compiled(subject.params, jnp.asarray(codes, jnp.float32))) / subject.run.dataset.most
 
 
 def sheet(images: Any, *, photographs: bool = False) -> Sheet:

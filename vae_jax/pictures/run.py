@@ -14,7 +14,8 @@ from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import manifold_grid, traverse
 from vae_jax.models.vae import typical
 from vae_jax.pictures import plots
-from vae_jax.pictures.picture import Picture, Shown
+from vae_jax.pictures.paths import PATHS
+from vae_jax.pictures.picture import Picture, Shown, decoded, images
 from vae_jax.pictures.plots import save_figures
 from vae_jax.pictures.strings import INTERPOLATION, NEIGHBOURHOOD
 from vae_jax.train.files import PICTURES as FOLDER
@@ -75,17 +76,6 @@ def _training_curve(subject: Subject, shown: Shown) -> Figure:
     )
 
 
-def _decoded(subject: Subject, z: Any) -> Any:
-    """The mean of p(x | z) for a stack of codes `[n, d]`, or a sample where it has none, as images in 0..1."""
-    key, decode = jax.random.key(0), subject.coder.decode
-    shown = jax.jit(jax.vmap(lambda params, z: typical(decode(params, z), key), in_axes=(None, 0)))
-    return shown(subject.params, z) / subject.run.dataset.most
-
-
-def _images(subject: Subject, grid: Any, **texts: Any) -> Figure:
-    return plots.show_images(grid, photographs=subject.run.dataset.photographs, **texts)
-
-
 def _decoded_as(subject: Subject) -> str:
     """Which of p(x | z) the pictures show."""
     return "mean" if subject.decodes_to_mean else "a sample"
@@ -96,15 +86,15 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     columns = min(_COLUMNS, len(x))
     rows = min(3, len(x) // columns)
     count = columns * rows
-    decoded = _decoded(subject, jax.tree.map(lambda layer: layer[:count], means))
-    images = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded]
+    means = jax.tree.map(lambda layer: layer[:count], means)
+    parts = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded(subject, means)]
     names = ["data", "its bits", "decoded"]
     if not dataset.is_binary:
-        images, names = images[1:], names[1:]
-    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in images], axis=1)
+        parts, names = parts[1:], names[1:]
+    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in parts], axis=1)
     title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
     title += "; the model sees the bits" if dataset.is_binary else ""
-    return _images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
+    return images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
 
 
 def _code_maps(subject: Subject, shown: Shown) -> Figure:
@@ -119,16 +109,16 @@ def _code_maps(subject: Subject, shown: Shown) -> Figure:
     if rows[0].shape[-1] > 1:
         rows[1:] = [np.repeat(shades, rows[0].shape[-1], axis=-1) for shades in rows[1:]]
     names = ["data"] + [f"codes {codes.shape[1]}x{codes.shape[2]}" for codes in grids]
-    return _images(subject, np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
+    return images(subject, np.stack(rows), title="codes of test examples, a shade for each", row_names=names)
 
 
 def _samples(subject: Subject, shown: Shown) -> Figure:
     del shown
     rows = 6
     z = subject.density.prior(subject.params).sample(jax.random.key(0), (rows * _COLUMNS,))
-    decoded = _decoded(subject, z)
-    grid = decoded.reshape(rows, _COLUMNS, *decoded.shape[1:])
-    return _images(subject, grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
+    shown_as = decoded(subject, z)
+    grid = shown_as.reshape(rows, _COLUMNS, *shown_as.shape[1:])
+    return images(subject, grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
 
 
 def _conditions(subject: Subject, shown: Shown) -> Figure:
@@ -151,19 +141,18 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
     keys = jax.random.split(jax.random.key(0), 6)
     grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys)
     grid = np.asarray(grid) / subject.run.dataset.most
-    return _images(subject, grid, title="samples of each condition (columns), the same z in a row")
+    return images(subject, grid, title="samples of each condition (columns), the same z in a row")
 
 
 def _manifold(subject: Subject, shown: Shown) -> Figure:
     del shown
     num = 20
     codes = manifold_grid(num)
-    decoded = _decoded(subject, codes.reshape(-1, 2))
-    grid = decoded.reshape(num, num, *decoded.shape[1:])
+    grid = decoded(subject, codes)
     title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
     names = [f"{z:.2f}" if i % 3 == 0 else "" for i, z in enumerate(codes[0, :, 0])]
     # The largest is at the top.
-    return _images(subject, grid, title=title, column_names=names, row_names=names[::-1], axis_names=("z[0]", "z[1]"))
+    return images(subject, grid, title=title, column_names=names, row_names=names[::-1], axis_names=("z[0]", "z[1]"))
 
 
 def traversals(subject: Subject, shown: Shown) -> Figure:
@@ -174,10 +163,9 @@ def traversals(subject: Subject, shown: Shown) -> Figure:
     # Where the codes of this dimension are: its spread may be 0.2, or 5.
     values = np.quantile(means, np.linspace(_INNER, 1.0 - _INNER, 11), axis=0)
     codes = traverse(jax.numpy.asarray(means[0]), jax.numpy.asarray(values))[order]
-    decoded = _decoded(subject, codes.reshape(-1, codes.shape[-1]))
-    grid = decoded.reshape(*codes.shape[:2], *decoded.shape[1:])
+    grid = decoded(subject, codes)
     names = [f"z[{j}]" if average is None else f"z[{j}], {average[j]:.1f} nats" for j in order]
-    return _images(
+    return images(
         subject,
         grid,
         title=f"traversals: one dimension at a time, over {1 - 2 * _INNER:.0%} of its codes",
@@ -188,11 +176,11 @@ def traversals(subject: Subject, shown: Shown) -> Figure:
 def _plane(subject: Subject, shown: Shown) -> Figure:
     vae, params, x = subject.density, subject.params, shown.x
     z = vae.prior(params).sample(jax.random.key(0), (len(x),))
-    decoded = jax.vmap(lambda z: vae.decode(params, z))(z)
-    samples = jax.vmap(lambda p, key: p.sample(key))(decoded, jax.random.split(jax.random.key(1), len(x)))
+    each = jax.vmap(lambda z: vae.decode(params, z))(z)
+    samples = jax.vmap(lambda p, key: p.sample(key))(each, jax.random.split(jax.random.key(1), len(x)))
     clouds = [("test data", x), ("samples of p(x)", samples)]
     if subject.decodes_to_mean:
-        clouds.append(("their means, E[x | z]", jax.vmap(lambda p: p.mean)(decoded)))
+        clouds.append(("their means, E[x | z]", jax.vmap(lambda p: p.mean)(each)))
     return plots.point_clouds(clouds, title="data and samples")
 
 
@@ -255,4 +243,5 @@ PICTURES = (
     Picture("samples", _draws_points, _plane),
     Picture("manifold", lambda subject: _draws_vectors(subject) and subject.code_size == 2, _manifold),
     Picture("traversals", lambda subject: _draws_vectors(subject) and subject.code_size > 2, traversals),
+    *PATHS,
 )

@@ -31,9 +31,9 @@ _SHOWS = {
     "traversals": "What changes as one number of a code does",
     "interpolation": "What lies between two test strings",
     "neighbourhood": "What lies around one test string",
-    "sphere": "What lies between two test examples, on a line and on an arc",
+    "interpolations": "What lies between two test examples, on a line and on an arc",
     "j_diagram": "What lies between three test examples, and their analogy",
-    "attributes": "Test examples moved along the direction of each class",
+    "classes": "Test examples moved towards a class",
 }
 
 

@@ -1,0 +1,87 @@
+"""Pictures of ways through the codes: between two examples, between three, and along the direction of a class."""
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae_jax.data.labels import named
+from vae_jax.measure.subject import Subject
+from vae_jax.models.latent import attribute_vector, interpolate, interpolate_sphere, j_diagram
+from vae_jax.pictures.picture import Picture, Shown, decoded, images
+
+_STEPS, _SIDE = 9, 7
+_PAIRS = 3
+# How far along the direction of a class: 1 is as far as the two means are apart.
+_STRENGTHS = np.linspace(0.0, 2.0, _STEPS)
+_MOST_CLASSES = 10
+
+
+def _between_two(subject: Subject, shown: Shown) -> Figure:
+    means, rows, names = jnp.asarray(shown.means), [], []
+    for pair in range(min(_PAIRS, len(means) // 2)):
+        start, end = means[2 * pair], means[2 * pair + 1]
+        for name, path in (("line", interpolate), ("arc", interpolate_sphere)):
+            codes = path(start, end, _STEPS)
+            rows.append(codes)
+            names.append(f"{name}, |z| {jnp.linalg.norm(codes[_STEPS // 2]):.1f}")
+    title = "between the codes of two test examples: on the line, and on the arc around 0; |z| of the middle"
+    return images(subject, decoded(subject, jnp.stack(rows)), title=title, row_names=names)
+
+
+def _between_three(subject: Subject, shown: Shown) -> Figure:
+    corner, right, below = jnp.asarray(shown.means)[_of_different_classes(shown)]
+    title = "between three test examples (top left, top right, bottom left), and their analogy (bottom right)"
+    return images(subject, decoded(subject, j_diagram(corner, right, below, _SIDE)), title=title)
+
+
+def _of_different_classes(shown: Shown) -> list[int]:
+    """Three examples, of different classes where there are."""
+    if shown.test.label is None:
+        return [0, 1, 2]
+    first = np.unique(shown.test.label, return_index=True)[1].tolist()
+    return (first + [row for row in range(len(first) + 3) if row not in first])[:3]
+
+
+def _along_classes(subject: Subject, shown: Shown) -> Figure:
+    labels, means = np.asarray(shown.test.label), jnp.asarray(shown.means)
+    rows, names = [], []
+    classes = [label for label in np.unique(labels) if label != -1][:_MOST_CLASSES]
+    for label in classes:
+        direction = attribute_vector(means, labels == label)
+        start = means[int(np.argmax(labels != label))]
+        rows.append(start[None] + jnp.asarray(_STRENGTHS)[:, None] * direction[None])
+        names.append(str(named(np.asarray([label]), subject.run.dataset.classes)[0]))
+    title = (
+        "a test example of another class (left), moved towards a class: from its examples' mean code less the others'"
+    )
+    strengths = [f"{strength:g}" for strength in _STRENGTHS]
+    return images(
+        subject,
+        decoded(subject, jnp.stack(rows)),
+        title=title,
+        row_names=names,
+        column_names=strengths,
+        axis_names=("strength", "class"),
+    )
+
+
+def _moves(subject: Subject) -> bool:
+    """Whether codes are vectors that decode to pictures, more than a plane shows at once."""
+    vectors = subject.has_codes and subject.has_images and not subject.is_conditional and subject.code == "vector"
+    return vectors and subject.code_size > 2 and len(subject.run.dataset.test.x) >= 3
+
+
+def _moves_around_zero(subject: Subject) -> bool:
+    return _moves(subject) and subject.has_fitted_prior and subject.has_normal_prior
+
+
+def _moves_to_classes(subject: Subject) -> bool:
+    label = subject.run.dataset.test.label
+    return _moves(subject) and label is not None and len(set(np.asarray(label).tolist()) - {-1}) > 1
+
+
+PATHS = (
+    Picture("interpolations", _moves_around_zero, _between_two),
+    Picture("j_diagram", _moves, _between_three),
+    Picture("classes", _moves_to_classes, _along_classes),
+)
