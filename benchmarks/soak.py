@@ -21,7 +21,7 @@ import jax
 from rich.console import Console
 
 from vae_jax.config.fields import Data, Experiment, Model, Train
-from vae_jax.train.files import read_metrics
+from vae_jax.train.files import METRICS
 from vae_jax.train.loop import train
 from vae_jax.train.run import create
 
@@ -63,8 +63,7 @@ def main() -> int:
 
         def watch() -> None:
             while not ended.wait(0.5):
-                lines = read_metrics(run.directory)
-                step = lines[-1]["step"] if lines else 0
+                step = last_step(run.directory / METRICS)
                 if step >= (len(seen) + 1) * arguments.steps // 10:
                     seen.append(look(step, run.directory, len(compiled)))
                     print("  ".join(f"{name} {value:g}" for name, value in seen[-1]._asdict().items()), flush=True)
@@ -82,6 +81,16 @@ def main() -> int:
         arguments.json.write_text(json.dumps([row._asdict() for row in seen], indent=2) + "\n")
     flat = all(getattr(last, name) <= getattr(first, name) for name in ("open_files", "threads", "programs"))
     return 0 if flat and abs(growth) < 0.02 else 1
+
+
+def last_step(metrics: Path) -> int:
+    """The step of the last whole line. The file is not read whole, or the watcher would be what grows."""
+    if not metrics.is_file():
+        return 0
+    with metrics.open("rb") as file:
+        file.seek(max(0, metrics.stat().st_size - 4096))
+        whole = file.read().split(b"\n")[:-1]
+    return json.loads(whole[-1])["step"] if whole else 0
 
 
 def look(step: int, directory: Path, programs: int) -> Seen:

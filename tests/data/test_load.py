@@ -67,7 +67,7 @@ def test_the_faces_are_read_from_their_file(shared_data, tmp_path) -> None:
 def test_sprites_know_their_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     # What they look like is tested beside them.
     blank = np.zeros((92160, 1, 1, 1), np.uint8)
-    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda sizes, side: blank)
+    monkeypatch.setattr(sys.modules["vae_jax.data.load"], "pictures", lambda values, sizes, side: blank)
     data = whole("sprites")
     assert data.train.factors is not None
     assert data.train.factors.shape == (92160, 5)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.runs import changed, experiment, trained
 from vae_jax.measure.subject import Subject, subject_of
-from vae_jax.pictures.picture import decoded
+from vae_jax.pictures.decoded import decoded
 from vae_jax.pictures.plane import plane_of, sheet
 
 

@@ -48,7 +48,7 @@ def saved(directory: Path) -> int:
     return max((int(path.name) for path in (directory / "checkpoints").glob("*") if path.name.isdigit()), default=-1)
 
 
-LONG = experiment("curve", epochs=120, save_seconds=0.0, chunk_seconds=0.02)
+LONG = experiment("curve", epochs=40, save_seconds=0.0, chunk_seconds=0.02)
 
 
 def test_a_finished_run_resumes_to_itself(tmp_path) -> None:
@@ -125,7 +125,7 @@ def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) ->
     assert_equal_states(state.train, undisturbed.train)
     assert_equal_states(state.best_params, undisturbed.best_params)
     epochs = [line["epoch"] for line in read_metrics(run.directory)]
-    assert epochs == list(range(1, 121))
+    assert epochs == list(range(1, 41))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

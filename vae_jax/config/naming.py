@@ -6,7 +6,7 @@ from typing import Any
 
 from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.files import config_names, load_config
-from vae_jax.config.rules import setting
+from vae_jax.config.rules import flag
 
 # Where data lie is no part of what is trained.
 _PLACES = (("data", "data_dir"), ("data", "stand_in"))
@@ -30,5 +30,7 @@ def command_of(config: Experiment) -> str:
         bases = {name: quick(base) for name, base in bases.items()}
     changes = {name: changed_fields(config, base) for name, base in bases.items()}
     nearest = min(changes, key=lambda name: len(changes[name]))
-    flags = [shlex.join(setting(field, value).split(" ")) for field, value in changes[nearest]]
-    return " ".join(["vae-jax train", nearest, *(["--quick"] if config.data.stand_in else []), *flags])
+    words = ["vae-jax", "train", nearest, *(["--quick"] if config.data.stand_in else [])]
+    for field, value in changes[nearest]:
+        words += [flag(field), *map(str, value if isinstance(value, tuple) else (value,))]
+    return shlex.join(words)

@@ -78,20 +78,21 @@ def attribute_vector(codes: Array, has: Array, others: Array | None = None) -> A
     ValueError where no two examples can be compared. Source: Sampling Generative Networks, arXiv 1609.04468, sections
     3.2 and 3.3.
     """
-    codes, has = jnp.asarray(codes), np.asarray(has)
     check_array("attribute_vector", "codes", codes, rank=2)
+    with_it = np.asarray(has)
     groups = np.zeros(len(codes)) if others is None else np.asarray(others)
-    for name, values in (("has", has), ("others", groups)):
+    for name, values in (("has", with_it), ("others", groups)):
         if values.shape != (len(codes),):
             raise ValueError(f"attribute_vector: {name} must be [n] = [{len(codes)}], got {list(values.shape)}.")
-    if not np.isin(has, (0, 1)).all():
+    if not np.isin(with_it, (0, 1)).all():
         raise ValueError("attribute_vector: has must hold 0 and 1 alone: whether an example has the attribute.")
-    has = has.astype(bool)
-    mixed = [group for group in np.unique(groups) if len(set(has[groups == group])) == 2]
+    with_it = with_it.astype(bool)
+    mixed = [group for group in np.unique(groups) if len(set(with_it[groups == group])) == 2]
     if not mixed:
         raise ValueError("attribute_vector: it needs examples that have the attribute and some that have not, alike.")
     vectors = [
-        codes[(groups == group) & has].mean(axis=0) - codes[(groups == group) & ~has].mean(axis=0) for group in mixed
+        codes[(groups == group) & with_it].mean(axis=0) - codes[(groups == group) & ~with_it].mean(axis=0)
+        for group in mixed
     ]
     return jnp.stack(vectors).mean(axis=0)
 

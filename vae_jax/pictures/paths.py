@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from vae_jax.data.labels import named
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import attribute_vector, interpolate, interpolate_sphere, j_diagram
-from vae_jax.pictures.picture import Picture, Shown, decoded, images
+from vae_jax.pictures.decoded import decoded, images
+from vae_jax.pictures.picture import Picture, Shown
 
 _STEPS, _SIDE = 9, 7
 _PAIRS = 3
@@ -29,7 +30,7 @@ def _between_two(subject: Subject, shown: Shown) -> Figure:
 
 
 def _between_three(subject: Subject, shown: Shown) -> Figure:
-    corner, right, below = jnp.asarray(shown.means)[_of_different_classes(shown)]
+    corner, right, below = jnp.asarray(shown.means)[np.asarray(_of_different_classes(shown))]
     title = "between three test examples (top left, top right, bottom left), and their analogy (bottom right)"
     return images(subject, decoded(subject, j_diagram(corner, right, below, _SIDE)), title=title)
 

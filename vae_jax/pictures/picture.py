@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 from matplotlib.figure import Figure
 
 from vae_jax.data.dataset import Split
 from vae_jax.measure.subject import Subject
-from vae_jax.models.vae import typical
-from vae_jax.pictures import plots
 
 
 class Shown(NamedTuple):
@@ -26,21 +23,3 @@ class Picture(NamedTuple):
     name: str
     suits: Callable[[Subject], bool]
     draw: Callable[[Subject, Shown], Figure]
-
-
-def decoded(subject: Subject, z: Any) -> Any:
-    """The mean of p(x | z) for codes `[…, d]`, or a sample where it has none, as images in 0..1.
-
-    Codes of several layers, or of a grid, are stacked once, and so are those of one vector each.
-    """
-    key, decode = jax.random.key(0), subject.coder.decode
-    one = jax.vmap(lambda params, z: typical(decode(params, z), key), in_axes=(None, 0))
-    stacks = z.ndim - 2 if subject.code == "vector" else 0
-    for _ in range(stacks):
-        one = jax.vmap(one, in_axes=(None, 0))
-    return jax.jit(one)(subject.params, z) / subject.run.dataset.most
-
-
-def images(subject: Subject, grid: Any, **texts: Any) -> Figure:
-    """A figure of a grid of images `[rows, columns, H, W, C]` of a run, as ink or as photographs."""
-    return plots.show_images(grid, photographs=subject.run.dataset.photographs, **texts)

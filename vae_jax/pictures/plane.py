@@ -11,7 +11,7 @@ from PIL import Image
 from vae_jax.data.labels import named
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.subject import Subject
-from vae_jax.pictures.picture import decoded
+from vae_jax.pictures.decoded import decoded
 
 # Examples that are shown as points, and pixels of all places decoded together: so a page stays below 5 MB.
 _POINTS, _PIXELS = 800, 1_000_000

@@ -14,8 +14,9 @@ from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import manifold_grid, traverse
 from vae_jax.models.vae import typical
 from vae_jax.pictures import plots
+from vae_jax.pictures.decoded import decoded, images
 from vae_jax.pictures.paths import PATHS
-from vae_jax.pictures.picture import Picture, Shown, decoded, images
+from vae_jax.pictures.picture import Picture, Shown
 from vae_jax.pictures.plots import save_figures
 from vae_jax.pictures.strings import INTERPOLATION, NEIGHBOURHOOD
 from vae_jax.train.files import PICTURES as FOLDER
