@@ -2,14 +2,15 @@ import atexit
 import os
 import shutil
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 # Most of the suite's time is compilation of programs that run once: LLVM's cheap passes are enough for them, and the
-# older emitter of fused loops, which compiles in half the time.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
-)
+# older emitter of fused loops, which compiles in half the time. Where that is gone XLA ends the process at its name.
+_flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
+    _flags += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", _flags)
 
 # And many tests train the same small models: what one worker or subprocess compiled serves the others.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:

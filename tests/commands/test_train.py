@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vae_jax.cli import main
-from vae_jax.commands.train import _check_flags, _first_line, _TrainOptions, free_directory
+from vae_jax.commands.train import _check_flags, _TrainOptions, free_directory
 from vae_jax.config.fields import quick
 from vae_jax.config.files import config_names, load_config
+from vae_jax.config.naming import description_of
 from vae_jax.core.errors import ConfigError
 from vae_jax.train.sweep import is_sweep
 
@@ -215,11 +216,11 @@ def test_mistakes_get_one_clear_line(arguments, message: str, refusal) -> None:
 def test_the_first_line_says_what_is_trained() -> None:
     config = load_config("mnist")
     elsewhere = dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir="elsewhere"))
-    assert _first_line(elsewhere, "mnist") == config.description
-    assert _first_line(quick(config), "mnist") == config.description
+    assert description_of(elsewhere, "mnist") == config.description
+    assert description_of(quick(config), "mnist") == config.description
     own = dataclasses.replace(config, data=dataclasses.replace(config.data, dataset="own.npz", levels=4))
     own = dataclasses.replace(own, model=dataclasses.replace(own.model, hidden=(8, 9)))
-    assert _first_line(own, "mnist") == "mnist with --dataset own.npz --levels 4 --hidden 8 9"
+    assert description_of(own, "mnist") == "mnist with --dataset own.npz --levels 4 --hidden 8 9"
 
 
 def test_help_shows_what_the_system_reads_and_all_of_it_where_asked(capsys) -> None:

@@ -12,8 +12,7 @@ from rich.console import Console
 from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import files
 from vae_jax.config.fields import Experiment, quick
-from vae_jax.config.naming import changed_fields
-from vae_jax.config.rules import setting
+from vae_jax.config.naming import description_of
 from vae_jax.core.errors import ENDED_BY, ConfigError
 
 _HELP_ALL = "--help-all"
@@ -53,7 +52,7 @@ def train_command(arguments: list[str], console: Console) -> int:
     run = create(options.experiment, _directory(options, name))
     if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
         console.print(column_table(found))
-    console.print(f"{_first_line(options.experiment, name)}\nrun: {run.directory}", soft_wrap=True)
+    console.print(f"{description_of(options.experiment, name)}\nrun: {run.directory}", soft_wrap=True)
     with writing(run.directory):
         return _train_and_report(run, console)
 
@@ -69,7 +68,7 @@ def sweep_command(arguments: list[str], console: Console) -> int:
     from vae_jax.train.sweep import create_sweep
 
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
-    console.print(f"{_first_line(options.experiment, name)}\nsweep: {sweep.directory}", soft_wrap=True)
+    console.print(f"{description_of(options.experiment, name)}\nsweep: {sweep.directory}", soft_wrap=True)
     with writing(sweep.directory):
         return _train_and_report_sweep(sweep, console)
 
@@ -96,14 +95,6 @@ def resume_command(arguments: list[str], console: Console) -> int:
             return _train_and_report(open_run(run), console)
 
     return parse("resume", resume, arguments)
-
-
-def _first_line(experiment: Experiment, name: str) -> str:
-    """What is trained: the description of the config, or where flags made another of it, what they changed."""
-    config = files.load_config(name)
-    config = quick(config) if experiment.data.stand_in else config
-    changed = [setting(field, value) for field, value in changed_fields(experiment, config)]
-    return f"{Path(name).stem} with {' '.join(changed)}" if changed else experiment.description
 
 
 def _directory(options: _TrainOptions, name: str) -> Path:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import shlex
+from pathlib import Path
 from typing import Any
 
 from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.files import config_names, load_config
-from vae_jax.config.rules import flag
+from vae_jax.config.rules import flag, setting
 
 # Where data lie is no part of what is trained.
 _PLACES = (("data", "data_dir"), ("data", "stand_in"))
@@ -23,14 +24,27 @@ def changed_fields(config: Experiment, base: Experiment) -> list[tuple[str, Any]
     return changed + ([("system", config.system)] if config.system != base.system else [])
 
 
+def description_of(config: Experiment, name: str) -> str:
+    """What a config is: the description of the one it is made of, or, where its fields are others, which."""
+    base = _as_quick(load_config(name), config)
+    changed = [setting(field, value) for field, value in changed_fields(config, base)]
+    return f"{Path(name).stem} with {' '.join(changed)}" if changed else config.description
+
+
+def nearest_config(config: Experiment) -> str:
+    """The name of the shipped config that differs from this one in the fewest fields."""
+    bases = {name: load_config(name) for name in config_names()}
+    return min(bases, key=lambda name: len(changed_fields(config, _as_quick(bases[name], config))))
+
+
+def _as_quick(base: Experiment, config: Experiment) -> Experiment:
+    return quick(base) if config.data.stand_in else base
+
+
 def command_of(config: Experiment) -> str:
     """`vae-jax train NAME --field value …`: from the shipped config that is nearest, with the flags that differ."""
-    bases = {name: load_config(name) for name in config_names()}
-    if config.data.stand_in:
-        bases = {name: quick(base) for name, base in bases.items()}
-    changes = {name: changed_fields(config, base) for name, base in bases.items()}
-    nearest = min(changes, key=lambda name: len(changes[name]))
-    words = ["vae-jax", "train", nearest, *(["--quick"] if config.data.stand_in else [])]
-    for field, value in changes[nearest]:
+    name = nearest_config(config)
+    words = ["vae-jax", "train", name, *(["--quick"] if config.data.stand_in else [])]
+    for field, value in changed_fields(config, _as_quick(load_config(name), config)):
         words += [flag(field), *map(str, value if isinstance(value, tuple) else (value,))]
     return shlex.join(words)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from vae_jax.config.files import to_json
-from vae_jax.config.naming import command_of
+from vae_jax.config.naming import command_of, description_of, nearest_config
 from vae_jax.core.files import write_whole
 from vae_jax.measure.measurement import Measurement
 from vae_jax.measure.subject import Subject
@@ -77,7 +77,7 @@ def page(
     }
     parts = {
         "title": html.escape(run.directory.name),
-        "description": html.escape(run.config.description),
+        "description": html.escape(description_of(run.config, nearest_config(run.config))),
         "explore": "" if plane is None else _EXPLORE,
         "tables": _tables(subject, result, measurements),
         "pictures": "\n".join(map(_picture, pictures)),
