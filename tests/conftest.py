@@ -7,10 +7,10 @@ from pathlib import Path
 
 # Most of the suite's time is compilation of programs that run once: LLVM's cheap passes are enough for them, and the
 # older emitter of fused loops, which compiles in half the time. Where that is gone XLA ends the process at its name.
-_flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
-    _flags += " --xla_cpu_use_fusion_emitters=false"
-os.environ.setdefault("XLA_FLAGS", _flags)
+if "XLA_FLAGS" not in os.environ:
+    _older = tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11)
+    _quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    os.environ["XLA_FLAGS"] = _quickly + (" --xla_cpu_use_fusion_emitters=false" if _older else "")
 
 # And many tests train the same small models: what one worker or subprocess compiled serves the others.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
