@@ -13,6 +13,7 @@ import absl.logging
 from rich.console import Console
 
 from vae_jax import __version__
+from vae_jax.commands.completion import completion_command
 from vae_jax.commands.debug import debug_command
 from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, nll_command, score_command
@@ -46,6 +47,7 @@ _USAGE = """usage: vae-jax COMMAND …
   search RUN                       the best string that a model of strings can write, by Bayesian optimisation
   debug RUN                        the step that stopped a run, number by number
   configs                          the configs, one a line
+  completion                       a script by which bash completes all this: eval "$(vae-jax completion)"
   --version
 
 vae-jax COMMAND --help lists the options of a command."""
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "debug": debug_command,
         "configs": _configs,
     }
+    commands["completion"] = lambda arguments, console: completion_command(list(commands), arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         return 0 if arguments else 2

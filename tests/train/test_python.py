@@ -54,3 +54,43 @@ def test_a_function_of_a_file_is_named_by_both(tmp_path, monkeypatch) -> None:
     assert absolute("mine.py:build") == f"{tmp_path / 'mine.py'}:build"
     with pytest.raises(ConfigError, match="as my_model.py:build, got 'mine.py'"):
         absolute("mine.py")
+
+
+class Source:
+    """Examples that are asked for one by one, as those of Grain and PyTorch are."""
+
+    def __init__(self, examples: list) -> None:
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, i: int):
+        return self._examples[i]
+
+
+def test_a_source_is_its_examples_stacked() -> None:
+    draws = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    labels = np.arange(40) % 2
+    alone = as_dataset(Source(list(draws)))
+    labelled = as_dataset(Source([{"x": x, "label": label} for x, label in zip(draws, labels, strict=True)]))
+    expected = as_dataset({"x": draws, "label": labels})
+    for dataset in (alone, labelled):
+        np.testing.assert_array_equal(dataset.train.x, expected.train.x)
+    np.testing.assert_array_equal(labelled.test.label, expected.test.label)
+
+
+def test_a_source_of_grain_is_one() -> None:
+    grain = pytest.importorskip("grain", reason="no Grain: pip install grain")
+    draws = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    source = grain.MapDataset.source(draws).map(lambda x: {"x": 2.0 * x})
+    np.testing.assert_array_equal(as_dataset(source).train.x, as_dataset(2.0 * draws).train.x)
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [([], "holds no examples"), ([np.zeros(2), np.zeros(3)], "x must be of one shape"), ([{"y": np.zeros(2)}], "no x")],
+)
+def test_a_source_that_fits_no_array_is_refused(examples: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        as_dataset(Source(examples))

@@ -120,7 +120,7 @@ def fit(
     and its function without arguments that returns a `System`, "my_model.py:build". Only the last can be opened by the
     command line.
     `data`: arrays `[n, …]`, a dict of them with `x`, `label`, `x_test`, …, the name or the path of a dataset, or a
-    `Dataset`. The model sees x as it is given.
+    `Dataset`; or a source of single examples, as those of Grain. The model sees x as it is given.
     `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
     the newest checkpoint, bit for bit, or is found to be finished.
     `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a

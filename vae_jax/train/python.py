@@ -50,12 +50,15 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
 
     Arrays are `[n, …]`, or a dict of them: `x`, and `label` or `condition` if there are any, all of them with the
     ending `_val` or `_test` for splits of your own. Without these, a fifth of the examples becomes the test split, and
-    a tenth of the others the validation split, drawn by `seed`. The model sees x as it is given. ValueError for others.
+    a tenth of the others the validation split, drawn by `seed`. A source of single examples, each x or a dict of these
+    (Grain's `MapDataset` and `DataSource`, PyTorch's map-style datasets), is read whole. The model sees x as it is
+    given. ValueError for others.
     """
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | Path):
         return load(str(data), seed=seed)
+    data = _read_whole(data) if _is_source(data) else data
     arrays = {
         str(name): np.asarray(array) for name, array in (data if isinstance(data, Mapping) else {"x": data}).items()
     }
@@ -74,6 +77,30 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     levels = max(most, 1) if whole or bits else None
     dataset = Dataset(ARRAYS, *kept, levels, "none", seed, as_counts=whole, classes=classes)
     return binarised(dataset, "none")
+
+
+def _is_source(data: Any) -> bool:
+    """Whether these are examples to be asked for one by one."""
+    return all(hasattr(data, name) for name in ("__len__", "__getitem__")) and not (
+        hasattr(data, "__array__") or isinstance(data, Mapping | list | tuple)
+    )
+
+
+def _read_whole(source: Any) -> dict[str, np.ndarray]:
+    if len(source) == 0:
+        raise ValueError("the source of data holds no examples.")
+    examples = [source[i] for i in range(len(source))]
+    if not isinstance(examples[0], Mapping):
+        return {"x": _stacked("x", examples)}
+    return {name: _stacked(name, [example[name] for example in examples]) for name in examples[0]}
+
+
+def _stacked(name: str, values: list[Any]) -> np.ndarray:
+    arrays = [np.asarray(value) for value in values]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"{name} must be of one shape in every example of the source, got {sorted(shapes)[:3]}.")
+    return np.stack(arrays)
 
 
 def _split(arrays: Mapping[str, np.ndarray], ending: str) -> Split:
