@@ -47,7 +47,7 @@ def completion_command(commands: Sequence[str], arguments: list[str]) -> int:
 
 def script(commands: Sequence[str]) -> str:
     """The script, as text."""
-    values = {"--system": ()}
+    values: dict[str, tuple[str, ...]] = {"--system": ()}
     for section in sections(load_config(config_names()[0])).values():
         for field, hint in typing.get_type_hints(type(section)).items():
             values[flag(field)] = _choices(hint)

@@ -46,7 +46,11 @@ def tiles(images: Any) -> np.ndarray:
 
 def caption(figure: Figure, text: str) -> None:
     """A small line under a figure that says what it is of."""
-    figure.supxlabel(text, fontsize=7, color="0.45", parse_math=False)
+    # The layout decides where the rest ends: images are seldom as high as their paper.
+    figure.draw_without_rendering()
+    bottom = figure.get_tightbbox().y0 - 0.08
+    style = {"fontsize": 7, "color": "0.45", "parse_math": False}
+    figure.text(0.5, bottom / figure.get_figheight(), text, ha="center", va="top", **style)
 
 
 def show_images(
