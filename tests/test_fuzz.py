@@ -134,6 +134,12 @@ def all_finite(*trees: Any) -> bool:
     return all(np.isfinite(leaf).all() for leaf in leaves)
 
 
+def as_computed(arguments: list[Any]) -> list[Any]:
+    """Numbers in the type that they are computed in: 1e20 is infinite in half precision."""
+    leaves = [leaf for leaf in jax.tree.leaves(arguments) if not isinstance(leaf, str)]
+    return [jnp.asarray(leaf, jnp.result_type(*leaves)) for leaf in leaves]
+
+
 def try_family(name: str, chance: random.Random) -> None:
     family = FAMILIES[name]
     arguments = [draw(chance) for draw in family.arguments]
@@ -145,21 +151,22 @@ def try_family(name: str, chance: random.Random) -> None:
     own = None if sample is None else attempt(lambda: distribution.log_prob(sample))
     for found, of in ((own, sample), (log_prob, value)):
         # A density is a real number, or -inf where there is none; NaN has to come in to come out.
-        if found is not None and all_finite(arguments, of) and (np.isnan(found) or np.shape(found) != ()):
+        fits = all_finite(arguments, of) and all_finite(as_computed(arguments))
+        if found is not None and fits and (np.isnan(found) or np.shape(found) != ()):
             raise OddError(f"log_prob is {found} for finite arguments")
     if log_prob is not None and family.reference and all_finite(arguments, value):
         parts = [np.asarray(jnp.asarray(part, jnp.float32), np.float64) for part in (value, *arguments)]
-        check_reference(float(log_prob), family, parts, jnp.result_type(*arguments, value))
+        check_reference(float(log_prob), family, parts, {jnp.result_type(part) for part in (*arguments, value)})
 
 
-def check_reference(found: float, family: Family, parts: list[np.ndarray], dtype: Any) -> None:
-    """Against SciPy in float64, where the sum is a number of the type that was computed in."""
+def check_reference(found: float, family: Family, parts: list[np.ndarray], dtypes: set[Any]) -> None:
+    """Against SciPy in float64, where nothing is of half precision and the sum is a number of single precision."""
     value, *arguments = parts
     assert family.reference is not None
     expected = float(np.sum(family.reference(value, *arguments)))
     largest = float(np.sum(np.abs(family.reference(value, *arguments)))) if value.size else 0.0
     # Squares of 1e20 are beyond float32, and half precision ends at 65,504.
-    if not np.isfinite(expected) or largest > 1e4 or dtype != jnp.float32:
+    if not np.isfinite(expected) or largest > 1e4 or dtypes & {jnp.dtype(jnp.float16), jnp.dtype(jnp.bfloat16)}:
         return
     if not np.isclose(found, expected, rtol=1e-4, atol=1e-4 * max(1.0, largest)):
         raise OddError(f"log_prob is {found}, and SciPy's {expected}")

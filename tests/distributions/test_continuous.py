@@ -86,3 +86,21 @@ def test_outside_of_0_to_1_there_is_no_intensity_and_no_nan() -> None:
     assert np.isfinite(d.log_probs(jnp.array([1.0, 0.0]))).all()
     log_prob = lambda logit: vj.ContinuousBernoulli(logit[None]).log_prob(jnp.array([0.4]))
     chex.assert_tree_all_finite(jax.jit(jax.vmap(jax.value_and_grad(log_prob)))(jnp.array([-1e4, 0.0, 0.1, 1e4])))
+
+
+@pytest.mark.parametrize("df", [1e-20, 0.5, 2.0, 1e4, 1e29, 1e30])
+@pytest.mark.parametrize("offset", [0.0, 1e-3, 1.0, 1e4, 1e19, 1e30])
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_student_t_is_right_however_far_out(df: float, offset: float, scale: float) -> None:
+    # SciPy leaves float64 where the square does; mpmath's digits are not needed for a sum of logarithms.
+    z = np.float64(offset) / scale
+    share = np.logaddexp(0.0, 2.0 * np.log(z) - np.log(df)) if z > 0 else 0.0
+    centre = scipy.stats.t.logpdf(0.0, min(df, 1e12)) if df > 1e-10 else np.log(df / 2.0) + 0.5 * np.log(1 / df)
+    expected = centre - np.log(scale) - 0.5 * (df + 1.0) * share
+    log_prob = lambda v: vj.StudentT(jnp.float32(df), jnp.float32(0.0), jnp.float32(scale)).log_prob(v)
+    found, slope = jax.value_and_grad(log_prob)(jnp.float32(offset))
+    if expected < -1e37:
+        assert found < -1e36
+    else:
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-4)
+    assert not np.isnan(slope)

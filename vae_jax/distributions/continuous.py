@@ -91,6 +91,10 @@ class ContinuousBernoulli:
         return jnp.where(inside, jnp.where(small, middle, end), -jnp.inf)
 
 
+# Where square / df is above e^10, Student's t is computed from logarithms.
+_FAR = 10.0
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class StudentT:
@@ -140,6 +144,13 @@ class StudentT:
         # From here on it is normal to the last digit, and where it is infinite nothing could be computed.
         df = jnp.minimum(self.df, 1e30)
         constant = log_gamma_step(0.5 * df) - 0.5 * math.log(2.0 * math.pi) - jnp.log(self.scale)
-        square = jnp.square((value - self.loc) / self.scale)
-        # ½ (df + 1) log(1 + square / df), as the normal's ½ square and what it is bent by.
-        return constant - 0.5 * square * (1.0 + 1.0 / df) * _log1p_share(square / df)
+        offset = value - self.loc
+        distance = jnp.abs(offset)
+        # Of ½ (df + 1) log(1 + square / df) with a square that may be too large for a float: far out from logarithms,
+        # elsewhere as the normal's ½ square and what it is bent by.
+        log_share = 2.0 * (jnp.log(jnp.where(distance > 0.0, distance, 1.0)) - jnp.log(self.scale)) - jnp.log(df)
+        is_far = (distance > 0.0) & (log_share > _FAR)
+        far = 0.5 * (df + 1.0) * jnp.logaddexp(0.0, jnp.where(is_far, log_share, 0.0))
+        square = jnp.square(jnp.where(is_far, 0.0, offset) / self.scale)
+        near = 0.5 * square * (1.0 + 1.0 / df) * _log1p_share(square / df)
+        return constant - jnp.where(is_far, far, near)

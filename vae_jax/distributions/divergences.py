@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vae_jax.core.checks import check_positive
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array
 from vae_jax.distributions import (
@@ -83,6 +84,8 @@ def _check_events(q: Any, p: Any) -> None:
 @register_kl(DiagNormal, DiagNormal)
 def _diag_diag(q: DiagNormal, p: DiagNormal) -> Array:
     _check_events(q, p)
+    for normal in (q, p):
+        check_positive("DiagNormal", scale=normal.scale)
     offset = (q.mean - p.mean) / p.stddev
     # r² − 1 − log r² of the ratio r, in one, so that small divergences keep their digits and none is below 0.
     return 0.5 * (jnp.square(offset) + exp_remainder(2.0 * jnp.log(q.stddev / p.stddev)))
