@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,12 @@ def _as_quick(base: Experiment, config: Experiment) -> Experiment:
 def command_of(config: Experiment) -> str:
     """`vae-jax train NAME --field value …`: from the shipped config that is nearest, with the flags that differ."""
     name = nearest_config(config)
+    hints = [typing.get_type_hints(type(section)) for section in sections(config).values()]
+    switches = {field for section in hints for field, hint in section.items() if hint is bool}
     words = ["vae-jax", "train", name, *(["--quick"] if config.data.stand_in else [])]
     for field, value in changed_fields(config, _as_quick(load_config(name), config)):
-        words += [flag(field), *map(str, value if isinstance(value, tuple) else (value,))]
+        if field in switches:
+            words.append(flag(field if value else f"no_{field}"))
+        else:
+            words += [flag(field), *map(str, value if isinstance(value, tuple) else (value,))]
     return shlex.join(words)

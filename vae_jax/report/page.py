@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from vae_jax.config.fields import Experiment
 from vae_jax.config.files import to_json
 from vae_jax.config.naming import command_of, description_of, nearest_config
 from vae_jax.core.files import write_whole
@@ -16,7 +17,9 @@ from vae_jax.measure.measurement import Measurement
 from vae_jax.measure.subject import Subject
 from vae_jax.pictures.plane import Plane, Sheet, plane_of
 from vae_jax.report.table import filled, sections_of
+from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.train.files import REPORT, read_metrics
+from vae_jax.train.run import ARRAYS
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 # What the pictures of a run show, for those who do not see them.
@@ -81,7 +84,7 @@ def page(
         "explore": "" if plane is None else _EXPLORE,
         "tables": _tables(subject, result, measurements),
         "pictures": "\n".join(map(_picture, pictures)),
-        "command": html.escape(command_of(run.config)),
+        "command": html.escape(_made_by(run.config)),
         "config": html.escape(to_json(run.config)),
         "versions": f"vae_jax {version}, jax {jax.__version__}",
         # A text in the data must not end the script that holds them.
@@ -91,6 +94,12 @@ def page(
     for part, content in parts.items():
         text = text.replace(f"<!-- {part} -->", content)
     return text
+
+
+def _made_by(config: Experiment) -> str:
+    if config.system == IN_PYTHON or config.data.dataset == ARRAYS:
+        return "made in Python, by vj.fit"
+    return command_of(config)
 
 
 _EXPLORE = """<section aria-labelledby="explore">
