@@ -31,6 +31,24 @@ def test_kl_has_one_term_per_dimension_where_it_factorises() -> None:
     assert vj.elbo_terms(MODEL, PARAMS, jax.random.key(0), X).kl.shape == ()
 
 
+@pytest.mark.parametrize("num_samples", [1, 5])
+def test_sampled_terms_are_the_bound_in_two_and_their_kl_is_unbiased(num_samples: int) -> None:
+    key, options = jax.random.key(0), {"num_samples": num_samples}
+    terms = vj.sampled_terms(MODEL, PARAMS, key, X, **options)
+    expected = vj.elbo(vj.log_weights(MODEL, PARAMS, key, X, **options))
+    np.testing.assert_allclose(terms.log_likelihood - terms.kl, expected, rtol=1e-5)
+    keys = jax.random.split(key, 20_000)
+    drawn = jax.vmap(lambda key: vj.sampled_terms(MODEL, PARAMS, key, X, **options).kl)(keys)
+    assert z_score(drawn, jnp.sum(vj.elbo_terms(MODEL, PARAMS, key, X).kl)) < 4
+
+
+@pytest.mark.parametrize("terms", [vj.elbo_terms, vj.sampled_terms])
+def test_one_draw_where_nothing_is_said(terms) -> None:
+    key = jax.random.key(0)
+    said = terms(MODEL, PARAMS, key, X, num_samples=1)
+    np.testing.assert_array_equal(terms(MODEL, PARAMS, key, X).log_likelihood, said.log_likelihood)
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         vj.elbo_terms(MODEL, PARAMS, jax.random.key(0), X, num_samples=0)
