@@ -213,6 +213,11 @@ def test_mistakes_get_one_clear_line(arguments, message: str, refusal) -> None:
     assert message in refusal(*arguments)
 
 
+@pytest.mark.parametrize("command", [("train", "digits"), ("sweep", "digits", "--over", "objective.beta=1,2")])
+def test_a_measurement_that_is_not_there_leaves_nothing_behind(refusal, command: tuple[str, ...]) -> None:
+    assert "there is no Python file" in refusal(*command, "--quick", "--measurements", "nowhere.py")
+
+
 def test_the_first_line_says_what_is_trained() -> None:
     config = load_config("mnist")
     elsewhere = dataclasses.replace(config, data=dataclasses.replace(config.data, data_dir="elsewhere"))

@@ -33,7 +33,7 @@ def test_a_value_or_what_a_function_gives(tmp_path: Path) -> None:
 def test_what_is_not_there_or_of_another_type_is_named(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         load_from(written(tmp_path / "mine.py", "NUMBER = 3\n"), name, str)
-    with pytest.raises(ConfigError, match=r"there is no file .*nowhere\.py"):
+    with pytest.raises(ConfigError, match=r"there is no Python file .*nowhere\.py"):
         load_from(tmp_path / "nowhere.py", name, str)
 
 

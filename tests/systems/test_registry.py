@@ -162,7 +162,7 @@ def test_a_measurement_that_cannot_be_read_costs_no_training(project: Path, caps
 def test_an_unknown_system_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"no system 'fact'\. Did you mean factor.*There are adversarial, autoen"):
         spec_of("fact")
-    with pytest.raises(ConfigError, match=r"there is no file nowhere\.py"):
+    with pytest.raises(ConfigError, match=r"there is no Python file nowhere\.py"):
         spec_of("nowhere.py")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from vae_jax.commands.parse import parse
-from vae_jax.config.fields import sections
+from vae_jax.config.fields import field_types
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.rules import flag
 
@@ -48,11 +48,10 @@ def completion_command(commands: Sequence[str], arguments: list[str]) -> int:
 def script(commands: Sequence[str]) -> str:
     """The script, as text."""
     values: dict[str, tuple[str, ...]] = {"--system": ()}
-    for section in sections(load_config(config_names()[0])).values():
-        for field, hint in typing.get_type_hints(type(section)).items():
-            values[flag(field)] = _choices(hint)
-            if hint is bool:
-                values[flag(f"no_{field}")] = ()
+    for field, hint in field_types(load_config(config_names()[0])).items():
+        values[flag(field)] = _choices(hint)
+        if hint is bool:
+            values[flag(f"no_{field}")] = ()
     few = {name: " ".join(words) for name, words in values.items() if words}
     cases = [f'      {name}) COMPREPLY=($(compgen -W "{words}" -- "$word")) ;;' for name, words in few.items()]
     return _SCRIPT.format(

@@ -44,11 +44,14 @@ def train_command(arguments: list[str], console: Console) -> int:
         return 0
     options, name = chosen
     from vae_jax.data.own import is_own, proposed
+    from vae_jax.measure.evaluation import first_measurements
     from vae_jax.report.columns import column_table
     from vae_jax.train.lock import writing
     from vae_jax.train.run import create, reading_of
 
     data = options.experiment.data
+    # Before anything is written: one of the user's may fail to load.
+    first_measurements(options.experiment)
     run = create(options.experiment, _directory(options, name))
     if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
         console.print(column_table(found))
@@ -63,10 +66,12 @@ def sweep_command(arguments: list[str], console: Console) -> int:
     if chosen is None:
         return 0
     options, name = chosen
+    from vae_jax.measure.evaluation import first_measurements
     from vae_jax.train.grid import parse_grid
     from vae_jax.train.lock import writing
     from vae_jax.train.sweep import create_sweep
 
+    first_measurements(options.experiment)
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
     console.print(f"{description_of(options.experiment, name)}\nsweep: {sweep.directory}", soft_wrap=True)
     with writing(sweep.directory):

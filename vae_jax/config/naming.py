@@ -2,11 +2,10 @@
 
 import dataclasses
 import shlex
-import typing
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config.fields import Experiment, quick, sections
+from vae_jax.config.fields import Experiment, field_types, quick, sections
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.rules import flag, setting
 
@@ -45,8 +44,7 @@ def _as_quick(base: Experiment, config: Experiment) -> Experiment:
 def command_of(config: Experiment) -> str:
     """`vae-jax train NAME --field value …`: from the shipped config that is nearest, with the flags that differ."""
     name = nearest_config(config)
-    hints = [typing.get_type_hints(type(section)) for section in sections(config).values()]
-    switches = {field for section in hints for field, hint in section.items() if hint is bool}
+    switches = {field for field, hint in field_types(config).items() if hint is bool}
     words = ["vae-jax", "train", name, *(["--quick"] if config.data.stand_in else [])]
     for field, value in changed_fields(config, _as_quick(load_config(name), config)):
         if field in switches:

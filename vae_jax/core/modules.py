@@ -22,7 +22,7 @@ def load_from(path: Path, name: str, kind: type) -> Any:
     runs once, and again only when it has changed.
     """
     if not path.is_file():
-        raise ConfigError(f"there is no file {path}.")
+        raise ConfigError(f"there is no Python file {path}, which is to define {name}.")
     module = _run(path.absolute(), path.stat().st_mtime_ns)
     attribute = name.removesuffix("()")
     if not hasattr(module, attribute):
