@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from vae_jax.commands.parse import parse
-from vae_jax.config.fields import field_types
 from vae_jax.config.files import config_names, load_config
+from vae_jax.config.naming import field_types
 from vae_jax.config.rules import flag
 
 _SCRIPT = """_vae_jax() {{

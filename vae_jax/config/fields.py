@@ -5,7 +5,6 @@ numbers may be tracers. A range stands beside the number that it bounds.
 """
 
 import dataclasses
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -387,12 +386,6 @@ def sections(config: Experiment) -> dict[str, Any]:
     """The parts of an experiment by name: `data`, `model`, …"""
     parts = {part.name: getattr(config, part.name) for part in dataclasses.fields(Experiment)}
     return {name: part for name, part in parts.items() if dataclasses.is_dataclass(part)}
-
-
-def field_types(config: Experiment) -> dict[str, Any]:
-    """The type of every field of the parts, by its name, which no other part has."""
-    parts = [typing.get_type_hints(type(part)) for part in sections(config).values()]
-    return {name: hint for part in parts for name, hint in part.items()}
 
 
 def quick(config: Experiment) -> Experiment:

@@ -2,15 +2,22 @@
 
 import dataclasses
 import shlex
+import typing
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config.fields import Experiment, field_types, quick, sections
+from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.rules import flag, setting
 
 # Where data lie is no part of what is trained.
 _PLACES = (("data", "data_dir"), ("data", "stand_in"))
+
+
+def field_types(config: Experiment) -> dict[str, Any]:
+    """The type of every field of the parts, by its name, which no other part has."""
+    parts = [typing.get_type_hints(type(part)) for part in sections(config).values()]
+    return {name: hint for part in parts for name, hint in part.items()}
 
 
 def changed_fields(config: Experiment, base: Experiment) -> list[tuple[str, Any]]:
