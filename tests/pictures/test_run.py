@@ -8,33 +8,17 @@ from tests.runs import changed, experiment, trained
 from vae_jax.measure.subject import subject_of
 from vae_jax.pictures.run import write_pictures
 
+WAYS = {"interpolations", "j_diagram", "classes"}
+VECTORS = {"training_curve", "latent", "reconstructions", "samples", "traversals"} | WAYS
 CASES = {
     "two dimensions": (experiment(), {"training_curve", "latent", "reconstructions", "samples", "manifold"}),
     "more dimensions": (
         changed(experiment(), "model", latent_size=5),
-        {
-            "training_curve",
-            "latent",
-            "reconstructions",
-            "samples",
-            "traversals",
-            "interpolations",
-            "j_diagram",
-            "classes",
-        },
+        VECTORS,
     ),
     "full covariance": (
         changed(experiment(), "model", latent_size=3, posterior="full"),
-        {
-            "training_curve",
-            "latent",
-            "reconstructions",
-            "samples",
-            "traversals",
-            "interpolations",
-            "j_diagram",
-            "classes",
-        },
+        VECTORS,
     ),
     "points in the plane": (
         changed(experiment("curve"), "model", latent_size=1),

@@ -51,29 +51,30 @@ def _caption(subject: Subject) -> str:
     for line in read_metrics(subject.run.directory):
         if line["epoch"] == epoch:
             split = "validation" if line["validation"] else "train"
-            name = _followed(line)
-            text += f", {split} {_name(subject, name)} {line[split][name]:.2f} nats"
+            name = followed(line)
+            text += f", {split} {followed_name(subject, name)} {line[split][name]:.2f} nats"
     return text
 
 
-def _followed(line: Mapping[str, Any]) -> str:
+def followed(line: Mapping[str, Any]) -> str:
     """What is shown of a line of metrics, here as on the screen: the bound, or the loss where there is none."""
     return "bound" if "bound" in line["train"] else "loss"
 
 
-def _name(subject: Subject, followed: str) -> str:
-    return subject.run.config.objective.bound.upper() if followed == "bound" else "loss"
+def followed_name(subject: Subject, name: str) -> str:
+    """What that is called: the bound's own name."""
+    return subject.run.config.objective.bound.upper() if name == "bound" else "loss"
 
 
 def _training_curve(subject: Subject, shown: Shown) -> Figure:
     del shown
     lines = read_metrics(subject.run.directory)
-    name = _followed(lines[0])
+    name = followed(lines[0])
     return plots.training_curve(
         [(line["epoch"], line["train"][name]) for line in lines],
         [(line["epoch"], line["validation"][name]) for line in lines if line["validation"]],
         best=subject.progress["parameters_of_epoch"],
-        name=f"{_name(subject, name)} (nats per example)",
+        name=f"{followed_name(subject, name)} (nats per example)",
     )
 
 

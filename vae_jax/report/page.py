@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vae_jax.core.files import write_whole
 from vae_jax.measure.measurement import Measurement
 from vae_jax.measure.subject import Subject
 from vae_jax.pictures.plane import Plane, Sheet, plane_of
+from vae_jax.pictures.run import followed, followed_name
 from vae_jax.report.table import filled, sections_of
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.train.files import REPORT, read_metrics
@@ -66,13 +68,14 @@ def page(
     run = subject.run
     plane = plane_of(subject)
     lines = read_metrics(run.directory)
-    name = "bound" if lines and "bound" in lines[0]["train"] else "loss"
+    # A run with best parameters has finished an epoch.
+    name = followed(lines[0])
     data = {
         "curve": {
-            "name": f"{run.config.objective.bound.upper() if name == 'bound' else 'loss'}, nats per example",
+            "name": f"{followed_name(subject, name)}, nats per example",
             "kept": subject.progress["parameters_of_epoch"],
             "series": [
-                {"name": title, "points": [[line["epoch"], line[split][name]] for line in lines if line[split]]}
+                {"name": title, "points": _points(lines, split, name)}
                 for title, split in (("training", "train"), ("validation", "validation"))
             ],
         },
@@ -80,7 +83,7 @@ def page(
     }
     parts = {
         "title": html.escape(run.directory.name),
-        "description": html.escape(description_of(run.config, nearest_config(run.config))),
+        "description": html.escape(_description(run.config)),
         "explore": "" if plane is None else _EXPLORE,
         "tables": _tables(subject, result, measurements),
         "pictures": "\n".join(map(_picture, pictures)),
@@ -96,10 +99,22 @@ def page(
     return text
 
 
+def _points(lines: Sequence[dict[str, Any]], split: str, name: str) -> list[list[float]]:
+    """The epochs with a number."""
+    points = [[line["epoch"], line[split][name]] for line in lines if line[split]]
+    return [point for point in points if math.isfinite(point[1])]
+
+
+def _is_of_a_command(config: Experiment) -> bool:
+    return config.system != IN_PYTHON and config.data.dataset != ARRAYS
+
+
+def _description(config: Experiment) -> str:
+    return description_of(config, nearest_config(config)) if _is_of_a_command(config) else config.description
+
+
 def _made_by(config: Experiment) -> str:
-    if config.system == IN_PYTHON or config.data.dataset == ARRAYS:
-        return "made in Python, by vj.fit"
-    return command_of(config)
+    return command_of(config) if _is_of_a_command(config) else "made in Python, by vj.fit"
 
 
 _EXPLORE = """<section aria-labelledby="explore">
