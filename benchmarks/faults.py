@@ -125,7 +125,7 @@ def trained(folder: Path, subject: str) -> Path:
 
 def command(*arguments: Any, code: str = "") -> subprocess.Popen:
     """A process of `vae-jax`, after some lines of Python."""
-    program = f"{code}\nimport sys; from vae_jax.cli import main; sys.exit(main())"
+    program = f"{code}\nfrom vae_jax.cli import run; run()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         stdout=subprocess.PIPE,

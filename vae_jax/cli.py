@@ -1,5 +1,6 @@
 """The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
 
+import logging
 import os
 import signal
 import sys
@@ -147,7 +148,8 @@ def _configs(arguments: list[str], console: Console) -> int:
 
 def run() -> None:
     """The program `vae-jax`: `main`, and its status as the status of the process."""
-    # After a failed save Orbax leaves coroutines behind, of which Python tells when it removes them.
+    # After a failed save Orbax leaves coroutines and futures behind, of which Python tells when it removes them.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     sys.unraisablehook = _unraisable
     status = main()

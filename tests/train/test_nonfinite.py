@@ -89,7 +89,7 @@ def test_what_is_not_finite_is_named_in_the_order_of_computing(tmp_path) -> None
     system = run.system
 
     def look(system=system, data=data, state=state):
-        return examined(system, run.dataset.prepare, data, state, batch_size=CURVE.train.batch_size)
+        return examined(system, run.dataset.prepare, data, state, batch_size=CURVE.train.batch_size, precision="device")
 
     assert look().finite
     spoilt = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), data)

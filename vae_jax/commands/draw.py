@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, opened, opened_model, parse
+from vae_jax.commands.parse import RunPath, on_all_devices, opened, opened_model, parse
 
 
 def sample_command(arguments: list[str], console: Console) -> int:
@@ -61,4 +61,4 @@ def encode_command(arguments: list[str], console: Console) -> int:
         console.print(f"written: {path}", soft_wrap=True)
         return 0
 
-    return parse("encode", encode, arguments)
+    return parse("encode", on_all_devices(encode), arguments)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, parse
+from vae_jax.commands.parse import RunPath, on_all_devices, parse
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import write_json
@@ -71,7 +71,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         console.print(f"written: {path}", soft_wrap=True)
         return 0
 
-    return parse("evaluate", evaluate, arguments)
+    return parse("evaluate", on_all_devices(evaluate), arguments)
 
 
 def compare_command(arguments: list[str], console: Console) -> int:

@@ -10,6 +10,7 @@ import optax
 from rich.console import Console
 
 from vae_jax.commands.train import free_directory
+from vae_jax.config.compute import Compute
 from vae_jax.config.fields import Evaluate, Optimizer, Train
 from vae_jax.config.rules import check_ranges
 from vae_jax.core.errors import ConfigError
@@ -111,6 +112,7 @@ def fit(
     on_nonfinite: Literal["halt", "skip"] = "halt",
     build: str | None = None,
     evaluation_samples: int = 1000,
+    compute: Compute | None = None,
     console: Console | None = None,
 ) -> Fitted:
     """Train a model of your own as `vae-jax train` trains its own: one compiled program, checkpoints, the same bits.
@@ -125,18 +127,20 @@ def fit(
     the newest checkpoint, bit for bit, or is found to be finished.
     `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a
     better validation loss. `on_nonfinite`: end at a step whose loss or gradient is not finite, or leave it out, up to
-    20 times in all.
+    20 times in all. `compute`: devices, precision and memory, `vae_jax.config.Compute(mesh=("data=8",))`; by default
+    all devices along the batch.
 
     Interrupted by a signal it returns what there is; `fitted.state.train.step` tells how far that is. ConfigError or
     ValueError, before any compute, where something does not fit; TrainingError where the loss is no longer finite.
     """
+    compute = compute or Compute()
     name = IN_PYTHON if build is None else absolute(build)
     check_optimizer(name, optimizer)
     # Runs that differ in their seed alone are compared on the same test examples.
     dataset = as_dataset(data)
     settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience, on_nonfinite=on_nonfinite)
     run = python_run(
-        system_from(model, params, build, estimate, num_samples),
+        system_from(model, params, build, estimate, num_samples, compute.accumulate),
         dataset,
         Path(directory) if directory is not None else free_directory(Path("runs") / "fit"),
         name=name,
@@ -144,6 +148,7 @@ def fit(
         optimizer=optimizer,
         train=settings,
         evaluate=Evaluate(evaluation_samples=evaluation_samples),
+        compute=compute,
     )
     with writing(run.directory):
         trained = train(run, console or Console())

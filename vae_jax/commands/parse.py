@@ -1,5 +1,6 @@
 """What the commands on a run have in common."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,20 @@ RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 def parse(command: str, function: Callable[..., Any], arguments: list[str]) -> Any:
     """Call `function` with the arguments of `vae-jax command`, whose help is its docstring."""
     return tyro.cli(function, prog=f"vae-jax {command}", args=arguments, config=FLAT)
+
+
+def on_all_devices(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a command with its batches cut along all devices that there are."""
+
+    @functools.wraps(function)
+    def cut(*arguments: Any, **options: Any) -> Any:
+        from vae_jax.core.mesh import on
+        from vae_jax.train.devices import everywhere
+
+        with on(everywhere()):
+            return function(*arguments, **options)
+
+    return cut
 
 
 def opened(directory: Path) -> "Subject":

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from vae_jax.commands.parse import RunPath, opened, opened_model, parse
+from vae_jax.commands.parse import RunPath, on_all_devices, opened, opened_model, parse
 
 _Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 
@@ -35,7 +35,7 @@ def impute_command(arguments: list[str], console: Console) -> int:
         console.print(f"written: {path}, {gaps} gaps filled", soft_wrap=True)
         return 0
 
-    return parse("impute", impute, arguments)
+    return parse("impute", on_all_devices(impute), arguments)
 
 
 def anomaly_command(arguments: list[str], console: Console) -> int:
@@ -70,4 +70,4 @@ def anomaly_command(arguments: list[str], console: Console) -> int:
         console.print(f"{strange} strange, with a score above {threshold:.2f} nats\nwritten: {path}", soft_wrap=True)
         return 0
 
-    return parse("anomaly", anomaly, arguments)
+    return parse("anomaly", on_all_devices(anomaly), arguments)

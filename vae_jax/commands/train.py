@@ -55,7 +55,7 @@ def train_command(arguments: list[str], console: Console) -> int:
     run = create(options.experiment, _directory(options, name))
     if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
         console.print(column_table(found))
-    console.print(f"{description_of(options.experiment, name)}\nrun: {run.directory}", soft_wrap=True)
+    _show_start(description_of(options.experiment, name), f"run: {run.directory}", run, console)
     with writing(run.directory):
         return _train_and_report(run, console)
 
@@ -73,7 +73,7 @@ def sweep_command(arguments: list[str], console: Console) -> int:
 
     first_measurements(options.experiment)
     sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
-    console.print(f"{description_of(options.experiment, name)}\nsweep: {sweep.directory}", soft_wrap=True)
+    _show_start(description_of(options.experiment, name), f"sweep: {sweep.directory}", sweep, console)
     with writing(sweep.directory):
         return _train_and_report_sweep(sweep, console)
 
@@ -81,12 +81,14 @@ def sweep_command(arguments: list[str], console: Console) -> int:
 def resume_command(arguments: list[str], console: Console) -> int:
     """Go on with a run or a sweep."""
 
-    def resume(run: RunPath) -> int:
+    def resume(run: RunPath, mesh: tuple[str, ...] | None = None) -> int:
         """Continue an interrupted run or sweep to its end, bit for bit as if it had not been interrupted.
 
         Args:
             run: Directory of the run or sweep.
+            mesh: Devices along each axis, where they are others than it began on: data=4. Then the bits are others.
         """
+        from vae_jax.train.devices import on_mesh
         from vae_jax.train.files import read_config
         from vae_jax.train.lock import writing
         from vae_jax.train.run import open_run
@@ -96,10 +98,19 @@ def resume_command(arguments: list[str], console: Console) -> int:
         read_config(run)
         with writing(run):
             if is_sweep(run):
-                return _train_and_report_sweep(open_sweep(run), console)
-            return _train_and_report(open_run(run), console)
+                return _train_and_report_sweep(on_mesh(open_sweep(run), mesh), console)
+            return _train_and_report(on_mesh(open_run(run), mesh), console)
 
     return parse("resume", resume, arguments)
+
+
+def _show_start(description: str, where: str, run: Any, console: Console) -> None:
+    """What is trained, where it is written, and on which devices where there are several."""
+    from vae_jax.train.devices import told
+
+    for line in (description, where, told(run.mesh)):
+        if line is not None:
+            console.print(line, soft_wrap=True)
 
 
 def _directory(options: _TrainOptions, name: str) -> Path:
@@ -216,6 +227,13 @@ def free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
+    from vae_jax.core.mesh import on
+
+    with on(run.mesh):
+        return _trained_and_reported(run, console)
+
+
+def _trained_and_reported(run: Any, console: Console) -> int:
     from vae_jax.commands.fitted import Fitted
     from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
     from vae_jax.measure.measurement import Options
@@ -249,6 +267,13 @@ def _train_and_report(run: Any, console: Console) -> int:
 
 
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:
+    from vae_jax.core.mesh import on
+
+    with on(sweep.mesh):
+        return _trained_and_reported_sweep(sweep, console)
+
+
+def _trained_and_reported_sweep(sweep: Any, console: Console) -> int:
     from vae_jax.measure.evaluation import first_measurements
     from vae_jax.measure.members import measure_members, write_results
     from vae_jax.pictures.sweep import write_sweep_pictures

@@ -1,5 +1,6 @@
 """Experiments as data: their fields, the rules that numbers must keep, the files they come from. Imports core alone."""
 
+from vae_jax.config.compute import Compute
 from vae_jax.config.fields import (
     Binarisation,
     Codes,
@@ -21,6 +22,7 @@ from vae_jax.core.errors import ConfigError
 __all__ = [
     "Binarisation",
     "Codes",
+    "Compute",
     "ConfigError",
     "Data",
     "Evaluate",

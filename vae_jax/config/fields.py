@@ -1,31 +1,15 @@
 """Experiments as frozen dataclasses: one file of `configs/` each, changed field by field on the command line.
 
 A config is data. `vae_jax.config.rules` checks it where it is loaded, not when it is made, so that inside a sweep its
-numbers may be tracers. A range stands beside the number that it bounds.
+numbers may be tracers.
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal
 
-T = TypeVar("T")
-
-
-class Range(NamedTuple):
-    """Which numbers a field may hold, `says` in words: "--beta must be at least 0, got -1." None is always allowed."""
-
-    holds: Callable[[float], bool]
-    says: str
-
-
-Positive = Annotated[T, Range(lambda v: v > 0, "greater than 0")]
-NotNegative = Annotated[T, Range(lambda v: v >= 0, "at least 0")]
-Several = Annotated[T, Range(lambda v: v >= 2, "at least 2")]
-# Shares of a whole: with both ends, without the upper end, and without either.
-Share = Annotated[T, Range(lambda v: 0 <= v <= 1, "between 0 and 1")]
-ShareBelowOne = Annotated[T, Range(lambda v: 0 <= v < 1, "at least 0 and below 1")]
-InnerShare = Annotated[T, Range(lambda v: 0 < v < 1, "above 0 and below 1")]
+from vae_jax.config.compute import Compute
+from vae_jax.config.ranges import InnerShare, NotNegative, Positive, Several, Share, ShareBelowOne
 
 Binarisation = Literal["dynamic", "static", "none"]
 # What a likelihood is for: 0 and 1; counts 0..levels; counts without a largest; values between 0 and 1; real numbers;
@@ -378,6 +362,7 @@ class Experiment:
     optimizer: Optimizer = field(default_factory=Optimizer)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    compute: Compute = field(default_factory=Compute)
     system: str = "vae"
     """A published model (a file of vae_jax/systems), or the path of your own my_system.py."""
 

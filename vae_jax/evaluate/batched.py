@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_count
+from vae_jax.core.mesh import DATA, along, whole_parts
 from vae_jax.core.trees import num_examples
 from vae_jax.core.types import Key, Params
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
@@ -49,8 +50,12 @@ def batches(size: int, batch_size: int, first: int = 0) -> Iterator[slice]:
 
 
 def vectorised(function: Callable[..., Any], *, shared: int) -> Callable[..., Any]:
-    """Compile `function(*shared, i, x)` for batches of i and x; all examples share the first `shared` arguments."""
-    return jax.jit(jax.vmap(function, in_axes=(*(None,) * shared, 0, 0)))
+    """Compile `function(*shared, i, x)` for batches of i and x; all examples share the first `shared` arguments.
+
+    Where a mesh is set, batches are cut along its axis `data`.
+    """
+    over_batch = jax.vmap(function, in_axes=(*(None,) * shared, 0, 0))
+    return jax.jit(lambda *arguments: over_batch(*arguments[:shared], *along(DATA, arguments[shared:])))
 
 
 def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,7 +83,7 @@ def in_batches(
 ) -> Iterator[Any]:
     """Batches of `compiled(*shared, i, x[i])` (`vectorised`) on the host, for x `[n, …]` from example `first` on."""
     check_count("in_batches", "batch_size", batch_size)
-    for rows in batches(num_examples(x), batch_size, first):
+    for rows in batches(num_examples(x), whole_parts(batch_size), first):
         part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], x)
         yield jax.tree.map(np.asarray, compiled(*shared, jnp.arange(rows.start, rows.stop), part))
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_count
+from vae_jax.core.mesh import SAMPLES, along
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.evaluate.pareto import pareto_k, tail_size
 from vae_jax.models.vae import VAE, one_log_weight
@@ -80,7 +81,7 @@ def log_marginal(
         )
 
     chunks, remainder = divmod(num_samples, chunk_size)
-    first = jax.vmap(one)(jnp.arange(chunk_size))
+    first = jax.vmap(one)(along(SAMPLES, jnp.arange(chunk_size)))
     # All sums are of weights relative to one of them: at log w = −1e4 the digits of float32 are not enough.
     largest = jnp.max(first)
     reference = lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 0.0))
@@ -88,7 +89,7 @@ def log_marginal(
     sums = add(_Sums(empty, empty, jnp.array(0.0), jnp.full(tail + 1, -jnp.inf)), first - reference)
 
     def next_chunk(number: Array | int, sums: _Sums, size: int = chunk_size) -> _Sums:
-        return add(sums, jax.vmap(one)(number * chunk_size + jnp.arange(size)) - reference)
+        return add(sums, jax.vmap(one)(along(SAMPLES, number * chunk_size + jnp.arange(size))) - reference)
 
     # A scan, so that `value` has a gradient.
     sums, _ = lax.scan(lambda sums, number: (next_chunk(number, sums), None), sums, jnp.arange(1, chunks))

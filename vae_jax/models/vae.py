@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.mesh import SAMPLES, along
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import sample_and_log_prob
 
@@ -70,12 +71,13 @@ def _shapes(tree: PyTree) -> PyTree:
 def over_samples(function: Callable[[Key], Any], key: Key, num_samples: int) -> Any:
     """`function(key)` for each of k = `num_samples` keys, the results stacked to `[k, …]`.
 
-    Sample i has the key `fold_in(key, i)`: it depends neither on k nor on how k is cut into chunks.
+    Sample i has the key `fold_in(key, i)`: it depends neither on k nor on how k is cut into chunks. Where a mesh is
+    set, they are cut along its axis `samples`.
     """
     if num_samples == 1:
         # XLA on CPU loses time on an axis of length one (`benchmarks/epoch.py` is the step that feels it).
         return jax.tree.map(lambda leaf: leaf[None], function(jax.random.fold_in(key, 0)))
-    return jax.vmap(lambda i: function(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
+    return jax.vmap(lambda i: function(jax.random.fold_in(key, i)))(along(SAMPLES, jnp.arange(num_samples)))
 
 
 def log_weights(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.config.fields import Codes, Experiment
-from vae_jax.core.trees import num_examples
+from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE, Autoencoder
@@ -56,8 +56,7 @@ def autoencoder_loss(
             return code, distance(x, coder.decode(params, code))
 
         x = batch["x"]
-        size = num_examples(x)
-        codes, distances = jax.vmap(code_and_distance)(jax.random.split(key, size), x)
+        codes, distances = over_examples(code_and_distance, key, x)
         omega = penalty(lambda x: coder.encode(params, x).mean, codes, x)
         return jnp.mean(distances) + omega, {"distance": jnp.mean(distances), "penalty": omega}
 

@@ -107,4 +107,4 @@ def build(config: Experiment, dataset: Dataset) -> System:
     return constrained(system, config.objective)
 
 
-SPEC = Spec(build, reads=("objective",), requires=(trainable_bound, one_layer, gradient_scale))
+SPEC = Spec(build, reads=("objective", "compute.accumulate"), requires=(trainable_bound, one_layer, gradient_scale))

@@ -16,11 +16,11 @@ from vae_jax.systems.parts.requirements import EVERY_SYSTEM
 from vae_jax.systems.system import Spec, System
 
 # The sections whose fields a system reads only where its `reads` names them.
-OPTIONAL_SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings")
+OPTIONAL_SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "strings", "compute")
 # The system of a run whose model was made in Python.
 IN_PYTHON = "python"
-# They choose the labels of the linear probe, which every system has.
-_READ_BY_ALL = ("labels.labelled", "labels.label_seed")
+# The labels of the linear probe, which every system has, and where and in what the program of any system is computed.
+READ_BY_ALL = ("labels.labelled", "labels.label_seed", "compute.mesh", "compute.precision")
 
 
 def system_names() -> list[str]:
@@ -73,7 +73,7 @@ def _check_read(config: Experiment, spec: Spec) -> None:
         default = type(values)()
         for field in dataclasses.fields(values):
             value = getattr(values, field.name)
-            if value != getattr(default, field.name) and not _reads((*spec.reads, *_READ_BY_ALL), section, field.name):
+            if value != getattr(default, field.name) and not _reads((*spec.reads, *READ_BY_ALL), section, field.name):
                 readers = [name for name in system_names() if _reads(spec_of(name).reads, section, field.name)]
                 tip = f" Or add {section}.{field.name} to what its SPEC reads." if config.system.endswith(".py") else ""
                 raise ConfigError(

@@ -96,6 +96,6 @@ def _published_alone(config: Experiment) -> str | None:
 
 SPEC = Spec(
     build,
-    reads=("objective", "strings"),
+    reads=("objective", "strings", "compute.accumulate"),
     requires=(_writes_rules, trainable_bound, one_layer, gradient_scale, _published_alone),
 )

@@ -45,4 +45,6 @@ def build(config: Experiment, dataset: Dataset) -> System:
     return system
 
 
-SPEC = Spec(build, reads=("objective",), requires=(trainable_bound, layers_of_vectors, optimal_scale_alone))
+SPEC = Spec(
+    build, reads=("objective", "compute.accumulate"), requires=(trainable_bound, layers_of_vectors, optimal_scale_alone)
+)

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from rich.console import Console
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.files import write_json
+from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
@@ -77,6 +79,11 @@ class Trainable(Protocol):
         ...
 
     @property
+    def mesh(self) -> Mesh | None:
+        """The devices that it is computed on; None for one."""
+        ...
+
+    @property
     def comparable(self) -> bool:
         """Whether the epoch with the smallest held-out loss is the one to keep."""
         ...
@@ -126,12 +133,6 @@ def num_steps(run: Trainable) -> int:
     return run.steps_per_epoch * run.config.train.epochs
 
 
-def place(tree: Any) -> Any:
-    """The tree, committed to the device."""
-    # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
-    return jax.device_put(tree, jax.devices()[0])
-
-
 def train(run: Trainable, console: Console) -> Trained:
     """Train from the newest checkpoint, or from the start, to the end.
 
@@ -139,12 +140,18 @@ def train(run: Trainable, console: Console) -> Trained:
     TrainingError if a step is not finite, and none may be left out; then the state before it is saved. Members of a
     sweep go on each by itself, and it is raised when none of them is finite any more.
     """
+    with on(run.mesh):
+        return _train(run, console)
+
+
+def _train(run: Trainable, console: Console) -> Trained:
     checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
     snapshots = Checkpoints(run.directory / SNAPSHOTS) if run.config.train.snapshots else None
     state = run.initial()
     restored = checkpoints.restore(state)
     if restored is not None:
         state = place(restored)
+    # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
     start = int(state.train.step)
     lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.

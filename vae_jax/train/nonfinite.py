@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.config.compute import Precision
 from vae_jax.core.trees import num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions import sample_and_log_prob
 from vae_jax.models.vae import VAE
 from vae_jax.systems.system import System
+from vae_jax.train.precision import products_in
 from vae_jax.train.program import Prepare, TrainState, batch_keys, batch_rows
 
 
@@ -64,7 +66,9 @@ class Examined(NamedTuple):
         return f"{kind}: {listed}{origin}"
 
 
-def examined(system: System, prepare: Prepare, data: Any, state: TrainState, *, batch_size: int) -> Examined:
+def examined(
+    system: System, prepare: Prepare, data: Any, state: TrainState, *, batch_size: int, precision: Precision
+) -> Examined:
     """The step that comes after `state`, looked at. `data` are the stored training examples."""
     rows = batch_rows(state, num_examples(data), batch_size)
     prepare_key, key = batch_keys(state)
@@ -73,7 +77,8 @@ def examined(system: System, prepare: Prepare, data: Any, state: TrainState, *, 
     def loss(params: Params) -> Any:
         return system.loss(params, key, batch, state.step)
 
-    (value, metrics), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(state.params)
+    value_and_grad = products_in(precision, jax.value_and_grad(loss, has_aux=True))
+    (value, metrics), gradient = jax.jit(value_and_grad)(state.params)
     found = Examined(
         step=int(state.step),
         rows=np.asarray(rows).tolist(),

@@ -16,10 +16,13 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from vae_jax.config.compute import Precision
 from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.mesh import DATA, along
 from vae_jax.core.trees import num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.systems.system import Batch, Metrics, System
+from vae_jax.train.precision import products_in
 
 # `(key, stored batch) -> batch` that the model sees: scaling, and dynamic binarisation from the key.
 Prepare = Callable[[Key, Batch], Batch]
@@ -92,13 +95,14 @@ def train_step(
     batch: Batch,
     *,
     average_decay: float | Array = 0.0,
+    precision: Precision = "device",
 ) -> TrainState:
     """The state after one step on one prepared batch: its loss and metrics are added to the sums in `metrics`.
 
     A running mean of the parameters, where the state keeps one, is over about `1 / (1 − average_decay)` steps, and
-    at the start over about a ninth of those done.
+    at the start over about a ninth of those done. `precision`: that of the products in the loss and its gradient.
     """
-    value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
+    value_and_grad = products_in(precision, jax.value_and_grad(system.loss, has_aux=True))
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)
     updates, opt_state = system.optimizer(tx).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -132,11 +136,13 @@ def train_until(
     *,
     batch_size: int,
     average_decay: float | Array = 0.0,
+    precision: Precision = "device",
 ) -> TrainState:
     """Train from `state.step` until step `stop` (may be traced), on stored `data` `[n, …]`.
 
-    Each epoch is `n // batch_size` steps, in a new order, so other examples are left over. At its first step the sums
-    of metrics start at 0 again. ValueError where `batch_size` is larger than n.
+    Where a mesh is set, a batch is cut along its axis `data`. Each epoch is `n // batch_size` steps, in a new order, so
+    other examples are left over. At its first step the sums of metrics start at 0 again. ValueError where `batch_size`
+    is larger than n.
     """
     size = num_examples(data)
     data = jax.tree.map(jnp.asarray, data)
@@ -154,7 +160,8 @@ def train_until(
             rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
             batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
             prepare_key, step_key = batch_keys(state)
-            return train_step(system, tx, state, step_key, prepare(prepare_key, batch), average_decay=average_decay)
+            batch = along(DATA, prepare(prepare_key, along(DATA, batch)))
+            return train_step(system, tx, state, step_key, batch, average_decay=average_decay, precision=precision)
 
         return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import optax
 
+from vae_jax.config.compute import Compute
 from vae_jax.config.fields import Data, Evaluate, Experiment, Model, Optimizer, Train
 from vae_jax.config.files import absolute_path
+from vae_jax.config.rules import check_ranges, check_types
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Params
@@ -24,7 +26,7 @@ from vae_jax.systems.registry import IN_PYTHON, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.files import CONFIG, read_config
 from vae_jax.train.outline import check_same
-from vae_jax.train.run import ARRAYS, Run, assembled, write_start
+from vae_jax.train.run import ARRAYS, Run, assembled, check_compute, write_start
 
 # What is maximised where nothing else is said.
 BY_DEFAULT = total(elbo)
@@ -33,16 +35,22 @@ _TEST, _VALIDATION = 5, 10
 
 
 def as_system(
-    vae: VAE, params: Params | Callable[..., Params], *, estimate: Estimate = BY_DEFAULT, num_samples: int = 1
+    vae: VAE,
+    params: Params | Callable[..., Params],
+    *,
+    estimate: Estimate = BY_DEFAULT,
+    num_samples: int = 1,
+    parts: int = 1,
 ) -> System:
     """A model as the trainer takes it, with what is maximised.
 
     `params`: its initial parameters, or `(key, batch) -> params` where they shall depend on the seed of a run.
-    `estimate`: any estimator of any bound, with `num_samples` draws of z for each example.
+    `estimate`: any estimator of any bound, with `num_samples` draws of z for each example. `parts`: a batch is computed
+    in so many, one after the other, in less memory.
     """
     check_count("as_system", "num_samples", num_samples)
     init = params if callable(params) else lambda key, batch: params
-    return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples)), vae=vae)
+    return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples), parts=parts), vae=vae)
 
 
 def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
@@ -122,6 +130,7 @@ def python_run(
     optimizer: optax.GradientTransformation | Optimizer | None = None,
     train: Train,
     evaluate: Evaluate,
+    compute: Compute,
 ) -> Run:
     """The run of a directory: a new one, or the one that is there, to go on with.
 
@@ -134,26 +143,36 @@ def python_run(
         rule, settings = optimizer, Optimizer()
     data = Data(source, binarisation=dataset.binarisation, data_seed=dataset.seed)
     config = Experiment(
-        "a model made in Python", data, Model(), optimizer=settings, train=train, evaluate=evaluate, system=name
+        "a model made in Python",
+        data,
+        Model(),
+        optimizer=settings,
+        train=train,
+        evaluate=evaluate,
+        compute=compute,
+        system=name,
     )
+    check_types(config)
+    check_ranges(config)
     run = assembled(config, directory, dataset, system=model, optimizer=rule)
     if (directory / CONFIG).is_file():
         _check_same_run(read_config(directory), config, directory)
         check_same(directory, dataset)
         return run
+    check_compute(run)
     write_start(directory, config, dataset)
     return run
 
 
 def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> None:
-    # A run may be looked at with another k.
-    free = {"evaluate": before.evaluate, "description": before.description}
+    # A run may be looked at with another k, and go on on other devices.
+    free = {"evaluate": before.evaluate, "compute": before.compute, "description": before.description}
     if dataclasses.replace(now, **free) != before:
         changed = [
             f"{section}.{field}"
             for section, part in dataclasses.asdict(before).items()
             for field, value in (part.items() if isinstance(part, dict) else [(section, part)])
-            if isinstance(part, dict) and section != "evaluate" and dataclasses.asdict(now)[section][field] != value
+            if isinstance(part, dict) and section not in free and dataclasses.asdict(now)[section][field] != value
         ]
         raise ConfigError(
             f"{directory} holds a run with other settings ({', '.join(changed) or 'its system'}). Name another "
@@ -181,10 +200,15 @@ def system_from(
     build: str | None,
     estimate: Estimate,
     num_samples: int,
+    parts: int = 1,
 ) -> System:
     """The system of a model, or of the function of a file. ConfigError where neither or both are given."""
     if (model is None) == (build is None):
         raise ConfigError("give a model, or the path of a function that builds one: build='my_model.py:build'.")
+    if parts > 1 and (build is not None or isinstance(model, System)):
+        raise ConfigError(
+            "accumulate is for a VAE: the loss of a System is its own. Give it a loss with mean_loss(vae, …, parts=…)."
+        )
     if build is not None:
         return spec_of(absolute(build)).build(None, None)  # pyright: ignore[reportArgumentType]
     if isinstance(model, System):
@@ -192,7 +216,7 @@ def system_from(
     assert model is not None
     if params is None:
         raise ConfigError("a VAE needs the parameters that it starts from: params=….")
-    return as_system(model, params, estimate=estimate, num_samples=num_samples)
+    return as_system(model, params, estimate=estimate, num_samples=num_samples, parts=parts)
 
 
 def absolute(build: str) -> str:

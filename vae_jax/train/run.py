@@ -11,6 +11,7 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
+import math
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +22,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
+from vae_jax.core.mesh import place
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import (
     Dataset,
@@ -47,6 +50,7 @@ from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.devices import mesh_for
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -63,10 +67,11 @@ from vae_jax.train.files import (
     write_config,
 )
 from vae_jax.train.lock import writing
-from vae_jax.train.loop import RunState, num_steps, place
+from vae_jax.train.loop import RunState, Trainable, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
+from vae_jax.train.precision import check_precision
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
 
@@ -86,6 +91,13 @@ class Run:
     steps_per_epoch: int
     learning_rate: Schedule | None
     """`step -> learning rate`, to be shown; None where the optimiser was made in Python."""
+
+    @property
+    def mesh(self) -> Mesh | None:
+        """The devices that it is computed on; None for one."""
+        objective, train = self.config.objective, self.config.train
+        draws = math.gcd(objective.num_samples, *objective.grow_to)
+        return mesh_for(self.config.compute.mesh, batch_size=train.batch_size, num_samples=draws)
 
     @property
     def comparable(self) -> bool:
@@ -112,7 +124,8 @@ class Run:
     def advance(self) -> Callable[[TrainState, Array], TrainState]:
         """`(state, stop) -> state`, compiled: train until step `stop`."""
         config, data = self.config.train, place(self.dataset.train.batch())
-        options = {"batch_size": config.batch_size, "average_decay": config.average_decay or 0.0}
+        options: dict[str, Any] = {"batch_size": config.batch_size, "average_decay": config.average_decay or 0.0}
+        options["precision"] = self.config.compute.precision
         compiled = jax.jit(
             lambda state, data, stop: train_until(
                 self.system, self.optimizer, self.dataset.prepare, data, state, stop, **options
@@ -122,8 +135,8 @@ class Run:
 
     def examined(self, state: TrainState) -> Examined:
         """The step after `state`, looked at."""
-        data, batch_size = self.dataset.train.batch(), self.config.train.batch_size
-        return examined(self.system, self.dataset.prepare, data, state, batch_size=batch_size)
+        options: Any = {"batch_size": self.config.train.batch_size, "precision": self.config.compute.precision}
+        return examined(self.system, self.dataset.prepare, self.dataset.train.batch(), state, **options)
 
     def held_out(self) -> Callable[[Params], Metrics]:
         """`params -> metrics` on the validation split."""
@@ -269,9 +282,17 @@ def create(config: Experiment, directory: Path) -> Run:
     check_directory(directory)
     run = prepare_run(settled(validate(config)), directory)
     check_varies(run.dataset)
+    check_compute(run)
     warn_of_faults(run.config, run.dataset)
     write_start(directory, run.config, run.dataset)
     return run
+
+
+def check_compute(run: Trainable) -> None:
+    """ConfigError where the devices cannot compute a run as its config says."""
+    check_precision(run.config.compute.precision)
+    # It is made when it is asked for.
+    _ = run.mesh
 
 
 def write_start(directory: Path, config: Experiment, dataset: Dataset, files: Mapping[str, Any] | None = None) -> None:

@@ -22,10 +22,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.core.mesh import MEMBERS as MEMBERS_AXIS
+from vae_jax.core.mesh import along, place, placement
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset
@@ -33,6 +36,7 @@ from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.devices import mesh_for
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -45,7 +49,7 @@ from vae_jax.train.files import (
     write_metrics,
 )
 from vae_jax.train.grid import Grid, grid_points, point_name, with_values
-from vae_jax.train.loop import RunState, num_steps, place
+from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined
 from vae_jax.train.outline import check_same, outline_of, write_outline
@@ -55,6 +59,7 @@ from vae_jax.train.run import (
     TO_TRAIN,
     Run,
     advising,
+    check_compute,
     check_directory,
     held_out_batch,
     load_data,
@@ -69,6 +74,27 @@ _FEWER = "Sweep fewer numbers or seeds, a part at a time."
 _MOST_CHUNK_SECONDS = 20.0
 # The axes of members in a `TrainState`. All share the step, so that the loop ends for all at once.
 _AXES = TrainState(params=0, average=0, opt_state=0, step=None, key=0, metrics=0)  # pyright: ignore[reportArgumentType]
+
+
+def _by_members(function: Callable[[Any, bool], Any], state: TrainState) -> TrainState:
+    """`function(part, whether it has an axis of members)` of every part of a state."""
+
+    def of_part(axis: int | None, part: Any) -> Any:
+        return function(part, axis is not None)
+
+    return jax.tree.map(of_part, _AXES, state, is_leaf=lambda axis: axis is None)
+
+
+def _cut(state: TrainState) -> TrainState:
+    """Inside a compiled function: the state of all members, cut along the axis `members` of the mesh that is set."""
+    return _by_members(lambda part, many: along(MEMBERS_AXIS, part) if many else part, state)
+
+
+def _placed(state: TrainState) -> TrainState:
+    """The abstract state with where it lies: XLA must know it when it compiles."""
+    if jax.sharding.get_mesh().empty:
+        return state
+    return _by_members(lambda part, many: placement(part, MEMBERS_AXIS if many else None), state)
 
 
 @dataclass(frozen=True)
@@ -96,6 +122,12 @@ class Sweep:
             for values in self.points
             for seed in range(first_seed, first_seed + self.seeds)
         ]
+
+    @property
+    def mesh(self) -> Mesh | None:
+        """The devices that it is computed on; None for one."""
+        batch_size, members = self.config.train.batch_size, len(self.points) * self.seeds
+        return mesh_for(self.config.compute.mesh, batch_size=batch_size, members=members)
 
     @property
     def comparable(self) -> bool:
@@ -163,30 +195,32 @@ class Sweep:
             averaged = config.train.average_decay is not None
             return initial_state(system, optimizer, self.dataset.prepare, data, key, averaged=averaged)
 
-        state = jax.jit(jax.vmap(start, out_axes=_AXES))(self.values(), self.keys())
+        over_members = jax.vmap(start, out_axes=_AXES)
+        state = jax.jit(lambda *each: _cut(over_members(*each)))(*place((self.values(), self.keys()), MEMBERS_AXIS))
         count = len(self.members)
-        return place(
-            RunState(state, state.params, jnp.full(count, jnp.inf), jnp.zeros(count, jnp.int32), jnp.float32(0.0))
-        )
+        loss, epoch = place((jnp.full(count, jnp.inf), jnp.zeros(count, jnp.int32)), MEMBERS_AXIS)
+        return place(RunState(state, state.params, loss, epoch, jnp.float32(0.0)))
 
     def advance(self) -> Callable[[TrainState, Array], TrainState]:
         """`(state, stop) -> state`, compiled. ConfigError where it would not fit into memory, before it runs."""
-        data, values = place(self.dataset.train.batch()), self.values()
+        data, values = place(self.dataset.train.batch()), place(self.values(), MEMBERS_AXIS)
 
         def advanced(state: TrainState, values: Any, data: Any, stop: Array) -> TrainState:
             config, system, optimizer = self.build(values)
             decay = config.train.average_decay
             options = {"batch_size": config.train.batch_size, "average_decay": 0.0 if decay is None else decay}
+            options["precision"] = config.compute.precision
             return train_until(system, optimizer, self.dataset.prepare, data, state, stop, **options)
 
-        program = jax.jit(jax.vmap(advanced, in_axes=(_AXES, 0, None, None), out_axes=_AXES))
-        state = jax.eval_shape(self.initial).train
-        compiled = program.lower(state, values, data, jnp.int32(0)).compile()
+        over_members = jax.vmap(advanced, in_axes=(_AXES, 0, None, None), out_axes=_AXES)
+        program = jax.jit(lambda *arguments: _cut(over_members(*arguments)))
+        state = _placed(jax.eval_shape(self.initial).train)
+        compiled = program.lower(state, values, data, place(jnp.int32(0))).compile()
         memory = compiled.memory_analysis()
         if memory is not None:
             needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
             check_memory(f"a sweep of {len(self.members)} members", needed, _FEWER)
-        return lambda state, stop: compiled(state, values, data, stop)
+        return lambda state, stop: compiled(state, values, data, place(stop))
 
     def examined(self, state: TrainState) -> Examined:
         """Not of a sweep: its members go on each by itself."""
@@ -204,7 +238,7 @@ class Sweep:
             return split_metrics(system, params, key, batch, step, batch_size=config.train.batch_size)
 
         compiled = jax.jit(jax.vmap(metrics, in_axes=(0, 0, None)))
-        values = self.values()
+        values = place(self.values(), MEMBERS_AXIS)
         return lambda params: compiled(values, params, batch)
 
 
@@ -244,6 +278,7 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     check_directory(directory)
     config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
+    check_compute(sweep)
     warn_of_faults(config, sweep.dataset)
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
     write_start(directory, config, sweep.dataset, {SWEEP: sealed({"over": over, "seeds": seeds})})
@@ -267,12 +302,7 @@ def open_sweep(directory: Path) -> Sweep:
 
 def member_state(state: RunState, number: int) -> RunState:
     """The state of one member, as that of a run of its own."""
-    train = jax.tree.map(
-        lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[number], part),
-        _AXES,
-        state.train,
-        is_leaf=lambda node: node is None or isinstance(node, int),
-    )
+    train = _by_members(lambda part, many: jax.tree.map(lambda leaf: leaf[number], part) if many else part, state.train)
     best = [jax.tree.map(lambda leaf: leaf[number], part) for part in state[1:4]]
     return RunState(train, *best, seconds=state.seconds)
 

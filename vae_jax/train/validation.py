@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vae_jax.core.mesh import DATA, along
 from vae_jax.core.trees import num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.systems.system import Batch, Metrics, System
@@ -19,7 +20,7 @@ def split_metrics(system: System, params: Params, key: Key, batch: Batch, step: 
         count, remainder = count - 1, batch_size + 1
 
     def weighted(index: Array, part: Batch, weight: int) -> Metrics:
-        loss, metrics = system.loss(params, jax.random.fold_in(key, index), part, step)
+        loss, metrics = system.loss(params, jax.random.fold_in(key, index), along(DATA, part), step)
         return jax.tree.map(lambda value: value * (weight / size), {"loss": loss, **metrics})
 
     whole = jax.tree.map(lambda leaf: leaf[: size - remainder].reshape(count, batch_size, *leaf.shape[1:]), batch)

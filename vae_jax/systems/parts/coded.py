@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.core.trees import num_examples
+from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions import PointMass, sample_and_log_prob
 from vae_jax.distributions.divergences import has_kl, kl_terms
@@ -45,7 +45,6 @@ class Coded(NamedTuple):
 
 def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
     """Encode, draw and decode a batch `[B, …]`; from the same key `elbo_terms` makes the same draws."""
-    size = num_examples(x)
     prior = vae.prior(params)
 
     def code(key: Key, x: Any) -> tuple[Any, Array, Array, Array]:
@@ -60,7 +59,7 @@ def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
             kl = log_q - prior.log_prob(z)
         return posterior, jnp.ravel(z), -vae.decode(params, z).log_prob(x), jnp.ravel(kl)
 
-    return Coded(*jax.vmap(code)(jax.random.split(key, size), x))
+    return Coded(*over_examples(code, key, x))
 
 
 def coded_loss(vae: VAE, objective: Callable[[Params, Key, Coded], tuple[Array, Metrics]]) -> Loss:

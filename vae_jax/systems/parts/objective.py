@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.config.fields import Experiment, Objective
-from vae_jax.core.trees import num_examples
+from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE
@@ -51,33 +51,39 @@ def bound_loss(estimate: Estimate, *, num_samples: int) -> ExampleLoss:
     return loss
 
 
-def mean_loss(vae: VAE, example_loss: ExampleLoss) -> Loss:
-    """The mean over a batch, a dict with `x` `[B, …]`, of the loss and the metrics of one example."""
+def mean_loss(vae: VAE, example_loss: ExampleLoss, *, parts: int = 1) -> Loss:
+    """The mean over a batch, a dict with `x` `[B, …]`, of the loss and the metrics of one example.
+
+    `parts`: the batch is computed in so many, as `over_examples` does.
+    """
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
-        size = num_examples(batch["x"])
-        of_examples = jax.vmap(lambda key, x: example_loss(vae, params, key, x))
-        losses, metrics = of_examples(jax.random.split(key, size), batch["x"])
+
+        def of_example(key: Key, x: Any) -> tuple[Array, Metrics]:
+            return example_loss(vae, params, key, x)
+
+        losses, metrics = over_examples(of_example, key, batch["x"], parts=parts)
         return jnp.mean(losses), jax.tree.map(jnp.mean, metrics)
 
     return loss
 
 
-def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: int) -> Loss:
-    """The loss that an objective names, with `num_samples` draws of z, in a run of `num_steps`."""
+def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: int, *, parts: int = 1) -> Loss:
+    """The loss that an objective names, with `num_samples` draws of z, in a run of `num_steps`; batches in `parts`."""
     if objective.estimator in TERMS:
         terms = TERMS[objective.estimator]
-        return terms_loss(vae, terms, weigh_by(objective, num_steps), num_samples=num_samples)
+        return terms_loss(vae, terms, weigh_by(objective, num_steps), num_samples=num_samples, parts=parts)
     estimate = ESTIMATORS[objective.estimator](BOUNDS[objective.bound](objective))
-    return mean_loss(vae, bound_loss(estimate, num_samples=num_samples))
+    return mean_loss(vae, bound_loss(estimate, num_samples=num_samples), parts=parts)
 
 
 def staged_objective(vae: VAE, config: Experiment, dataset: Dataset) -> Loss:
     """The loss of a config over its whole run, in which the number of draws may grow."""
     objective = config.objective
     num_steps = total_steps(config, dataset)
-    losses = [objective_loss(vae, objective, k, num_steps) for k in (objective.num_samples, *objective.grow_to)]
+    parts, ks = config.compute.accumulate, (objective.num_samples, *objective.grow_to)
+    losses = [objective_loss(vae, objective, k, num_steps, parts=parts) for k in ks]
     return staged(losses, [round(share * num_steps) for share in objective.grow_at])
 
 

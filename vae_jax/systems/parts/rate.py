@@ -4,13 +4,13 @@ Each is a function of the terms of a batch, `(params, kl [B, groups], distortion
 """
 
 from collections.abc import Callable
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from vae_jax.config.fields import Objective
-from vae_jax.core.trees import num_examples
+from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.batch import capacity, free_bits, geco
@@ -59,15 +59,19 @@ def weigh_by(objective: Objective, num_steps: int) -> Weigh:
     )
 
 
-def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int) -> Loss:
-    """`weigh` of the two terms of a batch. Metrics: `bound` (the ELBO, whatever the weight), `log_likelihood`, `kl`."""
+def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int, parts: int = 1) -> Loss:
+    """`weigh` of the two terms of a batch. Metrics: `bound` (the ELBO, whatever the weight), `log_likelihood`, `kl`.
+
+    `parts`: the batch is computed in so many, as `over_examples` does.
+    """
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
-        size = num_examples(batch["x"])
-        pairs = jax.vmap(lambda key, x: terms(vae, params, key, x, num_samples=num_samples))(
-            jax.random.split(key, size), batch["x"]
-        )
-        kl = pairs.kl.reshape(size, -1)
+
+        def of_example(key: Key, x: Any) -> Terms:
+            return terms(vae, params, key, x, num_samples=num_samples)
+
+        pairs = over_examples(of_example, key, batch["x"], parts=parts)
+        kl = pairs.kl.reshape(len(pairs.kl), -1)
         rate, log_likelihood = jnp.mean(jnp.sum(kl, axis=1)), jnp.mean(pairs.log_likelihood)
         metrics = {"bound": log_likelihood - rate, "log_likelihood": log_likelihood, "kl": rate}
         if "log_multiplier" in params:

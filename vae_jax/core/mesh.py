@@ -1,0 +1,86 @@
+"""Arrays over several devices: what is written here follows the mesh that is set, and without one does nothing.
+
+    with jax.set_mesh(jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))):
+        …
+
+The axes have names: `data` (the examples of a batch), `samples` (the draws of z of one example), `members` (of a
+sweep). XLA lays out everything that follows from an array that is cut along one of them, and adds what must be added.
+So a batch is one array, also over many devices, and what is computed of a whole batch stays that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+from jax import lax
+from jax.core import Tracer
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from vae_jax.core.types import PyTree
+
+DATA, SAMPLES, MEMBERS = AXES = ("data", "samples", "members")
+
+
+def along(axis: str, tree: PyTree) -> PyTree:
+    """Inside a compiled function: arrays `[n, …]`, cut along an axis of the mesh that is set.
+
+    They stay as they are where no mesh is set, where it lacks the axis, or where n is no multiple of its length. Under
+    `vmap` n is the axis that the function sees.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if axis not in mesh.axis_names:
+        return tree
+
+    def cut(leaf: Any) -> Any:
+        whole = leaf.shape[0] % mesh.shape[axis] == 0
+        return lax.with_sharding_constraint(leaf, PartitionSpec(axis)) if whole else leaf
+
+    return jax.tree.map(cut, tree)
+
+
+def place(tree: PyTree, axis: str | None = None) -> PyTree:
+    """Outside of compiled functions: arrays committed to the mesh that is set, or else to the first device.
+
+    All of an array lies on every device, or with `axis` its first axis is cut along that of the mesh. An array that
+    lies on all devices of the mesh already stays as it is.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return jax.device_put(tree, jax.devices()[0])
+
+    def put(leaf: Any) -> Any:
+        # Of what is only traced for its shape nothing lies anywhere.
+        if isinstance(leaf, Tracer):
+            return leaf
+        sharding = _sharding(axis)
+        there = isinstance(leaf, jax.Array) and leaf.committed and leaf.sharding.device_set == sharding.device_set
+        return leaf if there else jax.device_put(leaf, sharding)
+
+    return jax.tree.map(put, tree)
+
+
+def placement(tree: PyTree, axis: str | None = None) -> PyTree:
+    """Abstract arrays that lie where `place` puts them, on the mesh that is set."""
+    sharding = _sharding(axis)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+
+def _sharding(axis: str | None) -> NamedSharding:
+    mesh = jax.sharding.get_mesh()
+    return NamedSharding(mesh, PartitionSpec(axis) if axis in mesh.axis_names else PartitionSpec())
+
+
+def whole_parts(size: int) -> int:
+    """The smallest number from `size` on of examples that can be cut along `data` of the mesh that is set."""
+    parts = dict(jax.sharding.get_abstract_mesh().shape).get(DATA, 1)
+    return -(-size // parts) * parts
+
+
+@contextmanager
+def on(mesh: Mesh | None) -> Iterator[None]:
+    """Set a mesh; None sets nothing."""
+    if mesh is None:
+        yield
+        return
+    with jax.set_mesh(mesh):
+        yield

@@ -1,0 +1,119 @@
+"""Products in fewer digits: what `--precision` does to the gradient of any loss, whatever library its networks are of.
+
+Only products of arrays change. Their operands are rounded just before, and their sums are float32. Everything else,
+the densities, the parameters and the optimiser, stays as it was written.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core
+
+from vae_jax.config.compute import Precision
+from vae_jax.core.errors import ConfigError
+from vae_jax.core.types import Array
+
+_PRODUCTS = ("dot_general", "conv_general_dilated")
+# How often, and on what, the speed of products is measured.
+_REPEATS, _ROWS, _WIDTH = 7, 2048, 512
+
+
+def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its products of float32 arrays in `precision`; "device" leaves them to JAX.
+
+    "bfloat16": operands are rounded to bfloat16. "tf32": to the 19 bits that NVIDIA's units read. "float32": all
+    digits, also where a device would take fewer by default. Convolutions on a CPU stay float32, where bfloat16 is
+    slower. Differentiate a function first, so that the products of its gradient are rounded too.
+    """
+    if precision == "device":
+        return function
+
+    def rounded(*arguments: Any) -> Any:
+        closed, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        values = _evaluated(precision, closed, jax.tree.leaves(arguments))
+        return jax.tree.unflatten(jax.tree.structure(result), values)
+
+    return rounded
+
+
+def _evaluated(precision: Precision, closed: core.ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
+    """What a traced program computes, its products in `precision`."""
+    jaxpr = closed.jaxpr
+    values: dict[core.Var, Any] = dict(
+        zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *arguments], strict=True)
+    )
+
+    def value(atom: Any) -> Any:
+        return atom.val if isinstance(atom, core.Literal) else values[atom]
+
+    for equation in jaxpr.eqns:
+        results = _applied(precision, equation, [value(atom) for atom in equation.invars])
+        values |= dict(zip(equation.outvars, results, strict=True))
+    return [value(atom) for atom in jaxpr.outvars]
+
+
+def _applied(precision: Precision, equation: core.JaxprEqn, operands: list[Any]) -> Sequence[Any]:
+    primitive, params = equation.primitive, dict(equation.params)
+    if primitive.name in _PRODUCTS and all(operand.dtype == jnp.float32 for operand in operands):
+        return [_product(precision, primitive, operands, params)]
+    if primitive.name in ("pjit", "jit"):
+        return _evaluated(precision, params["jaxpr"], operands)
+    # Of these the gradient is their own affair.
+    if not primitive.name.startswith("custom_"):
+        params = {name: _rewritten(precision, part) for name, part in params.items()}
+    results = primitive.bind(*operands, **primitive.get_bind_params(params))
+    return results if primitive.multiple_results else [results]
+
+
+def _rewritten(precision: Precision, part: Any) -> Any:
+    """A parameter of an operation; the programs in it, as of a loop or a branch, have their products in `precision`."""
+    if isinstance(part, tuple):
+        return tuple(_rewritten(precision, item) for item in part)
+    if isinstance(part, core.Jaxpr):
+        return _rewritten(precision, core.ClosedJaxpr(part, ())).jaxpr
+    if not isinstance(part, core.ClosedJaxpr):
+        return part
+    return jax.make_jaxpr(lambda *arguments: _evaluated(precision, part, arguments))(*part.in_avals)
+
+
+def _product(precision: Precision, primitive: core.Primitive, operands: list[Array], params: dict[str, Any]) -> Array:
+    exact = {"float32": lax.Precision.HIGHEST, "tf32": lax.Precision.HIGH, "bfloat16": lax.Precision.DEFAULT}[precision]
+    if precision == "bfloat16":
+        if primitive.name == "conv_general_dilated" and jax.default_backend() == "cpu":
+            return primitive.bind(*operands, **params)
+        operands = [operand.astype(jnp.bfloat16) for operand in operands]
+    params |= {"precision": (exact, exact), "preferred_element_type": jnp.dtype(jnp.float32)}
+    return primitive.bind(*operands, **params)
+
+
+def check_precision(precision: Precision) -> None:
+    """ConfigError where the device has no units for such products, or is slower with them than with float32."""
+    backend = jax.default_backend()
+    if precision == "tf32" and backend != "gpu":
+        raise ConfigError(f"--precision tf32 is of NVIDIA's GPUs, and this is a {backend}: use --precision float32.")
+    if precision == "bfloat16" and backend == "cpu":
+        whole, short = (_milliseconds(kind) for kind in ("float32", "bfloat16"))
+        if short > whole:
+            raise ConfigError(
+                f"--precision bfloat16 is slower on this CPU, which has no instructions for it: {short:.1f} ms for a "
+                f"product that takes {whole:.1f} ms in float32. Leave it out."
+            )
+
+
+def _milliseconds(precision: Precision) -> float:
+    """How long a product takes, its operands rounded first."""
+    shape = (_ROWS, _WIDTH)
+    product = jax.jit(products_in(precision, lambda a, b: a @ b))
+    operands = jnp.full(shape, 0.5), jnp.full(shape[::-1], 0.5)
+    times = []
+    for _ in range(_REPEATS + 1):
+        began = time.perf_counter()
+        jax.block_until_ready(product(*operands))
+        times.append(time.perf_counter() - began)
+    # The first is compiled.
+    return 1e3 * statistics.median(times[1:])
