@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,8 @@ class _TrainOptions:
     """Directory of the run; by default runs/CONFIG, with a number where that exists."""
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
     """A few steps on a small embedded stand-in for the data: seconds, no download."""
+    distributed: tuple[str, ...] | None = None
+    """Train with other processes: alone under SLURM, Open MPI or on TPU hosts, else HOST:PORT COUNT NUMBER."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,16 +50,18 @@ def train_command(arguments: list[str], console: Console) -> int:
     from vae_jax.measure.evaluation import first_measurements
     from vae_jax.report.columns import column_table
     from vae_jax.train.lock import writing
-    from vae_jax.train.run import create, reading_of
+    from vae_jax.train.processes import by_first, is_first
+    from vae_jax.train.run import create, open_run, reading_of
 
     data = options.experiment.data
     # Before anything is written: one of the user's may fail to load.
     first_measurements(options.experiment)
-    run = create(options.experiment, _directory(options, name))
+    directory = _met(options, name)
+    run = by_first(lambda: create(options.experiment, directory), lambda: open_run(directory))
     if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
         console.print(column_table(found))
     _show_start(description_of(options.experiment, name), f"run: {run.directory}", run, console)
-    with writing(run.directory):
+    with writing(run.directory) if is_first() else contextlib.nullcontext():
         return _train_and_report(run, console)
 
 
@@ -69,34 +74,42 @@ def sweep_command(arguments: list[str], console: Console) -> int:
     from vae_jax.measure.evaluation import first_measurements
     from vae_jax.train.grid import parse_grid
     from vae_jax.train.lock import writing
-    from vae_jax.train.sweep import create_sweep
+    from vae_jax.train.processes import by_first, is_first
+    from vae_jax.train.sweep import create_sweep, open_sweep
 
     first_measurements(options.experiment)
-    sweep = create_sweep(options.experiment, parse_grid(options.over), options.seeds, _directory(options, name))
+    grid, directory = parse_grid(options.over), _met(options, name)
+    sweep = by_first(
+        lambda: create_sweep(options.experiment, grid, options.seeds, directory), lambda: open_sweep(directory)
+    )
     _show_start(description_of(options.experiment, name), f"sweep: {sweep.directory}", sweep, console)
-    with writing(sweep.directory):
+    with writing(sweep.directory) if is_first() else contextlib.nullcontext():
         return _train_and_report_sweep(sweep, console)
 
 
 def resume_command(arguments: list[str], console: Console) -> int:
     """Go on with a run or a sweep."""
 
-    def resume(run: RunPath, mesh: tuple[str, ...] | None = None) -> int:
+    def resume(run: RunPath, mesh: tuple[str, ...] | None = None, distributed: tuple[str, ...] | None = None) -> int:
         """Continue an interrupted run or sweep to its end, bit for bit as if it had not been interrupted.
 
         Args:
             run: Directory of the run or sweep.
             mesh: Devices along each axis, where they are others than it began on: data=4. Then the bits are others.
+            distributed: Train with other processes: alone under SLURM, Open MPI or on TPU hosts, else HOST:PORT COUNT
+                NUMBER.
         """
         from vae_jax.train.devices import on_mesh
         from vae_jax.train.files import read_config
         from vae_jax.train.lock import writing
+        from vae_jax.train.processes import is_first, join_processes
         from vae_jax.train.run import open_run
         from vae_jax.train.sweep import is_sweep, open_sweep
 
         # There is none to be locked where there is no run.
         read_config(run)
-        with writing(run):
+        join_processes(distributed)
+        with writing(run) if is_first() else contextlib.nullcontext():
             if is_sweep(run):
                 return _train_and_report_sweep(on_mesh(open_sweep(run), mesh), console)
             return _train_and_report(on_mesh(open_run(run), mesh), console)
@@ -107,10 +120,21 @@ def resume_command(arguments: list[str], console: Console) -> int:
 def _show_start(description: str, where: str, run: Any, console: Console) -> None:
     """What is trained, where it is written, and on which devices where there are several."""
     from vae_jax.train.devices import told
+    from vae_jax.train.processes import is_first
 
     for line in (description, where, told(run.mesh)):
-        if line is not None:
+        if line is not None and is_first():
             console.print(line, soft_wrap=True)
+
+
+def _met(options: _TrainOptions, name: str) -> Path:
+    """The directory of a new run, once its processes have met."""
+    from vae_jax.train.processes import join_processes
+
+    if options.distributed is not None and options.out is None:
+        raise ConfigError("--distributed needs the directory of the run, which all processes share: --out DIRECTORY.")
+    join_processes(options.distributed)
+    return _directory(options, name)
 
 
 def _directory(options: _TrainOptions, name: str) -> Path:
@@ -227,26 +251,37 @@ def free_directory(base: Path) -> Path:
 
 
 def _train_and_report(run: Any, console: Console) -> int:
-    from vae_jax.core.mesh import on
-
-    with on(run.mesh):
-        return _trained_and_reported(run, console)
-
-
-def _trained_and_reported(run: Any, console: Console) -> int:
-    from vae_jax.commands.fitted import Fitted
-    from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
-    from vae_jax.measure.measurement import Options
-    from vae_jax.report.panel import panel
-    from vae_jax.train.loop import train
-    from vae_jax.train.trackers import measured_numbers, tracked
+    from vae_jax.measure.evaluation import first_measurements
 
     # Read first: a measurement of the user's that fails to load must not cost a training.
     measurements = first_measurements(run.config)
+    return _then(run, console, lambda trained: _report(run, trained, measurements, console))
+
+
+def _then(run: Any, console: Console, report: Callable[[Any], int]) -> int:
+    """Train, and then report on all devices of the first process; its exit status."""
+    from vae_jax.core.mesh import on, place
+    from vae_jax.train.devices import everywhere
+    from vae_jax.train.loop import train
+    from vae_jax.train.processes import is_first
+
     trained = train(run, console)
-    state = trained.state
+    if not is_first():
+        return 0 if trained.signal is None else ENDED_BY + trained.signal
     if trained.signal is not None:
         return _stopped(run, trained, console)
+    with on(everywhere()):
+        return report(trained._replace(state=place(trained.state)))
+
+
+def _report(run: Any, trained: Any, measurements: Sequence[Any], console: Console) -> int:
+    from vae_jax.commands.fitted import Fitted
+    from vae_jax.measure.evaluation import evaluate, write_evaluation
+    from vae_jax.measure.measurement import Options
+    from vae_jax.report.panel import panel
+    from vae_jax.train.trackers import measured_numbers, tracked
+
+    state = trained.state
     if not trained.moved and _is_measured(run.directory, int(state.train.step), console):
         return 0
     fitted = Fitted(run, state)
@@ -267,26 +302,20 @@ def _trained_and_reported(run: Any, console: Console) -> int:
 
 
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:
-    from vae_jax.core.mesh import on
-
-    with on(sweep.mesh):
-        return _trained_and_reported_sweep(sweep, console)
-
-
-def _trained_and_reported_sweep(sweep: Any, console: Console) -> int:
     from vae_jax.measure.evaluation import first_measurements
-    from vae_jax.measure.members import measure_members, write_results
-    from vae_jax.pictures.sweep import write_sweep_pictures
-    from vae_jax.report.sweep import sweep_table
-    from vae_jax.train.loop import train
-    from vae_jax.train.sweep import write_members
 
     # Read first, as for a run.
     first_measurements(sweep.config)
-    trained = train(sweep, console)
+    return _then(sweep, console, lambda trained: _report_sweep(sweep, trained, console))
+
+
+def _report_sweep(sweep: Any, trained: Any, console: Console) -> int:
+    from vae_jax.measure.members import measure_members, write_results
+    from vae_jax.pictures.sweep import write_sweep_pictures
+    from vae_jax.report.sweep import sweep_table
+    from vae_jax.train.sweep import write_members
+
     state = trained.state
-    if trained.signal is not None:
-        return _stopped(sweep, trained, console)
     if not trained.moved and _is_measured(sweep.directory, None, console):
         return 0
     written = write_members(sweep, state)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -53,10 +54,19 @@ def place(tree: PyTree, axis: str | None = None) -> PyTree:
         if isinstance(leaf, Tracer):
             return leaf
         sharding = _sharding(axis)
-        there = isinstance(leaf, jax.Array) and leaf.committed and leaf.sharding.device_set == sharding.device_set
-        return leaf if there else jax.device_put(leaf, sharding)
+        if isinstance(leaf, jax.Array) and leaf.committed and leaf.sharding.device_set == sharding.device_set:
+            return leaf
+        if sharding.is_fully_addressable:
+            return jax.device_put(leaf, sharding)
+        # Of many processes each gives its own devices their part of what all of them have.
+        return jax.make_array_from_callback(np.shape(leaf), sharding, np.asarray(leaf).__getitem__)
 
     return jax.tree.map(put, tree)
+
+
+def everywhere() -> PartitionSpec | None:
+    """The `out_shardings` of what every device of the mesh shall have whole; None where no mesh is set."""
+    return None if jax.sharding.get_abstract_mesh().empty else PartitionSpec()
 
 
 def placement(tree: PyTree, axis: str | None = None) -> PyTree:

@@ -36,6 +36,7 @@ from vae_jax.train.files import (
 )
 from vae_jax.train.interruption import Interruption
 from vae_jax.train.nonfinite import Examined
+from vae_jax.train.processes import agreed, here, own_folder
 from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params
 from vae_jax.train.progress import Display
 from vae_jax.train.trackers import Tracker, flat, tracked
@@ -102,7 +103,7 @@ class Trainable(Protocol):
         """The state before the first step, placed on the device."""
         ...
 
-    def advance(self) -> Callable[[TrainState, Array], TrainState]:
+    def advance(self) -> Callable[[TrainState, Any], TrainState]:
         """`(state, stop) -> state`, compiled: train until step `stop`."""
         ...
 
@@ -140,13 +141,13 @@ def train(run: Trainable, console: Console) -> Trained:
     TrainingError if a step is not finite, and none may be left out; then the state before it is saved. Members of a
     sweep go on each by itself, and it is raised when none of them is finite any more.
     """
-    with on(run.mesh):
-        return _train(run, console)
+    with on(run.mesh), own_folder(run, console) as (own, console):
+        checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
+        snapshots = Checkpoints(run.directory / SNAPSHOTS) if run.config.train.snapshots else None
+        return _train(own, checkpoints, snapshots, console)
 
 
-def _train(run: Trainable, console: Console) -> Trained:
-    checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
-    snapshots = Checkpoints(run.directory / SNAPSHOTS) if run.config.train.snapshots else None
+def _train(run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | None, console: Console) -> Trained:
     state = run.initial()
     restored = checkpoints.restore(state)
     if restored is not None:
@@ -160,13 +161,13 @@ def _train(run: Trainable, console: Console) -> Trained:
     (run.directory / NONFINITE).unlink(missing_ok=True)
     try:
         with Interruption(console) as interruption, tracked(run.config, run.directory) as tracker:
-            state = _train_chunks(run, state, checkpoints, snapshots, console, interruption, tracker)
+            state, signal = _train_chunks(run, state, checkpoints, snapshots, console, interruption, tracker)
         checkpoints.save(int(state.train.step), state)
     finally:
         checkpoints.close()
         if snapshots is not None:
             snapshots.close()
-    return Trained(state, interruption.signal, int(state.train.step) > start)
+    return Trained(here(state), signal, int(state.train.step) > start)
 
 
 def _train_chunks(
@@ -177,20 +178,20 @@ def _train_chunks(
     console: Console,
     interruption: Interruption,
     tracker: Tracker,
-) -> RunState:
+) -> tuple[RunState, int | None]:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
     advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()
-    step, chunk = int(state.train.step), 1
+    step, chunk, signal = int(state.train.step), 1, interruption.signal
     shown = Display(console, start=step, steps=last, per_epoch=per_epoch, batch_size=batch_size)
     held_out: dict[str, np.ndarray] = {}
     with shown as display:
-        while step < last and not _exhausted(run, state, step) and interruption.signal is None:
+        while step < last and not _exhausted(run, state, step) and signal is None:
             stop = min(step + chunk, (step // per_epoch + 1) * per_epoch)
             started = time.monotonic()
-            trained = jax.block_until_ready(advance(state.train, jnp.int32(stop)))
+            trained = jax.block_until_ready(advance(state.train, np.int32(stop)))
             pace = (time.monotonic() - started) / (stop - step)
             chunk = max(1, min(int(run.chunk_seconds / pace), 8 * chunk))
             # A member of a sweep goes on by itself.
@@ -198,10 +199,13 @@ def _train_chunks(
                 before = _before_the_bad_step(advance, finite, state.train, stop)
                 trained = _over_the_bad_step(run, state, before, checkpoints)
             step = int(trained.step)
-            state = state._replace(train=trained, seconds=jnp.float32(time.monotonic() - began))
+            due = time.monotonic() - saved >= train_config.save_seconds
+            decided, noticed = agreed((chunk, due, time.monotonic() - began), interruption.signal or 0)
+            chunk, due, signal = int(decided[0]), bool(decided[1]), noticed or None
+            state = state._replace(train=trained, seconds=np.float32(decided[2]))
             epoch_began = (step - 1) // per_epoch * per_epoch
             skipped = sum(skip >= epoch_began for skip in read_skips(run.directory))
-            means = {name: np.asarray(value) for name, value in mean_metrics(trained, per_epoch, skipped).items()}
+            means = _numbers(mean_metrics(trained, per_epoch, skipped))
             if means["loss"].ndim and not np.isfinite(means["loss"]).any():
                 newest = checkpoints.newest()
                 left = "Nothing was kept of it." if newest is None else f"The checkpoint of step {newest} stays."
@@ -210,7 +214,7 @@ def _train_chunks(
             if step % per_epoch == 0:
                 epoch = step // per_epoch
                 params = measured_params(trained)
-                held_out = {name: np.asarray(value) for name, value in held_out_metrics(params).items()}
+                held_out = _numbers(held_out_metrics(params))
                 state = _kept(state, params, means, held_out if run.comparable else {}, epoch)
                 if snapshots is not None and epoch in train_config.snapshots:
                     snapshots.save(epoch, params)
@@ -220,10 +224,14 @@ def _train_chunks(
                 tracker.log(step, flat(line))
             display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
             state = place(state)
-            if time.monotonic() - saved >= train_config.save_seconds:
+            if due:
                 checkpoints.save(step, state)
                 saved = time.monotonic()
-    return state
+    return state, signal
+
+
+def _numbers(metrics: Metrics) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in here(metrics).items()}
 
 
 def _before_the_bad_step(
@@ -238,7 +246,7 @@ def _before_the_bad_step(
     """
     before, after = state, stop
     while after - int(before.step) > 1:
-        middle = advance(state, jnp.int32((int(before.step) + after) // 2))
+        middle = advance(state, np.int32((int(before.step) + after) // 2))
         if finite(middle):
             before = middle
         else:
@@ -281,9 +289,9 @@ def _kept(
     state: RunState, params: Params, means: dict[str, np.ndarray], held_out: dict[str, np.ndarray], epoch: int
 ) -> RunState:
     """The state with the best parameters so far, of each member, after `epoch`."""
-    score = jnp.asarray((held_out or means)["loss"])
+    score = (held_out or means)["loss"]
     # Where there is nothing to choose by, the last epoch is taken.
-    better = score < state.best_loss if held_out else jnp.ones(score.shape, bool)
+    better: Any = score < state.best_loss if held_out else np.ones(score.shape, bool)
 
     def chosen(new: Array, old: Array) -> Array:
         return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - better.ndim)), new, old)
@@ -291,7 +299,7 @@ def _kept(
     return state._replace(
         best_params=jax.tree.map(chosen, params, state.best_params),
         best_loss=jnp.where(better, score, state.best_loss),
-        best_epoch=jnp.where(better, jnp.int32(epoch), state.best_epoch),
+        best_epoch=jnp.where(better, np.int32(epoch), state.best_epoch),
     )
 
 
@@ -307,5 +315,5 @@ def _mean(metrics: dict[str, np.ndarray]) -> dict[str, float]:
 
 def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
     patience = run.config.train.patience
-    waited = step // run.steps_per_epoch - int(np.max(state.best_epoch))
+    waited = step // run.steps_per_epoch - int(np.asarray(here(state.best_epoch)).max())
     return patience is not None and step % run.steps_per_epoch == 0 and waited >= patience

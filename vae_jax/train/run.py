@@ -21,13 +21,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
-from vae_jax.core.mesh import place
+from vae_jax.core.mesh import everywhere, place
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import (
     Dataset,
@@ -114,12 +115,13 @@ class Run:
         data = self.dataset.train.batch()
         averaged = self.config.train.average_decay is not None
 
-        def start(key: Key) -> TrainState:
+        def start() -> TrainState:
+            key = jax.random.key(self.config.train.seed)
             return initial_state(self.system, self.optimizer, self.dataset.prepare, data, key, averaged=averaged)
 
-        state = jax.jit(start)(jax.random.key(self.config.train.seed))
-        infinity = jnp.float32(jnp.inf)
-        return place(RunState(state, state.params, infinity, jnp.int32(0), jnp.float32(0.0)))
+        state = jax.jit(start, out_shardings=everywhere())()
+        numbers: Any = np.float32(np.inf), np.int32(0), np.float32(0.0)
+        return place(RunState(state, state.params, *numbers))
 
     def advance(self) -> Callable[[TrainState, Array], TrainState]:
         """`(state, stop) -> state`, compiled: train until step `stop`."""
