@@ -170,7 +170,7 @@ def test_averages_are_kept_where_only_the_grid_asks_for_them(tmp_path: Path) -> 
     sweep = prepare_sweep(BASE, parse_grid(["average_decay=0.5,0.9"]), 1, tmp_path)
     assert BASE.train.average_decay is None
     alone = prepare_run(sweep.members[0][1], tmp_path)
-    assert jax.tree.structure(jax.eval_shape(sweep.initial)) == jax.tree.structure(jax.eval_shape(alone.initial))
+    assert jax.tree.structure(sweep.abstract()) == jax.tree.structure(alone.abstract())
 
 
 def test_every_real_number_has_a_system_that_sweeps_it() -> None:

@@ -313,10 +313,15 @@ def _report_sweep(sweep: Any, trained: Any, console: Console) -> int:
     from vae_jax.measure.members import measure_members, write_results
     from vae_jax.pictures.sweep import write_sweep_pictures
     from vae_jax.report.sweep import sweep_table
+    from vae_jax.train.processes import is_one_of_many
     from vae_jax.train.sweep import write_members
 
     state = trained.state
     if not trained.moved and _is_measured(sweep.directory, None, console):
+        return 0
+    if is_one_of_many():
+        # Orbax saves what all processes have, and each member is a run of one.
+        console.print(f"all members are trained. Measure them with: vae-jax resume {sweep.directory}", soft_wrap=True)
         return 0
     written = write_members(sweep, state)
     results = measure_members(sweep, state, console)

@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
-from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vae_jax.core.types import PyTree
@@ -49,11 +48,9 @@ def place(tree: PyTree, axis: str | None = None) -> PyTree:
     if jax.sharding.get_abstract_mesh().empty:
         return jax.device_put(tree, jax.devices()[0])
 
+    sharding = _sharding(axis)
+
     def put(leaf: Any) -> Any:
-        # Of what is only traced for its shape nothing lies anywhere.
-        if isinstance(leaf, Tracer):
-            return leaf
-        sharding = _sharding(axis)
         if isinstance(leaf, jax.Array) and leaf.committed and leaf.sharding.device_set == sharding.device_set:
             return leaf
         if sharding.is_fully_addressable:

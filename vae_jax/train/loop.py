@@ -103,7 +103,7 @@ class Trainable(Protocol):
         """The state before the first step, placed on the device."""
         ...
 
-    def advance(self) -> Callable[[TrainState, Any], TrainState]:
+    def advance(self) -> Callable[[TrainState, int], TrainState]:
         """`(state, stop) -> state`, compiled: train until step `stop`."""
         ...
 
@@ -191,7 +191,7 @@ def _train_chunks(
         while step < last and not _exhausted(run, state, step) and signal is None:
             stop = min(step + chunk, (step // per_epoch + 1) * per_epoch)
             started = time.monotonic()
-            trained = jax.block_until_ready(advance(state.train, np.int32(stop)))
+            trained = jax.block_until_ready(advance(state.train, stop))
             pace = (time.monotonic() - started) / (stop - step)
             chunk = max(1, min(int(run.chunk_seconds / pace), 8 * chunk))
             # A member of a sweep goes on by itself.
@@ -235,7 +235,7 @@ def _numbers(metrics: Metrics) -> dict[str, np.ndarray]:
 
 
 def _before_the_bad_step(
-    advance: Callable[[TrainState, Array], TrainState],
+    advance: Callable[[TrainState, int], TrainState],
     finite: Callable[[TrainState], Array],
     state: TrainState,
     stop: int,
@@ -246,7 +246,7 @@ def _before_the_bad_step(
     """
     before, after = state, stop
     while after - int(before.step) > 1:
-        middle = advance(state, np.int32((int(before.step) + after) // 2))
+        middle = advance(state, (int(before.step) + after) // 2)
         if finite(middle):
             before = middle
         else:
@@ -299,7 +299,7 @@ def _kept(
     return state._replace(
         best_params=jax.tree.map(chosen, params, state.best_params),
         best_loss=jnp.where(better, score, state.best_loss),
-        best_epoch=jnp.where(better, np.int32(epoch), state.best_epoch),
+        best_epoch=jnp.where(better, epoch, state.best_epoch),
     )
 
 

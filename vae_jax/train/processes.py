@@ -58,6 +58,11 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def is_one_of_many() -> bool:
+    """Whether there are other processes."""
+    return jax.process_count() > 1
+
+
 def by_first(make: Callable[[], T], find: Callable[[], T]) -> T:
     """What the first process makes, before the others find it."""
     if jax.process_count() == 1:

@@ -111,19 +111,20 @@ class Run:
         return self.config.train.chunk_seconds
 
     def initial(self) -> RunState:
-        """The state before the first step, placed on the device."""
-        data = self.dataset.train.batch()
-        averaged = self.config.train.average_decay is not None
+        """The state before the first step, placed on the devices."""
+        return place(jax.jit(self._start, out_shardings=everywhere())(np.int32(self.config.train.seed)))
 
-        def start() -> TrainState:
-            key = jax.random.key(self.config.train.seed)
-            return initial_state(self.system, self.optimizer, self.dataset.prepare, data, key, averaged=averaged)
+    def abstract(self) -> RunState:
+        """The shapes of the state."""
+        return jax.eval_shape(self._start, np.int32(0))
 
-        state = jax.jit(start, out_shardings=everywhere())()
-        numbers: Any = np.float32(np.inf), np.int32(0), np.float32(0.0)
-        return place(RunState(state, state.params, *numbers))
+    def _start(self, seed: Array) -> RunState:
+        data, averaged = self.dataset.train.batch(), self.config.train.average_decay is not None
+        key = jax.random.key(seed)
+        state = initial_state(self.system, self.optimizer, self.dataset.prepare, data, key, averaged=averaged)
+        return RunState(state, state.params, jnp.float32(jnp.inf), jnp.int32(0), jnp.float32(0.0))
 
-    def advance(self) -> Callable[[TrainState, Array], TrainState]:
+    def advance(self) -> Callable[[TrainState, int], TrainState]:
         """`(state, stop) -> state`, compiled: train until step `stop`."""
         config, data = self.config.train, place(self.dataset.train.batch())
         options: dict[str, Any] = {"batch_size": config.batch_size, "average_decay": config.average_decay or 0.0}
@@ -133,7 +134,7 @@ class Run:
                 self.system, self.optimizer, self.dataset.prepare, data, state, stop, **options
             )
         )
-        return lambda state, stop: compiled(state, data, stop)
+        return lambda state, stop: compiled(state, data, np.int32(stop))
 
     def examined(self, state: TrainState) -> Examined:
         """The step after `state`, looked at."""
@@ -193,7 +194,7 @@ def assembled(
     rate = staged_schedule(config, num) if optimizer is None else None
     run = Run(directory, config, dataset, system, optimizer or make_optimizer(config.optimizer, num), per_epoch, rate)
     # A step holds the state twice, and gradients.
-    needed = 2 * size_of(jax.eval_shape(run.initial))
+    needed = 2 * size_of(run.abstract())
     check_memory("the model", needed, "Make it smaller: fewer --hidden, --latent-size, codes or classes.")
     return run
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from vae_jax.config.fields import Experiment
@@ -30,7 +31,7 @@ from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.mesh import MEMBERS as MEMBERS_AXIS
 from vae_jax.core.mesh import along, place, placement
 from vae_jax.core.seal import sealed
-from vae_jax.core.types import Array, Key, Params
+from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.registry import build_system, validate
@@ -151,10 +152,9 @@ class Sweep:
             for field in self.grid
         }
 
-    def keys(self) -> Key:
-        """The keys of the members, `[members]`: the key of a member is that of a run with its seed."""
-        seeds = [config.train.seed for _, config in self.members]
-        return jnp.stack([jax.random.key(seed) for seed in seeds])
+    def seeds_of_members(self) -> np.ndarray:
+        """The seed of every member, `[members]`."""
+        return np.asarray([config.train.seed for _, config in self.members], np.int32)
 
     def build(self, values: Mapping[tuple[str, str], Any]) -> tuple[Experiment, System, Any]:
         """Config, system and optimiser of one member, from its numbers, which may be traced."""
@@ -188,20 +188,28 @@ class Sweep:
 
     def initial(self) -> RunState:
         """The state of all members before the first step."""
+        return place(jax.jit(self._start)(*place((self.values(), self.seeds_of_members()), MEMBERS_AXIS)))
+
+    def abstract(self) -> RunState:
+        """The shapes of the state."""
+        return jax.eval_shape(self._start, self.values(), self.seeds_of_members())
+
+    def _start(self, values: Any, seeds: Array) -> RunState:
         data = self.dataset.train.batch()
 
-        def start(values: Any, key: Key) -> TrainState:
+        def start(values: Any, seed: Array) -> TrainState:
             config, system, optimizer = self.build(values)
             averaged = config.train.average_decay is not None
+            # The key of a member is that of a run with its seed.
+            key = jax.random.key(seed)
             return initial_state(system, optimizer, self.dataset.prepare, data, key, averaged=averaged)
 
-        over_members = jax.vmap(start, out_axes=_AXES)
-        state = jax.jit(lambda *each: _cut(over_members(*each)))(*place((self.values(), self.keys()), MEMBERS_AXIS))
-        count = len(self.members)
-        loss, epoch = place((jnp.full(count, jnp.inf), jnp.zeros(count, jnp.int32)), MEMBERS_AXIS)
-        return place(RunState(state, state.params, loss, epoch, jnp.float32(0.0)))
+        state = _cut(jax.vmap(start, out_axes=_AXES)(values, seeds))
+        count = len(seeds)
+        loss, epoch = along(MEMBERS_AXIS, (jnp.full(count, jnp.inf), jnp.zeros(count, jnp.int32)))
+        return RunState(state, state.params, loss, epoch, jnp.float32(0.0))
 
-    def advance(self) -> Callable[[TrainState, Array], TrainState]:
+    def advance(self) -> Callable[[TrainState, int], TrainState]:
         """`(state, stop) -> state`, compiled. ConfigError where it would not fit into memory, before it runs."""
         data, values = place(self.dataset.train.batch()), place(self.values(), MEMBERS_AXIS)
 
@@ -214,13 +222,13 @@ class Sweep:
 
         over_members = jax.vmap(advanced, in_axes=(_AXES, 0, None, None), out_axes=_AXES)
         program = jax.jit(lambda *arguments: _cut(over_members(*arguments)))
-        state = _placed(jax.eval_shape(self.initial).train)
-        compiled = program.lower(state, values, data, place(jnp.int32(0))).compile()
+        state = _placed(self.abstract().train)
+        compiled = program.lower(state, values, data, place(np.int32(0))).compile()
         memory = compiled.memory_analysis()
         if memory is not None:
             needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
             check_memory(f"a sweep of {len(self.members)} members", needed, _FEWER)
-        return lambda state, stop: compiled(state, values, data, place(stop))
+        return lambda state, stop: compiled(state, values, data, place(np.int32(stop)))
 
     def examined(self, state: TrainState) -> Examined:
         """Not of a sweep: its members go on each by itself."""
@@ -260,7 +268,7 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
     sweep = Sweep(directory, config, grid, seeds, dataset, per_epoch)
     try:
-        state = jax.eval_shape(sweep.initial)
+        state = sweep.abstract()
     except jax.errors.ConcretizationTypeError as error:
         names = ", ".join(f"{section}.{name}" for section, name in grid)
         raise ConfigError(
