@@ -9,6 +9,7 @@ PACKAGE, TESTS = Path(__import__("vae_jax").__file__).parent, Path(__file__).par
 NAMES_ALONE = {
     "core/errors.py": "two kinds of error; their messages are tested where they are raised",
     "core/types.py": "the types of signatures",
+    "config/compute.py": "fields: their effect is tested where they are read",
     "measure/measurement.py": "records: the measurements are tested in their own files",
     "pictures/picture.py": "records: the pictures are tested in their own files",
 }

@@ -10,8 +10,8 @@ from vae_jax.config.fields import Experiment, quick, sections
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.rules import flag, setting
 
-# Where data lie is no part of what is trained.
-_PLACES = (("data", "data_dir"), ("data", "stand_in"))
+# Where data and devices are is no part of what is trained.
+_PLACES = (("data", "data_dir"), ("data", "stand_in"), ("compute", "mesh"))
 
 
 def field_types(config: Experiment) -> dict[str, Any]:
