@@ -26,6 +26,7 @@ from vae_jax.commands.train import resume_command, sweep_command, train_command
 from vae_jax.config import files
 from vae_jax.core.errors import ENDED_BY, RequestError, TerminatedError
 from vae_jax.core.modules import users_line
+from vae_jax.core.programs import keep_programs
 
 # What the package raises with a message that says what to do.
 _MENDABLE = (ValueError, TypeError, OSError, ImportError, RuntimeError, OverflowError)
@@ -152,6 +153,7 @@ def run() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     sys.unraisablehook = _unraisable
+    keep_programs()
     status = main()
     if status > ENDED_BY:
         # Interrupted, XLA may still compute in threads of its own, and falls when Python takes itself apart.

@@ -27,8 +27,8 @@ def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[
     """`function` with its products of float32 arrays in `precision`; "device" leaves them to JAX.
 
     "bfloat16": operands are rounded to bfloat16. "tf32": to the 19 bits that NVIDIA's units read. "float32": all
-    digits, also where a device would take fewer by default. Convolutions on a CPU stay float32, where bfloat16 is
-    slower. Differentiate a function first, so that the products of its gradient are rounded too.
+    digits, also where a device would take fewer by default. On a CPU products stay float32 where bfloat16 is slower.
+    Differentiate a function first, so that the products of its gradient are rounded too.
     """
     if precision == "device":
         return function
@@ -84,11 +84,22 @@ def _rewritten(precision: Precision, part: Any) -> Any:
 def _product(precision: Precision, primitive: core.Primitive, operands: list[Array], params: dict[str, Any]) -> Array:
     exact = {"float32": lax.Precision.HIGHEST, "tf32": lax.Precision.HIGH, "bfloat16": lax.Precision.DEFAULT}[precision]
     if precision == "bfloat16":
-        if primitive.name == "conv_general_dilated" and jax.default_backend() == "cpu":
+        if jax.default_backend() == "cpu" and not _is_fast_on_cpu(primitive, operands, params):
             return primitive.bind(*operands, **params)
         operands = [operand.astype(jnp.bfloat16) for operand in operands]
     params |= {"precision": (exact, exact), "preferred_element_type": jnp.dtype(jnp.float32)}
     return primitive.bind(*operands, **params)
+
+
+def _is_fast_on_cpu(primitive: core.Primitive, operands: Sequence[Array], params: dict[str, Any]) -> bool:
+    """Whether a product is one of rows of the first operand, without batches: of these alone XLA makes bfloat16 well.
+
+    The gradient of a matrix of weights is none, and convolutions are none: with rounded operands they are slower.
+    """
+    if primitive.name != "dot_general":
+        return False
+    (contracted, _), batched = params["dimension_numbers"]
+    return batched == ((), ()) and tuple(contracted) == (operands[0].ndim - 1,)
 
 
 def check_precision(precision: Precision) -> None:

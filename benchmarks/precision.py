@@ -1,0 +1,82 @@
+"""What products in fewer digits cost and save: a step on MNIST's shape, and the bound that is reached.
+
+    python benchmarks/precision.py [RUNS DATA_DIR]
+
+Steps of 784-200-200-50 in float32 and in bfloat16 alternate in one run: k = 1 with a batch of 128, and IWAE with DReG,
+k = 50 and a batch of 100. With RUNS and DATA_DIR both train on MNIST too (25 epochs of `vae_mnist`, one seed, some
+minutes each), and the difference of their test bounds is printed with its standard error over the same examples.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from epoch import images
+from founding_curves import trained
+
+from vae_jax.config import Data, Experiment, Model, Objective
+from vae_jax.config.compute import Precision
+from vae_jax.core.arrays import read_arrays
+from vae_jax.data.dataset import Dataset, Split
+from vae_jax.systems.vae import build
+from vae_jax.train import initial_state, train_until
+
+ARMS: tuple[Precision, ...] = ("device", "bfloat16")
+ROUNDS, EPOCHS = 7, 25
+TASKS = {
+    "k = 1, batch 128": (Objective(), 128, 200),
+    "k = 50, batch 100": (Objective(bound="iwae", estimator="dreg", num_samples=50), 100, 20),
+}
+
+
+def program(objective: Objective, batch_size: int, precision: Precision) -> tuple[Any, Callable[[Any, int], Any]]:
+    """The state before the first step, and `(state, stop) -> state`, compiled."""
+    x = images()
+    nothing = Split(x[:0], None)
+    data = Dataset("random", Split(x, None), nothing, nothing, levels=255, binarisation="dynamic", seed=0)
+    config = Experiment("a benchmark", Data("random"), Model(hidden=(200, 200), latent_size=50), objective)
+    system, tx, stored = build(config, data), optax.adam(1e-3), jax.device_put(data.train.batch())
+    options: Any = {"batch_size": batch_size, "precision": precision}
+    run = jax.jit(lambda state, stored, stop: train_until(system, tx, data.prepare, stored, state, stop, **options))
+    return initial_state(system, tx, data.prepare, stored, jax.random.key(0)), lambda state, stop: run(
+        state, stored, stop
+    )
+
+
+def speed() -> None:
+    for name, (objective, batch_size, steps) in TASKS.items():
+        programs = {precision: program(objective, batch_size, precision) for precision in ARMS}
+        states = {precision: state for precision, (state, _) in programs.items()}
+        times: dict[str, list[float]] = {precision: [] for precision in ARMS}
+        for number in range(1, ROUNDS + 2):
+            for precision, (_, run) in programs.items():
+                began = time.perf_counter()
+                states[precision] = jax.block_until_ready(run(states[precision], number * steps))
+                times[precision].append((time.perf_counter() - began) / steps * 1e3)
+        # The first round of each holds the compilation.
+        ratios = np.asarray(times["device"][1:]) / np.asarray(times["bfloat16"][1:])
+        listed = ", ".join(f"{precision} {np.median(each[1:]):.2f} ms" for precision, each in times.items())
+        print(f"{name}: {listed}; device / bfloat16 {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})")
+
+
+def bound(runs: Path, data_dir: str) -> None:
+    values = {}
+    for precision in ARMS:
+        arguments = ["vae_mnist", "--epochs", str(EPOCHS), "--precision", precision, "--data-dir", data_dir]
+        directory = trained(arguments, runs / f"precision-{precision}")
+        values[precision] = np.asarray(read_arrays(directory / "evaluation.npz")["value"], np.float64)
+        print(f"{precision}: test log p(x) {values[precision].mean():.3f} nats")
+    difference = values["bfloat16"] - values["device"]
+    error = difference.std(ddof=1) / len(difference) ** 0.5
+    print(f"bfloat16 - device: {difference.mean():+.3f} nats, +- {error:.3f} from the {len(difference)} test images")
+
+
+if __name__ == "__main__":
+    speed()
+    if len(sys.argv) > 2:
+        bound(Path(sys.argv[1]), sys.argv[2])

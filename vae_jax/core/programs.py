@@ -1,0 +1,38 @@
+"""Compiled programs, kept between commands: the second `vae-jax train` of a model starts at once."""
+
+import hashlib
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+import jax
+import platformdirs
+
+# Programs that compile faster are compiled again; and the least used go when all together have so many bytes.
+_LEAST_SECONDS, _MOST_BYTES = 0.05, 2**29
+
+
+def keep_programs() -> None:
+    """Keep what JAX compiles from now on.
+
+    The folder is one of VAE_JAX_CACHE, by default of the system's caches. Where JAX_COMPILATION_CACHE_DIR names another
+    it is that one; JAX_ENABLE_COMPILATION_CACHE=0 keeps nothing.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    base = os.environ.get("VAE_JAX_CACHE") or platformdirs.user_cache_path("vae_jax")
+    # A program for one processor may stop another.
+    folder = Path(base).expanduser() / f"programs-{hashlib.sha256(_processor().encode()).hexdigest()[:16]}"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
+    jax.config.update("jax_compilation_cache_max_size", _MOST_BYTES)
+
+
+def _processor() -> str:
+    """What a compiler asks of the processor."""
+    described = [platform.machine(), platform.processor()]
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        described += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return "\n".join(described)
