@@ -41,6 +41,10 @@ class Data:
     """Before that, a square of this many pixels a side is cut from their middle; by default the largest."""
     image_colour: Literal["grey", "colour"] | None = None
     """Images of a folder become grey, or of three colours; by default they have colours where one of them has."""
+    mirror: bool = False
+    """In training every second image has left and right exchanged."""
+    shift: NotNegative[int] = 0
+    """In training images are moved by up to this many pixels each way; their edge is repeated."""
     label: str | None = None
     """Which of several labels: an attribute, as Smiling of celeb_a, or a column of a table."""
     columns: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ import numpy as np
 
 from vae_jax.config.fields import Binarisation
 from vae_jax.core.types import Key
+from vae_jax.data.augment import augmented
 from vae_jax.data.columns import Column
 from vae_jax.data.units import Units
 from vae_jax.data.values import are_shares, scale_fault
@@ -76,6 +77,9 @@ class Dataset:
     """Of a table whose columns have families of their own: what each is."""
     units: Units | None = None
     """What networks see real numbers in; None where they see them as they are."""
+    mirror: bool = False
+    shift: int = 0
+    """How images of the training split may be changed (`vae_jax.data.augment`)."""
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -134,6 +138,14 @@ class Dataset:
             bits = jax.random.bernoulli(key, x.reshape(x.shape[0], -1))
             x = bits.astype(jnp.float32).reshape(x.shape)
         return {**batch, "x": x}
+
+    def prepare_training(self, key: Key, batch: dict[str, Any]) -> dict[str, Any]:
+        """The same for a step of training, where images may be mirrored and moved."""
+        if not (self.mirror or self.shift):
+            return self.prepare(key, batch)
+        change_key, key = jax.random.split(key)
+        x = augmented(change_key, jnp.asarray(batch["x"]), mirror=self.mirror, shift=self.shift)
+        return self.prepare(key, {**batch, "x": x})
 
     def protocol(self) -> dict[str, Any]:
         """What a number measured on this dataset must carry with it."""

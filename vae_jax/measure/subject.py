@@ -324,7 +324,7 @@ class Subject:
         """The same with other examples."""
         config = dataclasses.asdict(self.run.config) | {"evaluate": _NO_EVALUATION}
         # How the parameters came about is in the parameters.
-        del config["compute"]
+        del config["compute"], config["data"]["mirror"], config["data"]["shift"]
         grammar = config["strings"]["grammar"]
         config["strings"]["grammar"] = GRAMMAR_OF_FORMAT_1.get(grammar, grammar)
         # Fields that came later say nothing where they are left alone, and where a run is tracked never.

@@ -176,7 +176,7 @@ def few_labels(config: Experiment, dataset: Dataset) -> Callable[[Key], tuple[An
     def draw(key: Key) -> tuple[Any, Array]:
         rows_key, prepare_key = jax.random.split(key)
         drawn = jax.random.choice(rows_key, len(few.x), (size,), replace=False)
-        batch = dataset.prepare(prepare_key, {"x": jnp.asarray(few.x)[drawn]})
+        batch = dataset.prepare_training(prepare_key, {"x": jnp.asarray(few.x)[drawn]})
         return batch["x"], jax.nn.one_hot(jnp.asarray(few.label)[drawn], classes)
 
     return draw

@@ -121,7 +121,7 @@ class Run:
     def _start(self, seed: Array) -> RunState:
         data, averaged = self.dataset.train.batch(), self.config.train.average_decay is not None
         key = jax.random.key(seed)
-        state = initial_state(self.system, self.optimizer, self.dataset.prepare, data, key, averaged=averaged)
+        state = initial_state(self.system, self.optimizer, self.dataset.prepare_training, data, key, averaged=averaged)
         return RunState(state, state.params, jnp.float32(jnp.inf), jnp.int32(0), jnp.float32(0.0))
 
     def advance(self) -> Callable[[TrainState, int], TrainState]:
@@ -131,7 +131,7 @@ class Run:
         options["precision"] = self.config.compute.precision
         compiled = jax.jit(
             lambda state, data, stop: train_until(
-                self.system, self.optimizer, self.dataset.prepare, data, state, stop, **options
+                self.system, self.optimizer, self.dataset.prepare_training, data, state, stop, **options
             )
         )
         return lambda state, stop: compiled(state, data, np.int32(stop))
@@ -139,7 +139,7 @@ class Run:
     def examined(self, state: TrainState) -> Examined:
         """The step after `state`, looked at."""
         options: Any = {"batch_size": self.config.train.batch_size, "precision": self.config.compute.precision}
-        return examined(self.system, self.dataset.prepare, self.dataset.train.batch(), state, **options)
+        return examined(self.system, self.dataset.prepare_training, self.dataset.train.batch(), state, **options)
 
     def held_out(self) -> Callable[[Params], Metrics]:
         """`params -> metrics` on the validation split."""
@@ -248,7 +248,12 @@ def load_data(config: Experiment) -> Dataset:
     else:
         sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
         dataset = load(data.dataset, reading_of(config), **sizes, **shown)
-    return dataclasses.replace(dataset, as_counts=LIKELIHOODS[config.model.likelihood].sees_counts)
+    if (data.mirror or data.shift) and not dataset.is_image:
+        raise ConfigError(
+            f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
+        )
+    counts = LIKELIHOODS[config.model.likelihood].sees_counts
+    return dataclasses.replace(dataset, as_counts=counts, mirror=data.mirror, shift=data.shift)
 
 
 def warn_of_faults(config: Experiment, dataset: Dataset) -> None:

@@ -202,7 +202,7 @@ class Sweep:
             averaged = config.train.average_decay is not None
             # The key of a member is that of a run with its seed.
             key = jax.random.key(seed)
-            return initial_state(system, optimizer, self.dataset.prepare, data, key, averaged=averaged)
+            return initial_state(system, optimizer, self.dataset.prepare_training, data, key, averaged=averaged)
 
         state = _cut(jax.vmap(start, out_axes=_AXES)(values, seeds))
         count = len(seeds)
@@ -218,7 +218,7 @@ class Sweep:
             decay = config.train.average_decay
             options = {"batch_size": config.train.batch_size, "average_decay": 0.0 if decay is None else decay}
             options["precision"] = config.compute.precision
-            return train_until(system, optimizer, self.dataset.prepare, data, state, stop, **options)
+            return train_until(system, optimizer, self.dataset.prepare_training, data, state, stop, **options)
 
         over_members = jax.vmap(advanced, in_axes=(_AXES, 0, None, None), out_axes=_AXES)
         program = jax.jit(lambda *arguments: _cut(over_members(*arguments)))
