@@ -19,7 +19,7 @@ def keep_programs() -> None:
     The folder is one of VAE_JAX_CACHE, by default of the system's caches. Where JAX_COMPILATION_CACHE_DIR names another
     it is that one; JAX_ENABLE_COMPILATION_CACHE=0 keeps nothing.
     """
-    if jax.config.jax_compilation_cache_dir is not None:
+    if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return
     base = os.environ.get("VAE_JAX_CACHE") or platformdirs.user_cache_path("vae_jax")
     # A program for one processor may stop another.

@@ -9,6 +9,7 @@ from jax.sharding import AxisType, Mesh
 
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.mesh import AXES, DATA, MEMBERS, SAMPLES
+from vae_jax.train.precision import check_precision
 
 
 def mesh_for(
@@ -86,6 +87,13 @@ def on_mesh(run: Any, asked: tuple[str, ...] | None) -> Any:
         return run
     compute = dataclasses.replace(run.config.compute, mesh=asked)
     return dataclasses.replace(run, config=dataclasses.replace(run.config, compute=compute))
+
+
+def check_compute(run: Any) -> None:
+    """ConfigError where the devices cannot compute a run or a sweep as its config says."""
+    check_precision(run.config.compute.precision)
+    # It is made when it is asked for.
+    _ = run.mesh
 
 
 def told(mesh: Mesh | None) -> str | None:

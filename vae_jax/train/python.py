@@ -24,9 +24,10 @@ from vae_jax.objectives.estimators import Estimate, total
 from vae_jax.systems.parts.objective import bound_loss, mean_loss
 from vae_jax.systems.registry import IN_PYTHON, spec_of
 from vae_jax.systems.system import System
+from vae_jax.train.devices import check_compute
 from vae_jax.train.files import CONFIG, read_config
 from vae_jax.train.outline import check_same
-from vae_jax.train.run import ARRAYS, Run, assembled, check_compute, write_start
+from vae_jax.train.run import ARRAYS, Run, assembled, write_start
 
 # What is maximised where nothing else is said.
 BY_DEFAULT = total(elbo)

@@ -51,7 +51,7 @@ from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.devices import mesh_for
+from vae_jax.train.devices import check_compute, mesh_for
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -68,11 +68,10 @@ from vae_jax.train.files import (
     write_config,
 )
 from vae_jax.train.lock import writing
-from vae_jax.train.loop import RunState, Trainable, num_steps
+from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
-from vae_jax.train.precision import check_precision
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.validation import split_metrics
 
@@ -294,13 +293,6 @@ def create(config: Experiment, directory: Path) -> Run:
     warn_of_faults(run.config, run.dataset)
     write_start(directory, run.config, run.dataset)
     return run
-
-
-def check_compute(run: Trainable) -> None:
-    """ConfigError where the devices cannot compute a run as its config says."""
-    check_precision(run.config.compute.precision)
-    # It is made when it is asked for.
-    _ = run.mesh
 
 
 def write_start(directory: Path, config: Experiment, dataset: Dataset, files: Mapping[str, Any] | None = None) -> None:

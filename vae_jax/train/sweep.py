@@ -37,7 +37,7 @@ from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.devices import mesh_for
+from vae_jax.train.devices import check_compute, mesh_for
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -60,7 +60,6 @@ from vae_jax.train.run import (
     TO_TRAIN,
     Run,
     advising,
-    check_compute,
     check_directory,
     held_out_batch,
     load_data,
