@@ -7,7 +7,7 @@ from vae_jax.config import quick
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import ConfigError
 from vae_jax.data.augment import augmented
-from vae_jax.train.run import load_data
+from vae_jax.train.source import load_data
 
 KEY = jax.random.key(0)
 IMAGES = np.arange(200 * 4 * 5 * 2, dtype=np.uint8).reshape(200, 4, 5, 2)

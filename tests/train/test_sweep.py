@@ -201,7 +201,7 @@ def test_bad_sweeps_are_refused_before_anything_is_written(tmp_path: Path, monke
         create_sweep(changed(BASE, "train", snapshots=(1,)), grid, 2, directory)
     with pytest.raises(ValueError, match="at least 0, got -0.5 from α = 0 and λ = 0.5"):
         create_sweep(dataclasses.replace(BASE, system="info"), parse_grid(["info_lambda=1,0.5"]), 1, directory)
-    monkeypatch.setattr(memory, "_memory", lambda: 10_000)
+    monkeypatch.setattr(memory, "memory", lambda: 10_000)
     with pytest.raises(ConfigError, match=r"4 members needs about 0\.\d GiB at once.*fewer numbers or seeds"):
         create_sweep(BASE, grid, 2, directory)
     assert not directory.exists()

@@ -28,8 +28,9 @@ from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, train
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
-from vae_jax.train.run import ARRAYS, Run, assembled, load_state
+from vae_jax.train.run import Run, assembled, load_state
 from vae_jax.train.run import open_run as open_configured
+from vae_jax.train.source import ARRAYS
 from vae_jax.train.trackers import flat
 
 

@@ -51,7 +51,8 @@ def train_command(arguments: list[str], console: Console) -> int:
     from vae_jax.report.columns import column_table
     from vae_jax.train.lock import writing
     from vae_jax.train.processes import by_first, is_first
-    from vae_jax.train.run import create, open_run, reading_of
+    from vae_jax.train.run import create, open_run
+    from vae_jax.train.source import reading_of
 
     data = options.experiment.data
     # Before anything is written: one of the user's may fail to load.

@@ -15,6 +15,9 @@ class Compute:
     mesh: tuple[str, ...] = ()
     """Devices along each axis, data=8 or data=4 samples=2; of a sweep members=8. By default all of them, along data or
     members."""
+    stream: bool = False
+    """Keep the training examples outside of the device, and bring them as they are needed; also without it where they
+    do not fit. Needs the extra stream."""
     precision: Precision = "device"
     """Numbers that products of arrays are made of in training: device is JAX's own choice (float32 on a CPU). Sums,
     densities and parameters stay float32."""

@@ -26,7 +26,7 @@ from vae_jax.models.vae import VAE, typical
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES
 from vae_jax.train.outline import read_outline
-from vae_jax.train.run import reading_of
+from vae_jax.train.source import reading_of
 
 # A density that is fitted to codes after training: of a mixture so many components, to at most so many examples.
 Density = Literal["normal", "mixture"]

@@ -21,7 +21,7 @@ from vae_jax.pictures.run import followed, followed_name
 from vae_jax.report.table import filled, sections_of
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.train.files import REPORT, read_metrics
-from vae_jax.train.run import ARRAYS
+from vae_jax.train.source import ARRAYS
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 # What the pictures of a run show, for those who do not see them.

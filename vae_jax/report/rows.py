@@ -19,7 +19,7 @@ from vae_jax.evaluate.impute import impute
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import VAE
 from vae_jax.report.arrays import examples_like
-from vae_jax.train.run import reading_of
+from vae_jax.train.source import reading_of
 
 # Completions that a typical value is found from.
 _COMPLETIONS = 200

@@ -20,7 +20,7 @@ OPTIONAL_SECTIONS = ("objective", "codes", "labels", "quantisation", "stages", "
 # The system of a run whose model was made in Python.
 IN_PYTHON = "python"
 # The labels of the linear probe, which every system has, and where and in what the program of any system is computed.
-READ_BY_ALL = ("labels.labelled", "labels.label_seed", "compute.mesh", "compute.precision")
+READ_BY_ALL = ("labels.labelled", "labels.label_seed", "compute.mesh", "compute.precision", "compute.stream")
 
 
 def system_names() -> list[str]:

@@ -11,7 +11,7 @@ from vae_jax.core.errors import ConfigError
 
 def check_memory(what: str, needed: int, remedy: str) -> None:
     """ConfigError where `what` needs more bytes than the device has."""
-    most = _memory()
+    most = memory()
     if most is not None and needed > most:
         raise ConfigError(
             f"{what} needs about {needed / 2**30:.1f} GiB at once, but there are {most / 2**30:.1f}. {remedy}"
@@ -23,7 +23,7 @@ def size_of(state: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
-def _memory() -> int | None:
+def memory() -> int | None:
     """Bytes of the device's memory, or None where it does not say."""
     device = jax.devices()[0]
     if device.platform != "cpu":

@@ -9,6 +9,7 @@ over keys, or over numbers that a system and optimiser are built from inside the
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -151,27 +152,72 @@ def train_until(
     def epoch(state: TrainState) -> TrainState:
         """Train from the step of the state to the end of its epoch, or to `stop`."""
         number = state.step // per_epoch
-        order = _order(state, number, size)
-        begins = state.step % per_epoch == 0
-        sums = jax.tree.map(lambda total: jnp.where(begins, jnp.zeros_like(total), total), state.metrics)
-        end = jnp.minimum(stop, (number + 1) * per_epoch)
+        order = epoch_order(state, number, size)
 
-        def step(state: TrainState) -> TrainState:
+        def stored(state: TrainState) -> Batch:
             rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
-            batch = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
-            prepare_key, step_key = batch_keys(state)
-            batch = along(DATA, prepare(prepare_key, along(DATA, batch)))
-            return train_step(system, tx, state, step_key, batch, average_decay=average_decay, precision=precision)
+            return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
 
-        return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
+        end = jnp.minimum(stop, (number + 1) * per_epoch)
+        options = {"average_decay": average_decay, "precision": precision}
+        return _within_epoch(system, tx, prepare, stored, state, end, per_epoch, **options)
 
     return lax.while_loop(lambda state: state.step < stop, epoch, state)
+
+
+def train_on(
+    system: System,
+    tx: optax.GradientTransformation,
+    prepare: Prepare,
+    block: Batch,
+    state: TrainState,
+    stop: Array | int,
+    *,
+    first: Array | int,
+    per_epoch: int,
+    average_decay: float | Array = 0.0,
+    precision: Precision = "device",
+) -> TrainState:
+    """Train from `state.step` until step `stop`, on the batches of the steps from `first` on: `block` `[B, m, …]`.
+
+    All of them are of one epoch, in its order (`epoch_order`): then it does what `train_until` does, with data that
+    come as they are needed.
+    """
+
+    def stored(state: TrainState) -> Batch:
+        pick = partial(lax.dynamic_index_in_dim, index=state.step - first, axis=1, keepdims=False)
+        return jax.tree.map(pick, block)
+
+    options = {"average_decay": average_decay, "precision": precision}
+    return _within_epoch(system, tx, prepare, stored, state, stop, per_epoch, **options)
+
+
+def _within_epoch(
+    system: System,
+    tx: optax.GradientTransformation,
+    prepare: Prepare,
+    stored: Callable[[TrainState], Batch],
+    state: TrainState,
+    end: Array | int,
+    per_epoch: int,
+    **options: Any,
+) -> TrainState:
+    """Train until step `end` of the epoch, on the batch that is stored for each state."""
+    begins = state.step % per_epoch == 0
+    sums = jax.tree.map(lambda total: jnp.where(begins, jnp.zeros_like(total), total), state.metrics)
+
+    def step(state: TrainState) -> TrainState:
+        prepare_key, step_key = batch_keys(state)
+        batch = along(DATA, prepare(prepare_key, along(DATA, stored(state))))
+        return train_step(system, tx, state, step_key, batch, **options)
+
+    return lax.while_loop(lambda state: state.step < end, step, state._replace(metrics=sums))
 
 
 def batch_rows(state: TrainState, size: int, batch_size: int) -> Array:
     """The rows of `size` stored examples that the next step is taken on, `[batch_size]`."""
     per_epoch = size // batch_size
-    order = _order(state, state.step // per_epoch, size)
+    order = epoch_order(state, state.step // per_epoch, size)
     return lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
 
 
@@ -182,7 +228,8 @@ def batch_keys(state: TrainState) -> tuple[Key, Key]:
     return prepare_key, step_key
 
 
-def _order(state: TrainState, epoch: Array, size: int) -> Array:
+def epoch_order(state: TrainState, epoch: Array | int, size: int) -> Array:
+    """The order of `size` stored examples in an epoch, `[size]`."""
     order_key, _ = jax.random.split(state.key)
     return jax.random.permutation(jax.random.fold_in(order_key, epoch), size)
 

@@ -27,7 +27,8 @@ from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
 from vae_jax.train.files import CONFIG, read_config
 from vae_jax.train.outline import check_same
-from vae_jax.train.run import ARRAYS, Run, assembled, write_start
+from vae_jax.train.run import Run, assembled, write_start
+from vae_jax.train.source import ARRAYS
 
 # What is maximised where nothing else is said.
 BY_DEFAULT = total(elbo)

@@ -13,7 +13,6 @@ Nothing is written before the config, the data and the model have been found to 
 import dataclasses
 import math
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,24 +29,9 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import everywhere, place
 from vae_jax.core.types import Array, Key, Params
-from vae_jax.data import (
-    Dataset,
-    Reading,
-    Square,
-    UnfitStringsError,
-    is_own,
-    is_strings,
-    load,
-    load_strings,
-    stand_in,
-    stand_in_strings,
-)
-from vae_jax.data import settled as settle
-from vae_jax.data.look import check_varies, faults
-from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.data import Dataset, UnfitStringsError
+from vae_jax.data.look import check_varies
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
-from vae_jax.systems.parts.families import prior_name
-from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
@@ -72,11 +56,10 @@ from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
-from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
+from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_on, train_until
+from vae_jax.train.source import load_data, settled, warn_of_faults
+from vae_jax.train.stream import is_streamed, streamed
 from vae_jax.train.validation import split_metrics
-
-# The dataset of a run whose data were given in Python.
-ARRAYS = "arrays"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,14 +108,20 @@ class Run:
 
     def advance(self) -> Callable[[TrainState, int], TrainState]:
         """`(state, stop) -> state`, compiled: train until step `stop`."""
-        config, data = self.config.train, place(self.dataset.train.batch())
-        options: dict[str, Any] = {"batch_size": config.batch_size, "average_decay": config.average_decay or 0.0}
+        data, batch_size = self.dataset.train.batch(), self.config.train.batch_size
+        options: dict[str, Any] = {"average_decay": self.config.train.average_decay or 0.0}
         options["precision"] = self.config.compute.precision
-        compiled = jax.jit(
-            lambda state, data, stop: train_until(
-                self.system, self.optimizer, self.dataset.prepare_training, data, state, stop, **options
+        model = self.system, self.optimizer, self.dataset.prepare_training
+        if is_streamed(self.config.compute.stream, data):
+            options["per_epoch"] = self.steps_per_epoch
+            train = jax.jit(
+                lambda state, block, first, stop: train_on(*model, block, state, stop, first=first, **options)
             )
+            return streamed(data, batch_size, train)
+        compiled = jax.jit(
+            lambda state, data, stop: train_until(*model, data, state, stop, batch_size=batch_size, **options)
         )
+        data = place(data)
         return lambda state, stop: compiled(state, data, np.int32(stop))
 
     def examined(self, state: TrainState) -> Examined:
@@ -159,11 +148,6 @@ def held_out_batch(data: Data, dataset: Dataset) -> tuple[Key, Any]:
     """A key for noise, and the prepared validation split: the same for every epoch and every member of a sweep."""
     prepare_key, loss_key = jax.random.split(jax.random.key(data.data_seed))
     return loss_key, place(dataset.prepare(prepare_key, dataset.validation.batch()))
-
-
-def square_of(data: Data) -> Square | None:
-    """The square that the images of a config are cut and scaled to, or None."""
-    return None if data.image_size is None else Square(data.image_size, data.image_crop)
 
 
 def prepare_run(config: Experiment, directory: Path) -> Run:
@@ -196,77 +180,6 @@ def assembled(
     needed = 2 * size_of(run.abstract())
     check_memory("the model", needed, "Make it smaller: fewer --hidden, --latent-size, codes or classes.")
     return run
-
-
-def settled(config: Experiment) -> Experiment:
-    """The config as a new run keeps it: with what the user's own data are written out.
-
-    ValueError where the data do not tell it.
-    """
-    data = config.data
-    if not is_own(data.dataset):
-        return config
-    kept, standardise = settle(data.dataset, reading_of(config), standardise=data.standardise)
-    known = {"levels": kept.levels, "columns": kept.columns, "standardise": standardise}
-    return dataclasses.replace(config, data=dataclasses.replace(data, **known))
-
-
-def reading_of(config: Experiment) -> Reading:
-    """How the data of a config are read."""
-    data, kind = config.data, LIKELIHOODS[config.model.likelihood].of
-    return Reading(kind, data.levels, square_of(data), data.image_colour, data.label, data.columns)
-
-
-def load_data(config: Experiment) -> Dataset:
-    """The dataset of a config, as counts where its likelihood is one of counts."""
-    data, strings = config.data, config.strings
-    if data.dataset == ARRAYS:
-        raise ConfigError(
-            "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
-            "save them as an .npz and train on its path."
-        )
-    if is_strings(data.dataset):
-        if data.stand_in:
-            return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)
-        return load_strings(
-            data.dataset,
-            grammar=strings.grammar,
-            data_dir=data.data_dir,
-            validation_size=data.validation_size,
-            most=strings.max_rules,
-            skip=strings.skip_strings,
-            seed=data.data_seed,
-        )
-    shown: dict[str, Any] = {
-        "binarisation": data.binarisation,
-        "standardise": bool(data.standardise),
-        "seed": data.data_seed,
-    }
-    if data.stand_in:
-        dataset = stand_in(data.dataset, reading_of(config), **shown)
-    else:
-        sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
-        dataset = load(data.dataset, reading_of(config), **sizes, **shown)
-    if (data.mirror or data.shift) and not dataset.is_image:
-        raise ConfigError(
-            f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
-        )
-    counts = LIKELIHOODS[config.model.likelihood].sees_counts
-    return dataclasses.replace(dataset, as_counts=counts, mirror=data.mirror, shift=data.shift)
-
-
-def warn_of_faults(config: Experiment, dataset: Dataset) -> None:
-    """Warnings of what can be trained, but hardly is what was meant: a scale of the data, a gradient with a bias."""
-    # What ships is as it is meant to be.
-    for fault in faults(dataset) if is_own(config.data.dataset) else ():
-        warnings.warn(fault, stacklevel=2)
-    model, objective = config.model, config.objective
-    reason = is_biased(model.posterior, prior_name(model), objective.bound, objective.estimator)
-    several = max((objective.num_samples, *objective.grow_to)) > 1
-    if reason is not None and objective.estimator == "stl" and objective.bound != "elbo" and several:
-        warnings.warn(
-            f"--bound {objective.bound} --estimator stl is biased: {reason}. Unbiased: --estimator dreg.", stacklevel=2
-        )
 
 
 # What to do about strings that do not fit: when a run is made with the flags of `train`, and when it is opened.

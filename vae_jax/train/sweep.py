@@ -55,18 +55,8 @@ from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined
 from vae_jax.train.outline import check_same, outline_of, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
-from vae_jax.train.run import (
-    TO_OPEN,
-    TO_TRAIN,
-    Run,
-    advising,
-    check_directory,
-    held_out_batch,
-    load_data,
-    settled,
-    warn_of_faults,
-    write_start,
-)
+from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
+from vae_jax.train.source import load_data, settled, warn_of_faults
 from vae_jax.train.validation import split_metrics
 
 _FEWER = "Sweep fewer numbers or seeds, a part at a time."
@@ -255,6 +245,8 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
     ConfigError or ValueError, with what to change.
     """
     check_count("sweep", "--seeds", seeds)
+    if config.compute.stream:
+        raise ConfigError("--stream is for one run: the members of a sweep see their data in different orders.")
     if config.train.snapshots:
         raise ConfigError("--snapshots are for one run: a sweep keeps the best parameters of each member.")
     if config.train.on_nonfinite == "skip":

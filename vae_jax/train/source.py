@@ -1,0 +1,93 @@
+"""The examples that a config names, as its model sees them."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+from vae_jax.config.fields import Data, Experiment
+from vae_jax.core.errors import ConfigError
+from vae_jax.data import Dataset, Reading, Square, is_own, is_strings, load, load_strings, stand_in, stand_in_strings
+from vae_jax.data import settled as settle
+from vae_jax.data.look import faults
+from vae_jax.nets.likelihoods import LIKELIHOODS
+from vae_jax.systems.parts.families import prior_name
+from vae_jax.systems.parts.legality import is_biased
+
+# The dataset of a run whose data were given in Python.
+ARRAYS = "arrays"
+
+
+def square_of(data: Data) -> Square | None:
+    """The square that the images of a config are cut and scaled to, or None."""
+    return None if data.image_size is None else Square(data.image_size, data.image_crop)
+
+
+def settled(config: Experiment) -> Experiment:
+    """The config as a new run keeps it: with what the user's own data are written out.
+
+    ValueError where the data do not tell it.
+    """
+    data = config.data
+    if not is_own(data.dataset):
+        return config
+    kept, standardise = settle(data.dataset, reading_of(config), standardise=data.standardise)
+    known = {"levels": kept.levels, "columns": kept.columns, "standardise": standardise}
+    return dataclasses.replace(config, data=dataclasses.replace(data, **known))
+
+
+def reading_of(config: Experiment) -> Reading:
+    """How the data of a config are read."""
+    data, kind = config.data, LIKELIHOODS[config.model.likelihood].of
+    return Reading(kind, data.levels, square_of(data), data.image_colour, data.label, data.columns)
+
+
+def load_data(config: Experiment) -> Dataset:
+    """The dataset of a config, as counts where its likelihood is one of counts."""
+    data, strings = config.data, config.strings
+    if data.dataset == ARRAYS:
+        raise ConfigError(
+            "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
+            "save them as an .npz and train on its path."
+        )
+    if is_strings(data.dataset):
+        if data.stand_in:
+            return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)
+        return load_strings(
+            data.dataset,
+            grammar=strings.grammar,
+            data_dir=data.data_dir,
+            validation_size=data.validation_size,
+            most=strings.max_rules,
+            skip=strings.skip_strings,
+            seed=data.data_seed,
+        )
+    shown: dict[str, Any] = {
+        "binarisation": data.binarisation,
+        "standardise": bool(data.standardise),
+        "seed": data.data_seed,
+    }
+    if data.stand_in:
+        dataset = stand_in(data.dataset, reading_of(config), **shown)
+    else:
+        sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
+        dataset = load(data.dataset, reading_of(config), **sizes, **shown)
+    if (data.mirror or data.shift) and not dataset.is_image:
+        raise ConfigError(
+            f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
+        )
+    counts = LIKELIHOODS[config.model.likelihood].sees_counts
+    return dataclasses.replace(dataset, as_counts=counts, mirror=data.mirror, shift=data.shift)
+
+
+def warn_of_faults(config: Experiment, dataset: Dataset) -> None:
+    """Warnings of what can be trained, but hardly is what was meant: a scale of the data, a gradient with a bias."""
+    # What ships is as it is meant to be.
+    for fault in faults(dataset) if is_own(config.data.dataset) else ():
+        warnings.warn(fault, stacklevel=2)
+    model, objective = config.model, config.objective
+    reason = is_biased(model.posterior, prior_name(model), objective.bound, objective.estimator)
+    several = max((objective.num_samples, *objective.grow_to)) > 1
+    if reason is not None and objective.estimator == "stl" and objective.bound != "elbo" and several:
+        warnings.warn(
+            f"--bound {objective.bound} --estimator stl is biased: {reason}. Unbiased: --estimator dreg.", stacklevel=2
+        )
