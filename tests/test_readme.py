@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from tests.runs import trained
 from vae_jax.cli import main
@@ -26,6 +27,25 @@ def test_the_python_runs_as_printed(capsys, tmp_path, monkeypatch) -> None:
     run, _ = trained(tmp_path / "run")
     assert names["codes"](run.directory, jnp.asarray(run.dataset.test.x[:3] > 8, jnp.float32)).shape == (3, 2)
     assert re.search(r"log p\(x\) = -\d+\.\d\d ± \d\.\d\d nats, k = 5000", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs_as_printed(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_what_a_page_names_is_there(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = page.read_text()
+    main(["--help"])
+    usage = capsys.readouterr().out
+    for command in set(re.findall(r"vae-jax ([a-z]+) ", text)):
+        assert f"  {command} " in usage
+    for file in set(re.findall(r"(?:benchmarks|tests)/[\w/]+\.py", text)):
+        assert (ROOT / file).is_file(), file
 
 
 def test_the_composed_bound_is_traced_once_under_every_transformation() -> None:

@@ -50,7 +50,7 @@ def test_the_inverse_is_that_of_forward_substitution() -> None:
 
 
 def test_a_gradient_is_pulled_back_without_the_inverse() -> None:
-    z, gradient = jnp.asarray(Z, jnp.float32), jnp.array([1.0, -2.0, 0.5])
+    z, gradient = jnp.asarray(Z, jnp.float32), jnp.array([1.0, -2.0, 0.5], jnp.float32)
     jacobian = np.asarray(jax.jacobian(lambda z: LAYER.forward(z)[0])(z), np.float64)
     expected = np.linalg.solve(jacobian.T, np.asarray(gradient))
     np.testing.assert_allclose(LAYER.solve_transposed(z, gradient), expected, rtol=1e-4)

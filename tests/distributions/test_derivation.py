@@ -146,7 +146,7 @@ def test_bad_input() -> None:
         vj.Derivation(derivation.network, grammar, 1)
     with pytest.raises(ValueError, match=r"value must be one event of shape \(6,\), got \(2, 6\)"):
         derivation.log_prob(jnp.zeros((2, 6), jnp.int32))
-    with pytest.raises(TypeError, match="value must hold numbers of rules, got float32"):
+    with pytest.raises(TypeError, match=r"value must hold numbers of rules, got float\d\d"):
         derivation.log_prob(jnp.zeros(6))
     with pytest.raises(TypeError, match="typed PRNG key"):
         derivation.sample(0)

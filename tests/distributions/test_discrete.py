@@ -73,5 +73,5 @@ def test_choices_have_probabilities_a_mean_level_and_nothing_beyond_them() -> No
 
 
 def test_categorical_refuses_one_hot_values() -> None:
-    with pytest.raises(TypeError, match=r"integers 0..2, got float32.*jnp.argmax"):
+    with pytest.raises(TypeError, match=r"integers 0..2, got float\d\d.*jnp.argmax"):
         vj.Categorical(jnp.zeros((2, 3))).log_prob(jnp.zeros(2))

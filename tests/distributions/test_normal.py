@@ -45,7 +45,7 @@ def test_a_diagonal_normal_is_that_of_scipy_and_knows_the_density_of_its_sample(
         np.testing.assert_allclose(d.log_prob(jnp.asarray(value)), expected.sum(), rtol=2e-6, atol=2e-6)
     # By its noise: a value near 1 has no digits for a scale of a millionth.
     value, log_prob = d.sample_and_log_prob(jax.random.key(0))
-    noise = jax.random.normal(jax.random.key(0), (2,))
+    noise = jax.random.normal(jax.random.key(0), (2,), value.dtype)
     np.testing.assert_allclose(value, loc + scale * noise, rtol=1e-6)
     np.testing.assert_allclose(log_prob, scipy.stats.norm().logpdf(noise).sum() - 2 * np.log(scale), rtol=1e-5)
 

@@ -29,10 +29,15 @@ class Planar:
     def _parts(self) -> tuple[Array, Array]:
         """`(û, w · û)`."""
         along = jnp.dot(self.w, self.u)
-        wanted = jax.nn.softplus(along) - 1.0
+        # At −1 itself it could not be inverted, and far below 0 a softplus is 0.
+        least = jnp.finfo(along.dtype).eps - 1.0
+        wanted = jnp.maximum(jax.nn.softplus(along) - 1.0, least)
         # With w = 0 the layer is a shift, which every û makes invertible.
-        u = self.u + (wanted - along) * self.w / (jnp.dot(self.w, self.w) + 1e-12)
-        return u, jnp.dot(self.w, u)
+        squared = jnp.dot(self.w, self.w)
+        share = squared / (squared + 1e-12)
+        u = self.u + (wanted - along) * self.w / (squared + 1e-12)
+        # As a product of w and û it would lose its digits where both are large.
+        return u, jnp.maximum(share * wanted + (1.0 - share) * along, least)
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])`."""

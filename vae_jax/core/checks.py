@@ -75,7 +75,8 @@ def parameter_shape(where: str, *, least_rank: int = 0, **parameters: Any) -> tu
     """
     for name, value in parameters.items():
         kind = value.dtype if hasattr(value, "dtype") else type(value)
-        if kind in (int, float) or (hasattr(value, "dtype") and jnp.issubdtype(kind, jnp.floating)):
+        # NumPy takes its int64 for equal to int.
+        if jnp.issubdtype(kind, jnp.floating) if hasattr(value, "dtype") else kind in (int, float):
             continue
         raise TypeError(
             f"{where}: {name} must be real numbers, got {getattr(kind, '__name__', kind)}. Of integers or bits: "

@@ -47,7 +47,7 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
 
     def keep_largest(best: tuple[Array, Array], number: Array) -> tuple[tuple[Array, Array], None]:
         """The largest of log-weight + Gumbel noise over all samples has the distribution of the weights."""
-        places = number * chunk + jnp.arange(chunk)
+        places = number * chunk + jnp.arange(chunk, dtype=jnp.int32)
         log_w = jnp.where(places < num_samples, jax.vmap(log_weight)(places), -jnp.inf)
         noise = jax.random.gumbel(jax.random.fold_in(choice_key, number), (num_draws, chunk), log_w.dtype)
         score = log_w[None] + noise
@@ -57,7 +57,7 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
 
     weight = jax.eval_shape(log_weight, jnp.zeros((), jnp.int32))
     nothing = jnp.zeros(num_draws, jnp.int32), jnp.full(num_draws, -jnp.inf, weight.dtype)
-    (chosen, _), _ = lax.scan(keep_largest, nothing, jnp.arange(-(-num_samples // chunk)))
+    (chosen, _), _ = lax.scan(keep_largest, nothing, jnp.arange(-(-num_samples // chunk), dtype=jnp.int32))
 
     def complete(draw: tuple[Key, Array]) -> PyTree:
         key, place = draw
