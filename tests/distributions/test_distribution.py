@@ -25,6 +25,13 @@ def test_shapes(family: Family) -> None:
 
 
 @rows
+def test_it_says_whether_its_samples_carry_a_gradient(family: Family) -> None:
+    # What has no parameters has none to carry.
+    expected = family.reparameterised or not jax.tree.leaves(family.value)
+    assert getattr(family.value, "reparameterised", True) == expected
+
+
+@rows
 def test_narrow_numbers_have_log_densities_of_float32(family: Family) -> None:
     def narrow(tree):
         return jax.tree.map(

@@ -1,6 +1,7 @@
 """The page of a run, as text, and in a browser where there is one: `pip install -e '.[test,browser]'` and Chromium."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.runs import changed, experiment, trained
 from vae_jax.measure.evaluation import measurements_of
 from vae_jax.measure.subject import subject_of
 from vae_jax.pictures.run import write_pictures
-from vae_jax.report.page import write_page
+from vae_jax.report.page import _points, write_page
 
 RESULT = {"log_marginal": -21.5, "k": 10, "note": "</script><b>"}
 
@@ -54,6 +55,14 @@ def test_what_has_no_plane_or_no_numbers_has_a_page_too(tmp_path: Path) -> None:
     assert data_of(path)["plane"] is None
     assert 'id="plane"' not in path.read_text()
     assert "Not measured yet" in path.read_text()
+
+
+def test_an_epoch_without_a_number_has_no_point() -> None:
+    lines = [
+        {"epoch": n, "train": {"loss": loss}, "validation": {}} for n, loss in enumerate((1.0, math.nan, math.inf))
+    ]
+    assert _points(lines, "train", "loss") == [[0, 1.0]]
+    assert _points(lines, "validation", "loss") == []
 
 
 def test_names_with_markup_are_text(tmp_path: Path) -> None:
