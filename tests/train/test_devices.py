@@ -19,6 +19,8 @@ from vae_jax.train.files import CHECKPOINTS
 from vae_jax.train.run import load_state, open_run
 
 NAMES = [*CONFIGS, "sweep"]
+# One of each kind; the others run with `pytest -m slow`.
+EACH_KIND = ["vae", "iwae", "vq_vae", "sweep"]
 SCRIPT = Path(__file__).with_name("on_devices.py")
 
 
@@ -41,20 +43,33 @@ def results(out: Path, *processes: subprocess.Popen) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def on_eight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The folder and the numbers of all trainings on 8 devices."""
+    """The folder and the numbers of trainings on 8 devices."""
     folder = tmp_path_factory.mktemp("eight")
     out = folder / "runs.json"
-    return folder / "runs", results(out, started(out, NAMES, count=8))
+    return folder / "runs", results(out, started(out, EACH_KIND, count=8))
 
 
-@pytest.mark.parametrize("name", NAMES)
+def assert_like_one(name: str, eight: dict[str, Any], folder: Path) -> None:
+    """What came of 8 devices is what comes of the one here."""
+    one = trained(made(name, folder))
+    assert one["axes"] == {}
+    assert np.prod(list(eight["axes"].values())) == 8
+    np.testing.assert_allclose(eight["loss"], one["loss"], rtol=1e-5)
+    np.testing.assert_allclose(eight["norm"], one["norm"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", EACH_KIND)
 def test_eight_devices_give_the_numbers_of_one(name: str, on_eight: Any, tmp_path: Path) -> None:
     _, eight = on_eight
-    one = trained(made(name, tmp_path))
-    assert one["axes"] == {}
-    assert np.prod(list(eight[name]["axes"].values())) == 8
-    np.testing.assert_allclose(eight[name]["loss"], one["loss"], rtol=1e-5)
-    np.testing.assert_allclose(eight[name]["norm"], one["norm"], rtol=1e-4)
+    assert_like_one(name, eight[name], tmp_path)
+
+
+@pytest.mark.slow
+def test_eight_devices_give_the_numbers_of_one_of_every_kind(tmp_path: Path) -> None:
+    others, out = [name for name in NAMES if name not in EACH_KIND], tmp_path / "eight.json"
+    eight = results(out, started(out, others, count=8))
+    for name in others:
+        assert_like_one(name, eight[name], tmp_path / "one")
 
 
 def test_draws_and_members_are_cut_too(on_eight: Any) -> None:
