@@ -74,7 +74,8 @@ def _rewritten(precision: Precision, part: Any) -> Any:
     """A parameter of an operation; the programs in it, as of a loop or a branch, have their products in `precision`."""
     if isinstance(part, tuple):
         return tuple(_rewritten(precision, item) for item in part)
-    if isinstance(part, core.Jaxpr):
+    # Since jax 0.12 the two are one.
+    if isinstance(part, core.Jaxpr) and not isinstance(part, core.ClosedJaxpr):
         return _rewritten(precision, core.ClosedJaxpr(part, ())).jaxpr
     if not isinstance(part, core.ClosedJaxpr):
         return part
