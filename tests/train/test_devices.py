@@ -149,7 +149,7 @@ def test_one_device_needs_no_mesh(tmp_path: Path) -> None:
         assert jax.sharding.get_abstract_mesh().empty
     run = made("vae", tmp_path)
     assert on_mesh(run, None) is run
-    with pytest.raises(ConfigError, match="--mesh data=2 needs 2 devices, but there are 1"):
+    with pytest.raises(ConfigError, match="--mesh data=2 needs 2 devices, but there is 1"):
         _ = on_mesh(run, ("data=2",)).mesh
 
 

@@ -62,15 +62,22 @@ def _asked(asked: tuple[str, ...], lengths: dict[str, int], count: int) -> dict[
             only = f" {MEMBERS} is for a sweep." if axis == MEMBERS else ""
             raise ConfigError(f"--mesh takes axes with their numbers of devices, as {kinds}; got {word!r}.{only}")
         sizes[axis] = int(number)
-        if lengths[axis] % sizes[axis]:
+    if math.prod(sizes.values()) > count:
+        raise ConfigError(
+            f"--mesh {' '.join(asked)} needs {math.prod(sizes.values())} devices, but there {_are(count)}."
+        )
+    for axis, size in sizes.items():
+        if lengths[axis] % size:
             possible = ", ".join(str(n) for n in range(1, count + 1) if lengths[axis] % n == 0)
             raise ConfigError(
-                f"--mesh {word}: {lengths[axis]} {_WHAT[axis]} cannot be cut into {number} parts of one size, only "
+                f"--mesh {axis}={size}: {lengths[axis]} {_WHAT[axis]} cannot be cut into {size} parts of one size, only "
                 f"into {possible}."
             )
-    if math.prod(sizes.values()) > count:
-        raise ConfigError(f"--mesh {' '.join(asked)} needs {math.prod(sizes.values())} devices, but there are {count}.")
     return sizes
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"
 
 
 _WHAT = {DATA: "examples of a batch (--batch-size)", SAMPLES: "draws of z (--num-samples)", MEMBERS: "members"}
