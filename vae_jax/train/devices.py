@@ -70,8 +70,8 @@ def _asked(asked: tuple[str, ...], lengths: dict[str, int], count: int) -> dict[
         if lengths[axis] % size:
             possible = ", ".join(str(n) for n in range(1, count + 1) if lengths[axis] % n == 0)
             raise ConfigError(
-                f"--mesh {axis}={size}: {lengths[axis]} {_WHAT[axis]} cannot be cut into {size} parts of one size, only "
-                f"into {possible}."
+                f"--mesh {axis}={size}: {lengths[axis]} {_WHAT[axis]} cannot be cut into {size} parts of one size, "
+                f"only into {possible}."
             )
     return sizes
 
