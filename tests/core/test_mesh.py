@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.core.mesh import DATA, along, everywhere, on, place, placement, whole_parts
+from vae_jax.core.mesh import DATA, along, on, place, placement, replicated, whole_parts
 
 # What can be seen on several devices alone; it runs in a process that has eight.
 ON_EIGHT = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
-from vae_jax.core.mesh import along, everywhere, on, place, placement, whole_parts
+from vae_jax.core.mesh import along, replicated, on, place, placement, whole_parts
 
 mesh = jax.make_mesh((4, 2), ("data", "samples"), axis_types=(AxisType.Auto,) * 2)
 x = np.arange(24.0, dtype=np.float32).reshape(8, 3)
@@ -21,7 +21,7 @@ assert cut(x).sharding.is_fully_replicated
 keys = jax.random.split(jax.random.key(0), 8)
 with on(mesh):
     assert whole_parts(9) == 12 and whole_parts(8) == 8
-    assert everywhere() == P()
+    assert replicated() == P()
     assert cut(x).sharding.spec == P("data")
     # Seven cannot be cut into four, and there is no axis of members.
     assert cut(x[:7]).sharding.is_fully_replicated
@@ -51,7 +51,7 @@ def test_without_a_mesh_nothing_changes() -> None:
     x = jnp.arange(6.0)
     assert along(DATA, x) is x
     assert whole_parts(7) == 7
-    assert everywhere() is None
+    assert replicated() is None
     with on(None):
         assert place(np.ones(2)).devices() == {jax.devices()[0]}
         assert placement(x).shape == (6,)

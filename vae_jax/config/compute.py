@@ -22,6 +22,4 @@ class Compute:
     """Numbers that products of arrays are made of in training: device is JAX's own choice (float32 on a CPU). Sums,
     densities and parameters stay float32."""
     accumulate: Positive[int] = 1
-    """Parts of a batch, one after the other, whose gradients are added: less memory, the same step."""
-    remat: bool = False
-    """Compute p(x | z) again for the gradient, and keep nothing of it: less memory, more time."""
+    """Parts of a batch, one after the other, whose gradients are added: less memory, a third more time, the same step."""

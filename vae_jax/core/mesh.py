@@ -47,7 +47,6 @@ def place(tree: PyTree, axis: str | None = None) -> PyTree:
     """
     if jax.sharding.get_abstract_mesh().empty:
         return jax.device_put(tree, jax.devices()[0])
-
     sharding = _sharding(axis)
 
     def put(leaf: Any) -> Any:
@@ -61,7 +60,7 @@ def place(tree: PyTree, axis: str | None = None) -> PyTree:
     return jax.tree.map(put, tree)
 
 
-def everywhere() -> PartitionSpec | None:
+def replicated() -> PartitionSpec | None:
     """The `out_shardings` of what every device of the mesh shall have whole; None where no mesh is set."""
     return None if jax.sharding.get_abstract_mesh().empty else PartitionSpec()
 

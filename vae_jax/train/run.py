@@ -27,7 +27,7 @@ from jax.sharding import Mesh
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
-from vae_jax.core.mesh import everywhere, place
+from vae_jax.core.mesh import place, replicated
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
 from vae_jax.data.look import check_varies
@@ -94,7 +94,7 @@ class Run:
 
     def initial(self) -> RunState:
         """The state before the first step, placed on the devices."""
-        return place(jax.jit(self._start, out_shardings=everywhere())(np.int32(self.config.train.seed)))
+        return place(jax.jit(self._start, out_shardings=replicated())(np.int32(self.config.train.seed)))
 
     def abstract(self) -> RunState:
         """The shapes of the state."""
