@@ -54,7 +54,8 @@ def test_only_training_sees_changed_images() -> None:
     np.testing.assert_array_equal(plain.prepare_training(KEY, batch)["x"], plain.prepare(KEY, batch)["x"])
 
 
-def test_what_is_no_image_cannot_be_mirrored() -> None:
-    config = quick(load_config("curve"))
-    with pytest.raises(ConfigError, match=r"--mirror and --shift are for images, but an example of curve .*\(2,\)"):
+@pytest.mark.parametrize("name", ["curve", "equations", "table"])
+def test_what_is_no_image_cannot_be_mirrored(name: str) -> None:
+    config = quick(load_config(name))
+    with pytest.raises(ConfigError, match=r"--mirror and --shift are for images, but an example of .* has the shape"):
         load_data(changed(config, "data", mirror=True))

@@ -93,7 +93,7 @@ def _product(precision: Precision, primitive: core.Primitive, operands: list[Arr
 
 
 def _is_fast_on_cpu(primitive: core.Primitive, operands: Sequence[Array], params: dict[str, Any]) -> bool:
-    """Whether a product is one of rows of the first operand, without batches: of these alone XLA makes bfloat16 well.
+    """Whether a product is one of rows of the first operand, without batches: these alone XLA computes well in bfloat16.
 
     The gradient of a matrix of weights is none, and convolutions are none: with rounded operands they are slower.
     """

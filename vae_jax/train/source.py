@@ -42,25 +42,39 @@ def reading_of(config: Experiment) -> Reading:
 
 
 def load_data(config: Experiment) -> Dataset:
-    """The dataset of a config, as counts where its likelihood is one of counts."""
-    data, strings = config.data, config.strings
+    """The dataset of a config. ConfigError where it cannot be had, or not be changed as the config says."""
+    data = config.data
     if data.dataset == ARRAYS:
         raise ConfigError(
             "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
             "save them as an .npz and train on its path."
         )
-    if is_strings(data.dataset):
-        if data.stand_in:
-            return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)
-        return load_strings(
-            data.dataset,
-            grammar=strings.grammar,
-            data_dir=data.data_dir,
-            validation_size=data.validation_size,
-            most=strings.max_rules,
-            skip=strings.skip_strings,
-            seed=data.data_seed,
+    dataset = _strings(config) if is_strings(data.dataset) else _examples(config)
+    if (data.mirror or data.shift) and not dataset.is_image:
+        raise ConfigError(
+            f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
         )
+    return dataclasses.replace(dataset, mirror=data.mirror, shift=data.shift)
+
+
+def _strings(config: Experiment) -> Dataset:
+    data, strings = config.data, config.strings
+    if data.stand_in:
+        return stand_in_strings(data.dataset, grammar=strings.grammar, seed=data.data_seed)
+    return load_strings(
+        data.dataset,
+        grammar=strings.grammar,
+        data_dir=data.data_dir,
+        validation_size=data.validation_size,
+        most=strings.max_rules,
+        skip=strings.skip_strings,
+        seed=data.data_seed,
+    )
+
+
+def _examples(config: Experiment) -> Dataset:
+    """Examples of numbers, as counts where the likelihood is one of counts."""
+    data = config.data
     shown: dict[str, Any] = {
         "binarisation": data.binarisation,
         "standardise": bool(data.standardise),
@@ -71,12 +85,7 @@ def load_data(config: Experiment) -> Dataset:
     else:
         sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
         dataset = load(data.dataset, reading_of(config), **sizes, **shown)
-    if (data.mirror or data.shift) and not dataset.is_image:
-        raise ConfigError(
-            f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
-        )
-    counts = LIKELIHOODS[config.model.likelihood].sees_counts
-    return dataclasses.replace(dataset, as_counts=counts, mirror=data.mirror, shift=data.shift)
+    return dataclasses.replace(dataset, as_counts=LIKELIHOODS[config.model.likelihood].sees_counts)
 
 
 def warn_of_faults(config: Experiment, dataset: Dataset) -> None:
