@@ -93,9 +93,9 @@ def _product(precision: Precision, primitive: core.Primitive, operands: list[Arr
 
 
 def _is_fast_on_cpu(primitive: core.Primitive, operands: Sequence[Array], params: dict[str, Any]) -> bool:
-    """Whether a product is one of rows of the first operand, without batches: these alone XLA computes well in bfloat16.
+    """Whether a product is one of rows of the first operand, without batches. XLA is faster in bfloat16 with these.
 
-    The gradient of a matrix of weights is none, and convolutions are none: with rounded operands they are slower.
+    The gradient of a matrix of weights is none, nor is a convolution: with rounded operands they are slower.
     """
     if primitive.name != "dot_general":
         return False
