@@ -13,7 +13,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.train import memory, stream
 from vae_jax.train.loop import train
 from vae_jax.train.run import create, open_run
-from vae_jax.train.stream import is_streamed, streamed
+from vae_jax.train.stream import is_streamed
 from vae_jax.train.sweep import prepare_sweep
 
 DIGITS = quick(load_config("digits"))
@@ -80,7 +80,9 @@ def test_data_are_streamed_where_they_are_too_many(monkeypatch: pytest.MonkeyPat
         assert is_streamed(False, data) == expected
 
 
-def test_without_grain_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_grain_it_is_asked_for_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = builtins.__import__
 
     def missing(name: str, *rest: Any, **options: Any) -> Any:
@@ -90,7 +92,9 @@ def test_without_grain_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ConfigError, match=r"pip install 'vae-jax\[stream\]'"):
-        streamed({"x": np.zeros((8, 2))}, 2, lambda state, block, first, stop: state)
+        create(STREAMED, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    create(DIGITS, tmp_path / "run")
 
 
 def test_a_sweep_is_not_streamed(tmp_path: Path) -> None:

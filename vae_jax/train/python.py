@@ -29,6 +29,7 @@ from vae_jax.train.files import CONFIG, read_config
 from vae_jax.train.outline import check_same
 from vae_jax.train.run import Run, assembled, write_start
 from vae_jax.train.source import ARRAYS
+from vae_jax.train.stream import check_stream
 
 # What is maximised where nothing else is said.
 BY_DEFAULT = total(elbo)
@@ -162,6 +163,7 @@ def python_run(
         check_same(directory, dataset)
         return run
     check_compute(run)
+    check_stream(compute.stream, dataset.train.batch())
     write_start(directory, config, dataset)
     return run
 

@@ -58,7 +58,7 @@ from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_on, train_until
 from vae_jax.train.source import load_data, settled, warn_of_faults
-from vae_jax.train.stream import is_streamed, streamed
+from vae_jax.train.stream import check_stream, is_streamed, streamed
 from vae_jax.train.validation import split_metrics
 
 
@@ -203,6 +203,7 @@ def create(config: Experiment, directory: Path) -> Run:
     run = prepare_run(settled(validate(config)), directory)
     check_varies(run.dataset)
     check_compute(run)
+    check_stream(run.config.compute.stream, run.dataset.train.batch())
     warn_of_faults(run.config, run.dataset)
     write_start(directory, run.config, run.dataset)
     return run

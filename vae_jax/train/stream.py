@@ -30,6 +30,12 @@ def is_streamed(stream: bool, data: Batch) -> bool:
     return stream or (most is not None and size_of(data) > _MOST_SHARE * most)
 
 
+def check_stream(stream: bool, data: Batch) -> None:
+    """ConfigError where data are to be streamed and Grain is not installed."""
+    if is_streamed(stream, data):
+        _grain()
+
+
 @dataclass(frozen=True)
 class _Blocks:
     """The blocks of an epoch from a step on, as Grain reads them: block i has the batches of `steps` steps."""
@@ -93,6 +99,8 @@ def _grain() -> Callable[[_Blocks], Iterator[Any]]:
     try:
         import grain
     except ImportError as error:
-        raise ConfigError("--stream reads ahead with Grain: pip install 'vae-jax[stream]'.") from error
+        raise ConfigError(
+            "--stream, and data that do not fit the device, need Grain: pip install 'vae-jax[stream]'."
+        ) from error
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_AHEAD)
     return lambda blocks: iter(grain.MapDataset.source(blocks).to_iter_dataset(options))
