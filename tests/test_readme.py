@@ -10,6 +10,7 @@ import pytest
 
 from tests.runs import trained
 from vae_jax.cli import main
+from vae_jax.models.linear_gaussian import marginal
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -35,6 +36,11 @@ def test_the_python_of_a_page_runs_as_printed(page: Path, tmp_path: Path, monkey
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
         exec(compile(block, page.name, "exec"), names)
+    numbers = [value for value in names.values() if isinstance(value, jax.Array)]
+    assert all(np.isfinite(number).all() for number in numbers)
+    if page.stem == "devices":
+        # By the exact posterior every weight is p(x).
+        np.testing.assert_allclose(names["value"], marginal(names["decoder"]).log_prob(jnp.zeros(3)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)

@@ -22,4 +22,4 @@ class Compute:
     """Numbers that products of arrays are made of in training: device is JAX's own choice (float32 on a CPU). Sums,
     densities and parameters stay float32."""
     accumulate: Positive[int] = 1
-    """Parts of a batch, computed one after the other: the same step in less memory, and a third more time."""
+    """Parts of a batch, computed one after the other: the same step in less memory and more time."""

@@ -14,7 +14,7 @@ def over_examples(function: Callable[[Key, Any], Any], key: Key, x: Any, *, part
     """`function(key, x)` for every example of `x` `[B, …]`, each with its own key; the results stacked to `[B, …]`.
 
     `parts`: the batch is cut into so many parts, one computed after the other. For a gradient each part is computed
-    again, so nothing of it is kept: about 1 / parts of the memory, and a third more time. The numbers are the same.
+    again, so nothing of it is kept: less memory, and more time. The numbers are the same.
     """
     size = num_examples(x)
     arguments = (jax.random.split(key, size), x)

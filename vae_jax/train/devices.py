@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -31,17 +32,18 @@ def mesh_for(
     sizes = {axis: size for axis, size in sizes.items() if size > 1}
     if not sizes:
         return None
-    devices = jax.devices()[: math.prod(sizes.values())]
-    kinds = (AxisType.Auto,) * len(sizes)
-    return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=kinds, devices=devices)
+    return _mesh(sizes, jax.devices()[: math.prod(sizes.values())])
 
 
 def everywhere() -> Mesh | None:
     """All devices of this process along `data`, to measure on; None where there is but one."""
     devices = jax.local_devices()
-    return (
-        jax.make_mesh((len(devices),), (DATA,), axis_types=(AxisType.Auto,), devices=devices) if devices[1:] else None
-    )
+    return _mesh({DATA: len(devices)}, devices) if len(devices) > 1 else None
+
+
+def _mesh(sizes: dict[str, int], devices: Sequence[Any]) -> Mesh:
+    kinds = (AxisType.Auto,) * len(sizes)
+    return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=kinds, devices=devices)
 
 
 def _all(lengths: dict[str, int], count: int) -> dict[str, int]:

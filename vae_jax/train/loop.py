@@ -152,7 +152,6 @@ def _train(run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | No
     restored = checkpoints.restore(state)
     if restored is not None:
         state = place(restored)
-    # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
     start = int(state.train.step)
     lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.
@@ -223,6 +222,7 @@ def _train_chunks(
                 add_metrics(run.directory, line)
                 tracker.log(step, flat(line))
             display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
+            # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
             state = place(state)
             if due:
                 checkpoints.save(step, state)

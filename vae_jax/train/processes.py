@@ -18,6 +18,7 @@ from jax.experimental import multihost_utils
 from rich.console import Console
 
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.mesh import replicated
 from vae_jax.core.types import PyTree
 from vae_jax.train.files import METRICS, SKIPS
 
@@ -65,19 +66,15 @@ def is_one_of_many() -> bool:
 
 def by_first(make: Callable[[], T], find: Callable[[], T]) -> T:
     """What the first process makes, before the others find it."""
-    if jax.process_count() == 1:
-        return make()
-    if is_first():
-        made = make()
+    made = make() if is_first() else None
+    if is_one_of_many():
         multihost_utils.sync_global_devices("made")
-        return made
-    multihost_utils.sync_global_devices("made")
-    return find()
+    return find() if made is None else made
 
 
 def agreed(decided: Sequence[float], noticed: int) -> tuple[list[float], int]:
     """What the first process decided, to the digits of float32, and the largest of what any of them noticed."""
-    if jax.process_count() == 1:
+    if not is_one_of_many():
         return list(decided), noticed
     everyone = np.asarray(multihost_utils.process_allgather(np.asarray([*decided, noticed], np.float32)))
     return everyone[0, :-1].tolist(), int(everyone[:, -1].max())
@@ -85,11 +82,9 @@ def agreed(decided: Sequence[float], noticed: int) -> tuple[list[float], int]:
 
 def here(tree: PyTree) -> PyTree:
     """Arrays that lie on the devices of many processes, whole on a device of this one."""
-    if jax.process_count() == 1:
+    if not is_one_of_many():
         return tree
-    mesh = jax.sharding.get_mesh()
-    replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    whole = jax.jit(lambda tree: tree, out_shardings=replicated)(tree)
+    whole = jax.jit(lambda tree: tree, out_shardings=replicated())(tree)
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), whole)
 
 
