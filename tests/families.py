@@ -141,6 +141,16 @@ DISTRIBUTIONS: dict[str, Family] = {
         of_numpyro(Layers(nd.MultivariateNormal(jnp.concatenate([LINK["weight"] @ LOC, LOC]), DOWN), 3)),
         True,
     ),
+    "Chain, along a path": Family(
+        # The second layer sees the state, which the first has been added to.
+        vj.top_down_path(
+            jnp.zeros(2),
+            [Partial(lambda p, s: vj.DiagNormal(LOC + s, p), SCALE), Partial(linear, LINK)],
+            [Partial(lambda w, s, z: s + w * z, jnp.ones(()))] * 2,
+        ),
+        of_numpyro(Layers(nd.MultivariateNormal(jnp.concatenate([LINK["weight"] @ LOC, LOC]), DOWN), 3)),
+        True,
+    ),
     "Mixture": Family(
         vj.Mixture(WEIGHTS, vj.DiagNormal(CENTRES, jnp.exp(0.3 * CENTRES))),
         of_numpyro(

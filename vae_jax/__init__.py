@@ -36,7 +36,7 @@ from vae_jax.distributions import (
     vamp_prior,
 )
 from vae_jax.distributions.divergences import kl, register_kl
-from vae_jax.distributions.hierarchy import bottom_up, top_down
+from vae_jax.distributions.hierarchy import bottom_up, top_down, top_down_path
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
 from vae_jax.evaluate.impute import impute
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal
@@ -161,6 +161,7 @@ __all__ = [
     "standard_normal",
     "stl",
     "top_down",
+    "top_down_path",
     "total",
     "vamp_prior",
 ]

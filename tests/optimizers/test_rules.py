@@ -51,3 +51,17 @@ def test_the_ladder_is_that_of_the_paper() -> None:
             np.testing.assert_allclose(schedule(step), 1e-3 * 10 ** (-stair / 7), rtol=1e-5)
         start = end
     assert start == 3280
+
+
+def test_a_step_with_too_large_a_gradient_is_left_out() -> None:
+    tx = make_optimizer(Optimizer(optimizer="adam", learning_rate=0.1, skip_norm=5.0), 100)
+    params = {"w": jnp.ones(2)}
+    state = tx.init(params)
+    updates, after = tx.update({"w": jnp.array([30.0, 40.0])}, state, params)
+    np.testing.assert_array_equal(updates["w"], 0.0)
+    # Nor does the optimiser remember it: the next step is the first.
+    small = {"w": jnp.array([3.0, 3.9])}
+    expected, _ = tx.update(small, state, params)
+    found, _ = tx.update(small, after, params)
+    np.testing.assert_array_equal(found["w"], expected["w"])
+    assert (found["w"] != 0.0).all()

@@ -72,6 +72,8 @@ class Model:
     """Dimensions of further stochastic layers above z, from the lowest up; by default z is the only one."""
     upper_hidden: Positive[tuple[int, ...]] = (100, 100)
     """Hidden sizes of the networks between two stochastic layers."""
+    latent_layers: Positive[tuple[int, ...]] = ()
+    """Layers of z along one path from the top down: for mlp how many, for grid how many after each halving."""
     posterior: Literal[
         "diagonal",
         "isotropic",
@@ -303,6 +305,8 @@ class Optimizer:
     """Steps of a linear rise to the peak."""
     clip_norm: Positive[float | None] = None
     """Largest global norm of the gradient."""
+    skip_norm: Positive[float | None] = None
+    """A step whose gradient has a larger global norm than this is left out."""
     weight_decay: NotNegative[float] = 0.0
     """Decoupled weight decay (adamw and muon)."""
     adam_epsilon: Positive[float] = 1e-8

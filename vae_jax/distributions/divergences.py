@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from vae_jax.core.checks import check_positive
 from vae_jax.core.trees import summed
-from vae_jax.core.types import Array
+from vae_jax.core.types import Array, Key
 from vae_jax.distributions import (
     Bernoulli,
     Categorical,
@@ -25,6 +25,7 @@ from vae_jax.distributions import (
     UniformSphere,
     VonMisesFisher,
 )
+from vae_jax.distributions.hierarchy import Chain
 from vae_jax.distributions.remainders import exp_remainder
 
 _ROWS: dict[tuple[type, type], Callable[[Any, Any], Array]] = {}
@@ -71,6 +72,23 @@ def kl(q: Any, p: Any) -> Array:
     ValueError if the event shapes differ. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix B.
     """
     return summed(kl_terms(q, p))
+
+
+def sample_and_layer_kls(q: Chain, p: Chain, key: Key) -> tuple[tuple[Any, ...], Array]:
+    """A sample of q, and of each layer its KL given the layers drawn before it: `[layers]`, nats, the lowest first.
+
+    Their sum is unbiased for KL(q ‖ p), and varies less than `log q − log p` of the sample. TypeError where the two are
+    not drawn in the same order, or a pair of layers has no closed form.
+
+    Source: Improved Variational Inference with Inverse Autoregressive Flow, arXiv 1606.04934.
+    """
+    if q.places != p.places:
+        raise TypeError(
+            "kl: the layers of q and of p are drawn in different orders, so the KL of a layer has no closed form. A "
+            "Monte Carlo estimator needs none: total(elbo), or sampled_terms for the KL by itself."
+        )
+    z, layers = q.sample_and_layers(key)
+    return z, jnp.stack([kl(*pair) for pair in zip(layers, p.layers(z), strict=True)])
 
 
 def _check_events(q: Any, p: Any) -> None:

@@ -11,8 +11,10 @@ from vae_jax.core.checks import check_count, check_examples
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions.divergences import has_kl, kl_terms
+from vae_jax.distributions.hierarchy import Chain
 from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
 from vae_jax.models.vae import VAE, Autoencoder
+from vae_jax.objectives.terms import sampled_terms
 
 
 def active_units(means: Array, *, threshold: float = 0.01) -> Array:
@@ -33,7 +35,8 @@ def latent_means(
     """E_q[z | x] of every example of `x` `[n, …]`, in host memory: `[n, d]`, or a tuple of them for several layers.
 
     It is the posterior's own `mean` where there is one, else the mean of `num_samples` draws. By default their noise
-    has a thousandth of the posterior variance, which is below the threshold of `active_units`.
+    has a thousandth of the posterior variance, which is below the threshold of `active_units`. Of layers along one path
+    it is the mean of each given the means above it: draws averaged there would be a code that no decoder has seen.
     """
     check_count("latent_means", "num_samples", num_samples)
     return join(in_batches(_mean_codes(vae, num_samples), x, params, key, batch_size=batch_size))
@@ -45,6 +48,8 @@ def _mean_codes(vae: VAE | Autoencoder, num_samples: int) -> Callable[..., Any]:
         posterior = vae.encode(params, x)
         if hasattr(posterior, "mean"):
             return posterior.mean
+        if isinstance(posterior, Chain) and posterior.steps is not None:
+            return posterior.means
         draws = posterior.sample(jax.random.fold_in(key, i), (num_samples,))
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws)
 
@@ -70,3 +75,20 @@ def _kl_terms(vae: VAE) -> Callable[..., Array]:
         return kl_terms(vae.encode(params, x), vae.prior(params))
 
     return vectorised(terms, shared=1)
+
+
+def kl_per_layer(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 10) -> np.ndarray:
+    """`[layers]`: `E log q(z_i | …) − log p(z_i | …)` of each layer, over the examples of `x` `[n, …]`, nats.
+
+    Given those drawn before it, and the lowest first, by `num_samples` draws for each example. The sum is the rate. A
+    layer of a posterior that is drawn from the bottom up and a prior from the top down may have a negative part.
+    """
+    return join(in_batches(_layer_kls(vae, num_samples), x, params, key)).mean(axis=0)
+
+
+@per_model
+def _layer_kls(vae: VAE, num_samples: int) -> Callable[..., Array]:
+    def terms(params: Params, key: Key, i: Array, x: Any) -> Array:
+        return sampled_terms(vae, params, jax.random.fold_in(key, i), x, num_samples=num_samples).kl
+
+    return vectorised(terms, shared=2)

@@ -11,9 +11,9 @@ from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.disentanglement import beta_vae_score, dci, factor_vae_score, mig, modularity, sap
 from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.unsupervised import gaussian_total_correlation
-from vae_jax.evaluate.usage import kl_per_dimension, latent_means
+from vae_jax.evaluate.usage import kl_per_dimension, kl_per_layer, latent_means
 from vae_jax.measure.measurement import Measurement, Options, Section
-from vae_jax.measure.subject import Subject
+from vae_jax.measure.subject import Subject, stream
 from vae_jax.objectives.quantise import perplexity
 from vae_jax.systems.parts.quantisers import codebook_size
 
@@ -83,6 +83,13 @@ def dimension_kl(subject: Subject, options: Options, found: dict[str, Any]) -> d
     del options, found
     average = kl_per_dimension(subject.density, subject.params, subject.examples)
     return {} if average is None else {"kl_per_dimension": average.tolist()}
+
+
+def layer_kl(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
+    """`kl_per_layer`, nats, the lowest first."""
+    del found
+    key = stream(options.seed, "layers")
+    return {"kl_per_layer": kl_per_layer(subject.density, subject.params, key, subject.examples).tolist()}
 
 
 def disentanglement(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
@@ -188,6 +195,13 @@ ACCURACY = Measurement(
     accuracy,
     rows=((_GOOD_FOR, (("accuracy", "{accuracy:.2%}", "of test labels, by q(y | x)"),)),),
     summary=(("accuracy", "{accuracy:.2%} of {evaluated_examples} test examples, by q(y | x)"),),
+)
+LAYER_KL = Measurement(
+    "KL of each layer",
+    lambda subject: subject.has_layers and not subject.is_certain and not subject.is_conditional,
+    layer_kl,
+    rows=(("code, nats", (("rate of each layer", "{kl_per_layer:.2f}", "the lowest first, which is nearest to x"),)),),
+    summary=(("rate of each layer", "{kl_per_layer:.2f} nats, the lowest first"),),
 )
 DIMENSION_KL = Measurement("KL of each dimension", lambda subject: subject.has_density, dimension_kl)
 DISENTANGLEMENT = Measurement(

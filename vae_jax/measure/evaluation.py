@@ -9,7 +9,7 @@ from vae_jax.core.errors import DamagedError, RequestError
 from vae_jax.core.files import write_json
 from vae_jax.core.modules import load_from
 from vae_jax.measure.annealed import ANNEALED
-from vae_jax.measure.codes import ACCURACY, CODE_USE, DIMENSION_KL, DISENTANGLEMENT, PROBE, RECONSTRUCTION
+from vae_jax.measure.codes import ACCURACY, CODE_USE, DIMENSION_KL, DISENTANGLEMENT, LAYER_KL, PROBE, RECONSTRUCTION
 from vae_jax.measure.constant import CONSTANT
 from vae_jax.measure.diagnostics import DIAGNOSTICS
 from vae_jax.measure.likelihood import CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD
@@ -20,8 +20,8 @@ from vae_jax.train.files import evaluation_file, read_evaluation
 
 # What every training and every sweep ends with.
 _FIRST = (
-    *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CONSTANT, CODE_USE, DIMENSION_KL, RECONSTRUCTION),
-    *(STRINGS, ACCURACY, DISENTANGLEMENT, PROBE),
+    *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CONSTANT, CODE_USE, DIMENSION_KL, LAYER_KL),
+    *(RECONSTRUCTION, STRINGS, ACCURACY, DISENTANGLEMENT, PROBE),
 )
 # What `vae-jax evaluate` adds.
 FURTHER = (DIAGNOSTICS, ANNEALED)

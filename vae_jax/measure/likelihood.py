@@ -28,8 +28,8 @@ _FEW, _MOST_GROWTH, _MOST_DRAWS = 0.1, 16, 5_000_000
 # A rate below this says nothing of x, in nats.
 _LEAST_RATE = 0.1
 
-# Draws of z for rate and distortion.
-_DRAWS = 100
+# Draws of z for rate and distortion, and of many layers, which are dear.
+_DRAWS, _PATH_DRAWS = 100, 10
 
 
 def example_log_marginals(subject: Subject, options: Options, k: int) -> LogMarginal:
@@ -82,7 +82,7 @@ def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dic
     vae, params, x = subject.density, subject.params, subject.examples
     estimates, k = enough_samples(subject, options)
     code_key, mean_key = jax.random.split(stream(options.seed, "likelihood"))
-    draws = 1 if subject.is_certain else _DRAWS
+    draws = 1 if subject.is_certain else _PATH_DRAWS if subject.is_path else _DRAWS
     rate, distortion = rates_distortions(vae, params, code_key, x, num_samples=draws)
     means = [m.reshape(len(m), -1) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
     active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]

@@ -23,6 +23,7 @@ from vae_jax.core.trees import first_example, num_examples
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split
 from vae_jax.distributions import Certain, DiagNormal, PointMass
+from vae_jax.distributions.hierarchy import Chain
 from vae_jax.distributions.kinds import is_discrete
 from vae_jax.evaluate.gaps import FAMILIES
 from vae_jax.languages import expressions, molecules
@@ -41,6 +42,7 @@ _FEW_COUNTS = 255
 # Fields of a config that version 0.1.0 did not have.
 _LATER_FIELDS = (
     *(("data", name) for name in ("image_colour", "columns", "standardise")),
+    *(("model", "latent_layers"), ("optimizer", "skip_norm")),
     *(("train", name) for name in ("track", "on_nonfinite", "most_skips")),
 )
 # How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
@@ -312,6 +314,16 @@ class Subject:
                 f"that begins at step {run.system.prior_from} of {num_steps(run)}, and its parameters are of step "
                 f"{int(self.progress['parameters_of_epoch']) * run.steps_per_epoch}. {more}"
             )
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether the rate has a part for each of several layers."""
+        return self.has_density and isinstance(self.posterior, Chain) and isinstance(self.prior, Chain)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the layers stand along one path, each knowing all those above it."""
+        return self.has_layers and self.prior.steps is not None
 
     # What a number must carry with it.
 

@@ -20,17 +20,17 @@ class Network(NamedTuple):
     """A network as a pure function `apply(params, x)`, and its initial parameters."""
 
     params: PyTree
-    apply: Callable[[PyTree, Any], Any]
+    apply: Callable[..., Any]
 
 
-def linen_apply(module: nn.Module) -> Callable[[PyTree, Any], Any]:
-    """`apply(params, x)` of a Linen module whose only collection is `params`."""
-    return lambda params, x: module.apply({"params": params}, x)
+def linen_apply(module: nn.Module) -> Callable[..., Any]:
+    """`apply(params, *x)` of a Linen module whose only collection is `params`."""
+    return lambda params, *x: module.apply({"params": params}, *x)
 
 
-def from_linen(module: nn.Module, key: Key, x: Any) -> Network:
+def from_linen(module: nn.Module, key: Key, *x: Any) -> Network:
     """A Linen module, initialised from `key` on one example `x`. ValueError if it has mutable state."""
-    variables = dict(module.init(key, x))
+    variables = dict(module.init(key, *x))
     params = variables.pop("params", {})
     if variables:
         raise ValueError(f"from_linen: {type(module).__name__} has the state {sorted(variables)}; {_STATEFUL}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -65,6 +66,9 @@ def make_optimizer(config: Optimizer, num_steps: int) -> optax.GradientTransform
         "muon": lambda: optax.contrib.muon(rate, eps=epsilon, weight_decay=decay),
     }
     rule = rules[config.optimizer]()
-    if config.clip_norm is None:
-        return rule
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
+    if config.clip_norm is not None:
+        rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
+    if config.skip_norm is not None:
+        skips = partial(optax.skip_large_updates, max_squared_norm=config.skip_norm**2)
+        rule = optax.MultiSteps(rule, 1, should_skip_update_fn=skips).gradient_transformation()
+    return rule

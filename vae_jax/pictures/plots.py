@@ -228,6 +228,20 @@ def error_bars(values: Sequence[float], panels: Mapping[str, Mapping[str, Any]],
     return figure
 
 
+def bars(names: Sequence[str], values: Any, *, title: str, name: str) -> Figure:
+    """A horizontal bar for each value, the first on top, with its name and its number."""
+    figure = Figure(figsize=(5.5, 0.28 * len(names) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(list(names), np.asarray(values))
+    axes.bar_label(drawn, fmt="%.2f", padding=3, fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(name)
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
 def codes(
     panels: Sequence[tuple[Any, tuple[str, str]]], labels: Any | None, *, title: str, circle: float | None = None
 ) -> Figure:

@@ -15,6 +15,7 @@ from vae_jax.models.latent import manifold_grid, traverse
 from vae_jax.models.vae import typical
 from vae_jax.pictures import plots
 from vae_jax.pictures.decoded import decoded, images
+from vae_jax.pictures.layers import LAYERS
 from vae_jax.pictures.paths import PATHS
 from vae_jax.pictures.picture import Picture, Shown
 from vae_jax.pictures.plots import save_figures
@@ -246,4 +247,5 @@ PICTURES = (
     Picture("manifold", lambda subject: _draws_vectors(subject) and subject.code_size == 2, _manifold),
     Picture("traversals", lambda subject: _draws_vectors(subject) and subject.code_size > 2, traversals),
     *PATHS,
+    *LAYERS,
 )

@@ -17,7 +17,12 @@ from vae_jax.nets.priors import Prior
 from vae_jax.optimizers.optimal_scale import optimal_scale
 from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.objective import ExampleLoss, constrained, mean_loss, staged_objective
-from vae_jax.systems.parts.requirements import layers_of_vectors, optimal_scale_alone, trainable_bound
+from vae_jax.systems.parts.requirements import (
+    layers_along_a_path,
+    layers_of_vectors,
+    optimal_scale_alone,
+    trainable_bound,
+)
 from vae_jax.systems.system import Spec, System
 
 
@@ -46,5 +51,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
 
 
 SPEC = Spec(
-    build, reads=("objective", "compute.accumulate"), requires=(trainable_bound, layers_of_vectors, optimal_scale_alone)
+    build,
+    reads=("objective", "compute.accumulate"),
+    requires=(trainable_bound, layers_of_vectors, layers_along_a_path, optimal_scale_alone),
 )

@@ -18,6 +18,7 @@ def with_model(**fields: Any) -> Experiment:
 
 
 LAYERS = with_model(upper_latent_sizes=(2,))
+PATH = with_model(latent_layers=(3,))
 OPTIMAL = with_model(likelihood="normal", likelihood_scale="optimal")
 
 REFUSED: list[tuple[Requirement, Experiment, str]] = [
@@ -41,6 +42,21 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
         requirements.layers_of_vectors,
         changed(changed(LAYERS, "model", prior="vamp"), "objective", estimator="total"),
         "--posterior diagonal --prior vamp cannot be the lowest and the highest",
+    ),
+    (requirements.one_layer, PATH, "--latent-layers are for --system vae; mine has layers of its own"),
+    (requirements.no_path, PATH, "--latent-layers are for --system vae"),
+    *(
+        (requirements.layers_along_a_path, changed(PATH, "model", **fields), reason)
+        for fields, reason in (
+            ({"network": "conv"}, "are for --network mlp, whose states are vectors, or grid"),
+            ({"upper_latent_sizes": (2,)}, "two kinds of several layers"),
+            ({"posterior": "iaf"}, "--posterior iaf --prior normal have no place there"),
+            ({"prior": "mixture"}, "use diagonal and normal"),
+            ({"latent_layers": (2, 2)}, "is one number, and --hidden the width of all states: got 2 2 and 500"),
+            ({"hidden": (8, 8)}, "is one number, and --hidden the width of all states: got 3 and 8 8"),
+            ({"hidden": ()}, "got 3 and none"),
+            ({"network": "grid", "hidden": (8, 8)}, "how many stand on each halving of the image"),
+        )
     ),
     (requirements.differentiable_codes, with_model(posterior="categorical"), "carry no gradient, which --system mine"),
     (requirements.factorised_normal, with_model(posterior="full"), "use --posterior diagonal, not full"),

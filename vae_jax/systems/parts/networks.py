@@ -18,6 +18,7 @@ from vae_jax.models.vae import VAE
 from vae_jax.nets import conv, mlp
 from vae_jax.nets.columns import OneRow
 from vae_jax.nets.grid import grid, grid_sides
+from vae_jax.nets.ladder import Ladder, dense_ladder, grid_ladder, ladder_init, ladder_vae
 from vae_jax.nets.layers import StochasticLayer, between, layered_init, layered_vae
 from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, Elements
 from vae_jax.nets.mlp import OneExample
@@ -43,6 +44,10 @@ def networks(model: Model, dataset: Dataset) -> tuple[list[StochasticLayer], Pri
 
 def vae_networks(model: Model, dataset: Dataset) -> tuple[VAE, Callable[[Key, dict[str, Any]], Params]]:
     """The VAE of a config, and `(key, batch) -> params`. ConfigError or ValueError where the data do not fit it."""
+    if model.latent_layers:
+        check_data(model, dataset)
+        ladder = ladder_networks(model, dataset.shape, elements_of(dataset))
+        return ladder_vae(ladder), ladder_init(ladder)
     layers, prior = networks(model, dataset)
     return layered_vae(layers, prior), layered_init(layers, prior)
 
@@ -70,6 +75,16 @@ def stochastic_layers(model: Model, shape: tuple[int, ...], elements: Elements) 
         below = layers[-1].latent_size
         layers.append(StochasticLayer(*between(below, size, hidden=model.upper_hidden, activation=activation), size))
     return layers
+
+
+def ladder_networks(model: Model, shape: tuple[int, ...], elements: Elements) -> Ladder:
+    """The layers of a config along one path, for examples of `shape`."""
+    options: dict[str, Any] = {"size": model.latent_size, "activation": ACTIVATIONS[model.activation]}
+    options["reader"] = reader(model, shape, elements)
+    head = likelihood_head(model, elements)
+    if model.network == "grid":
+        return grid_ladder(shape, head, layers=model.latent_layers, channels=model.hidden, **options)
+    return dense_ladder(shape, head, layers=model.latent_layers[0], width=model.hidden[0], **options)
 
 
 def code_size(model: Model, shape: tuple[int, ...]) -> int:

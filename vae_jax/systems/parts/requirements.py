@@ -78,9 +78,42 @@ def trainable_bound(config: Experiment) -> str | None:
 
 def one_layer(config: Experiment) -> str | None:
     """z is one stochastic layer."""
-    if not config.model.upper_latent_sizes:
+    if config.model.upper_latent_sizes:
+        return f"--upper-latent-sizes are for --system vae; {config.system} has one layer of codes"
+    return no_path(config)
+
+
+def no_path(config: Experiment) -> str | None:
+    """There are no layers along one path."""
+    if not config.model.latent_layers:
         return None
-    return f"--upper-latent-sizes are for --system vae; {config.system} has one layer of codes"
+    return f"--latent-layers are for --system vae; {config.system} has layers of its own"
+
+
+def layers_along_a_path(config: Experiment) -> str | None:
+    """Layers along one path are normals with networks of their own."""
+    model = config.model
+    layers, network = model.latent_layers, model.network
+    if not layers:
+        return None
+    got = f"got {' '.join(map(str, layers))} and {' '.join(map(str, model.hidden)) or 'none'}"
+    if network == "conv":
+        return "--latent-layers are for --network mlp, whose states are vectors, or grid, whose states are images"
+    if model.upper_latent_sizes:
+        return "--latent-layers and --upper-latent-sizes are two kinds of several layers: use one of them"
+    if model.posterior != "diagonal" or prior_name(model) != "normal":
+        return (
+            f"--latent-layers are normals, and the first state is their prior: --posterior {model.posterior} --prior "
+            f"{prior_name(model)} have no place there; use diagonal and normal"
+        )
+    if network == "mlp" and (len(layers) > 1 or len(model.hidden) != 1):
+        return f"--latent-layers of --network mlp is one number, and --hidden the width of all states: {got}"
+    if network == "grid" and len(layers) != len(model.hidden):
+        return (
+            "--latent-layers of --network grid says how many stand on each halving of the image, which --hidden has "
+            f"the channels of: {got}"
+        )
+    return None
 
 
 def layers_of_vectors(config: Experiment) -> str | None:
