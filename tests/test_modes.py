@@ -13,7 +13,7 @@ from vae_jax.config.files import config_names, load_config
 MODES: dict[str, Any] = {"x64": jax.enable_x64, "debug_nans": jax.debug_nans}
 # One config of each system. These pairs are tried in every run of the tests, the others with `pytest -m slow`.
 SYSTEMS = {load_config(name).system: name for name in reversed(config_names())}
-QUICK = {("x64", "vae"), ("debug_nans", "vae")}
+QUICK = {("x64", "vae")}
 
 
 @pytest.mark.parametrize(

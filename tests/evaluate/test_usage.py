@@ -5,7 +5,7 @@ import pytest
 from jax.tree_util import Partial
 
 import vae_jax as vj
-from vae_jax.evaluate.usage import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.usage import active_units, kl_per_dimension, kl_per_layer, latent_means
 
 MODEL = vj.VAE(
     encode=lambda p, x: vj.standard_normal(2),
@@ -46,3 +46,24 @@ def test_means_are_the_posteriors_or_those_of_draws() -> None:
         jnp.mean(jnp.stack([vj.kl(own.encode(None, one), MODEL.prior(None)) for one in x])),
         rtol=1e-5,
     )
+
+
+def test_the_rate_of_each_layer_is_its_kl_given_those_above() -> None:
+    def path(scale, shift):
+        factors = [Partial(lambda p, s: vj.DiagNormal(p[0] + 0.5 * s, p[1] * jnp.ones(2)), (shift, scale))] * 2
+        return vj.top_down_path(jnp.zeros(2), factors, [Partial(lambda s, z: s + z)] * 2)
+
+    model = vj.VAE(
+        encode=lambda p, x: path(0.5, x),
+        decode=lambda p, z: vj.DiagNormal(z[0] + z[1], jnp.ones(2)),
+        prior=lambda p: path(1.0, jnp.zeros(2)),
+    )
+    x = jnp.array([[0.5, 0.0], [-1.0, 1.5], [0.2, 0.3]])
+    found = kl_per_layer(model, None, jax.random.key(0), x, num_samples=4000)
+    # Both layers of q differ from those of p by x and by their scale, whatever was drawn above.
+    each = 0.5 * (jnp.square(x) + 0.25 - 1.0 - jnp.log(0.25)).sum(axis=1).mean()
+    np.testing.assert_allclose(found, [each, each], rtol=0.03)
+    # And what a picture decodes is the mean of each layer given the means above it.
+    lower, upper = latent_means(model, None, jax.random.key(0), x)
+    np.testing.assert_allclose(upper, x, rtol=1e-5)
+    np.testing.assert_allclose(lower, x + 0.5 * x, rtol=1e-5)

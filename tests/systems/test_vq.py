@@ -48,7 +48,7 @@ BATCH = DIGITS.prepare(jax.random.key(0), DIGITS.train.take(slice(16)).batch())
 
 def built(config: Experiment) -> tuple[Any, Any]:
     system = vq.build(config, DIGITS)
-    return system, system.init(jax.random.key(1), BATCH)
+    return system, jax.jit(system.init)(jax.random.key(1), BATCH)
 
 
 def start_of_second(config: Experiment) -> int:
@@ -60,12 +60,13 @@ def test_the_bound_is_the_price_of_the_code_and_of_x_given_it(name: str) -> None
     system, params = built(CONFIGS[name])
     assert system.prior_from == start_of_second(CONFIG)
     x = BATCH["x"][0]
-    posterior = system.vae.encode(params, x)
+    posterior = jax.jit(system.vae.encode)(params, x)
     assert isinstance(posterior, vj.Certain)
     z = posterior.value
-    expected = system.vae.prior(params).log_prob(z) + system.vae.decode(params, z).log_prob(x)
+    parts = jax.jit(lambda p, z: (system.vae.prior(p).log_prob(z), system.vae.decode(p, z).log_prob(x)))
+    expected = sum(parts(params, z))
     for k in (1, 3):
-        weights = vj.log_weights(system.vae, params, jax.random.key(2), x, num_samples=k)
+        weights = jax.jit(functools.partial(vj.log_weights, system.vae, num_samples=k))(params, jax.random.key(2), x)
         np.testing.assert_allclose(weights, np.full(k, expected), rtol=1e-5)
     sides = jax.tree.map(jnp.shape, z)
     assert sides == (((4, 4), (2, 2)) if name == "two grids" else (4, 4))
@@ -81,7 +82,8 @@ def test_both_stages_say_minus_the_bound_and_the_commitment(name: str) -> None:
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
     for metric, value in found[0][1].items():
         np.testing.assert_allclose(value, found[1][1][metric], rtol=1e-4, atol=1e-4)
-    each = [vj.log_weights(system.vae, params, jax.random.key(2), x, num_samples=1)[0] for x in BATCH["x"]]
+    one = jax.jit(functools.partial(vj.log_weights, system.vae, num_samples=1))
+    each = [one(params, jax.random.key(2), x)[0] for x in BATCH["x"]]
     np.testing.assert_allclose(found[0][1]["bound"], np.mean(each), rtol=1e-5)
     metrics = found[0][1]
     expected = -metrics["bound"] + config.quantisation.commitment * metrics["commitment"]
@@ -117,11 +119,11 @@ def test_the_gradient_of_the_first_stage_passes_straight_through() -> None:
     """The encoder is moved as if its vectors were decoded unrounded, but where the codes are."""
     config = changed(CONFIG, "quantisation", commitment=0.0)
     system, params = built(config)
-    slope = jax.grad(lambda p: system.loss(p, jax.random.key(3), BATCH, 0)[0])(params)
+    slope = jax.jit(jax.grad(lambda p: system.loss(p, jax.random.key(3), BATCH, 0)[0]))(params)
     assert jnp.abs(slope["to_vectors"]["kernel"]).max() > 1e-3
     assert all(not leaf.any() for leaf in jax.tree.leaves(slope["prior"]))
     held = changed(config, "quantisation", commitment=10.0)
-    pulled = jax.grad(lambda p: vq.build(held, DIGITS).loss(p, jax.random.key(3), BATCH, 0)[0])(params)
+    pulled = jax.jit(jax.grad(lambda p: vq.build(held, DIGITS).loss(p, jax.random.key(3), BATCH, 0)[0]))(params)
     assert jnp.abs(pulled["to_vectors"]["kernel"] - slope["to_vectors"]["kernel"]).max() > 1e-2
 
 

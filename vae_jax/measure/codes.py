@@ -200,8 +200,8 @@ LAYER_KL = Measurement(
     "KL of each layer",
     lambda subject: subject.has_layers and not subject.is_certain and not subject.is_conditional,
     layer_kl,
-    rows=(("code, nats", (("rate of each layer", "{kl_per_layer:.2f}", "the lowest first, which is nearest to x"),)),),
-    summary=(("rate of each layer", "{kl_per_layer:.2f} nats, the lowest first"),),
+    rows=(("code, nats", (("rate of z1 + z2 + …", "{kl_per_layer:.2f}", "of each layer; z1 is nearest to x"),)),),
+    summary=(("rate of z1 + …", "{kl_per_layer:.2f}"),),
 )
 DIMENSION_KL = Measurement("KL of each dimension", lambda subject: subject.has_density, dimension_kl)
 DISENTANGLEMENT = Measurement(
