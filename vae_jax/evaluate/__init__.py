@@ -27,12 +27,13 @@ from vae_jax.evaluate.elbo_surgery import (
 )
 from vae_jax.evaluate.gaps import Gaps, inference_gaps, optimise_posterior
 from vae_jax.evaluate.gradients import GradientMoments, gradient_bias, gradient_moments, signal_to_noise
+from vae_jax.evaluate.hamiltonian import PosteriorDraws, posterior_draws
 from vae_jax.evaluate.likelihood import LogMarginal, log_marginal, naive_log_marginal
 from vae_jax.evaluate.log_weights import weighed
 from vae_jax.evaluate.map_latent import MapLatent, map_latent
 from vae_jax.evaluate.representation import linear_probe, reconstruction_errors
 from vae_jax.evaluate.unsupervised import gaussian_total_correlation, udr
-from vae_jax.evaluate.usage import active_units, kl_per_dimension, latent_means
+from vae_jax.evaluate.usage import active_units, kl_per_dimension, kl_per_layer, latent_means
 
 __all__ = [
     "DCI",
@@ -44,6 +45,7 @@ __all__ = [
     "LogMarginal",
     "MapLatent",
     "MarginalKL",
+    "PosteriorDraws",
     "Sandwich",
     "active_units",
     "ais",
@@ -61,6 +63,7 @@ __all__ = [
     "inference_gaps",
     "joint_kl",
     "kl_per_dimension",
+    "kl_per_layer",
     "latent_means",
     "linear_probe",
     "log_marginal",
@@ -73,6 +76,7 @@ __all__ = [
     "mutual_information",
     "naive_log_marginal",
     "optimise_posterior",
+    "posterior_draws",
     "rate_distortion",
     "reconstruction_errors",
     "reverse_ais",

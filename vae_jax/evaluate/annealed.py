@@ -20,29 +20,12 @@ from jax import lax
 
 from vae_jax.core.checks import check_count, check_key
 from vae_jax.core.types import Array, Key, Params, PyTree
-from vae_jax.distributions import (
-    Bernoulli,
-    Concrete,
-    ContinuousBernoulli,
-    OneHotCategorical,
-    RelaxedBernoulli,
-    StraightThrough,
-    UniformSphere,
-    VonMisesFisher,
-)
+from vae_jax.evaluate.hamiltonian import adapted, check_real_codes, first_log_size, move
 from vae_jax.evaluate.likelihood import effective_samples
 from vae_jax.models.vae import VAE, posterior_and_prior
 
-# The pilot run steers each step size towards this share of accepted moves, the usual choice for HMC.
-_ACCEPTANCE = 0.65
 _PILOT_CHAINS = 4
 _STEEPNESS = 4.0
-
-# Families whose values are floating-point numbers but only some of all vectors: bits, simplices, intervals, spheres.
-_ELSEWHERE = (
-    *(Bernoulli, ContinuousBernoulli, OneHotCategorical, Concrete, RelaxedBernoulli, StraightThrough),
-    *(UniformSphere, VonMisesFisher),
-)
 
 
 class Annealed(NamedTuple):
@@ -178,38 +161,19 @@ def bdmc(
     return Sandwich(x, lower, reverse_ais(vae, params, down_key, x, z, **options))
 
 
-def check_annealable(where: str, prior: Any) -> None:
-    """TypeError for a prior whose set of values Hamiltonian dynamics would leave: choices, directions."""
-    z = jax.eval_shape(prior.sample, jax.random.key(0))
-    nodes = jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, _ELSEWHERE))
-    elsewhere = [type(node).__name__ for node in nodes if isinstance(node, _ELSEWHERE)]
-    if not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(z)):
-        elsewhere = [type(prior).__name__]
-    if elsewhere:
-        raise TypeError(
-            f"{where}: annealed importance sampling moves z by Hamiltonian dynamics, which leave the values of a "
-            f"{elsewhere[0]} prior: z must be a vector of any real numbers. log_marginal measures this model."
-        )
-
-
 def _path(where: str, vae: VAE, params: Params, x: PyTree, num_temperatures: int) -> _Path:
     prior = vae.prior(params)
-    check_annealable(where, prior)
+    check_real_codes(where, prior)
     return _Path(prior.log_prob, lambda z: vae.decode(params, z).log_prob(x), temperatures(num_temperatures))
 
 
 def _move(path: _Path, beta: Array, key: Key, z: PyTree, step_size: Array, num_steps: int) -> tuple[PyTree, Array]:
     """One HMC move that leaves `π ∝ start · exp(β log_ratio)` invariant, and its acceptance rate."""
-    # Imported here, so that `import vae_jax` does not load it.
-    from blackjax.mcmc import hmc
 
     def log_density(z: PyTree) -> Array:
         return path.log_start(z) + beta * path.log_ratio(z)
 
-    size = sum(leaf.size for leaf in jax.tree.leaves(z))
-    kernel: Any = hmc.build_kernel()
-    state, info = kernel(key, hmc.init(z, log_density), log_density, step_size, jnp.ones(size), num_steps)
-    return state.position, info.acceptance_rate
+    return move(log_density, key, z, step_size, num_steps)
 
 
 def _anneal(
@@ -239,13 +203,13 @@ def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
     def step(carry: tuple[PyTree, Array], t: Array) -> tuple[tuple[PyTree, Array], Array]:
         z, log_size = carry
         keys = jax.random.split(jax.random.fold_in(chain_key, t), _PILOT_CHAINS)
-        move = jax.vmap(lambda key, z: _move(path, path.temperatures[t], key, z, jnp.exp(log_size), num_steps))
-        z, acceptance = move(keys, z)
-        log_size = log_size + 0.2 * (jnp.mean(acceptance) - _ACCEPTANCE)
+        moves = jax.vmap(lambda key, z: _move(path, path.temperatures[t], key, z, jnp.exp(log_size), num_steps))
+        z, acceptance = moves(keys, z)
+        log_size = adapted(log_size, acceptance)
         return (z, log_size), jnp.exp(log_size)
 
     numbers = jnp.arange(path.temperatures.shape[0])
-    return lax.stop_gradient(lax.scan(step, (z, jnp.log(0.2)), numbers)[1])
+    return lax.stop_gradient(lax.scan(step, (z, first_log_size()), numbers)[1])
 
 
 def _summary(log_weights: Array, acceptance: Array, *, sign: float) -> Annealed:

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from vae_jax.core.trees import num_examples
-from vae_jax.evaluate.annealed import ais, bdmc, check_annealable
+from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import mapped, mean_log_marginal
+from vae_jax.evaluate.hamiltonian import check_real_codes
 from vae_jax.evaluate.statistics import standard_error
 from vae_jax.measure.likelihood import example_log_marginals
 from vae_jax.measure.measurement import Measurement, Options
@@ -31,7 +32,7 @@ class _AnnealedExample(NamedTuple):
 
 def check_annealed(subject: Subject) -> None:
     """RequestError or TypeError where annealing has no meaning for a model."""
-    check_annealable("--ais", subject.density.prior(subject.params))
+    check_real_codes("--ais", subject.density.prior(subject.params))
 
 
 def annealed(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from vae_jax.core.checks import check_array
 from vae_jax.core.types import Array
 from vae_jax.distributions import DiagNormal, FullNormal, standard_normal
 from vae_jax.models.vae import VAE
@@ -52,6 +53,27 @@ def exact_encoder(decoder: Decoder) -> Encoder:
     gain = jnp.linalg.solve(precision, weight.T)
     scale_tril = jnp.linalg.cholesky(variance * jnp.linalg.inv(precision))
     return Encoder(gain, -gain @ decoder.bias, scale_tril)
+
+
+def em_step(decoder: Decoder, x: Array) -> Decoder:
+    """The decoder after one step of expectation maximisation on `x` `[n, D]`.
+
+    q(z | x) is the exact posterior of the decoder before, and the new one maximises the ELBO under it, over weight,
+    bias and scale at once. The mean of log p(x) never falls, and it ends where principal component analysis does. The
+    VAE is the same bound with both halves moved together, by gradients. ValueError unless x is `[n, D]`.
+
+    Source: Probabilistic Principal Component Analysis (Tipping and Bishop, 1999), appendix B.
+    """
+    check_array("em_step", "x", x, rank=2)
+    encoder = exact_encoder(decoder)
+    codes = x @ encoder.weight.T + encoder.bias
+    # One more code, which is always 1, so that the bias is a column of the weight.
+    codes = jnp.concatenate([codes, jnp.ones((len(x), 1))], axis=1)
+    spread = jnp.pad(encoder.scale_tril @ encoder.scale_tril.T, (0, 1))
+    moments = codes.T @ codes + len(x) * spread
+    weight = jnp.linalg.solve(moments, codes.T @ x).T
+    errors = jnp.square(x - codes @ weight.T).sum() + len(x) * jnp.sum((weight @ spread) * weight)
+    return Decoder(weight[:, :-1], weight[:, -1], jnp.sqrt(errors / x.size))
 
 
 def linear_gaussian() -> VAE:

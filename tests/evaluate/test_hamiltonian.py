@@ -1,0 +1,54 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax as vj
+from tests.members import X, linear_gaussian_params
+from vae_jax.evaluate.hamiltonian import adapted, move, posterior_draws
+from vae_jax.models.linear_gaussian import exact_encoder, linear_gaussian
+
+
+def test_draws_have_the_mean_and_the_covariance_of_the_posterior() -> None:
+    """From an encoder that is wrong by far, as a chain must not need a good one."""
+    params = linear_gaussian_params()
+    wrong = params._replace(encoder=params.encoder._replace(bias=params.encoder.bias + 4.0))
+    exact = params._replace(encoder=exact_encoder(params.decoder))
+    keys = jax.random.split(jax.random.key(0), 8)
+    chains = jax.jit(jax.vmap(lambda key: posterior_draws(linear_gaussian(), wrong, key, X, num_draws=2000)))(keys)
+    z, expected = chains.z.reshape(-1, 2), linear_gaussian().encode(exact, X)
+    assert (chains.acceptance > 0.4).all()
+    np.testing.assert_allclose(z.mean(axis=0), expected.loc, atol=0.05)
+    np.testing.assert_allclose(np.cov(z.T), expected.covariance, atol=0.05)
+
+
+def test_the_same_key_gives_the_same_chain() -> None:
+    one = lambda key: posterior_draws(linear_gaussian(), linear_gaussian_params(), key, X, num_draws=5, num_warmup=5)
+    first, again, other = (one(jax.random.key(seed)).z for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_move_leaves_a_density_as_it_is() -> None:
+    log_density = lambda z: -0.5 * jnp.sum(jnp.square(z))
+    start, keys = jax.random.normal(jax.random.key(0), (4000, 2)), jax.random.split(jax.random.key(1), 4000)
+    z, acceptance = jax.vmap(lambda key, z: move(log_density, key, z, jnp.array(0.8), 5))(keys, start)
+    assert 0.5 < float(acceptance.mean()) < 1.0
+    np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=0.08)
+    assert np.abs(np.corrcoef(z[:, 0], start[:, 0])[0, 1]) < 0.9
+
+
+def test_a_step_grows_where_moves_are_accepted_too_often() -> None:
+    assert adapted(jnp.array(0.0), jnp.array([1.0, 0.9])) > 0.0 > adapted(jnp.array(0.0), jnp.array([0.1, 0.3]))
+
+
+def test_what_has_no_gradient_or_no_draws_is_refused() -> None:
+    choices = vj.VAE(
+        encode=lambda p, x: vj.OneHotCategorical(jnp.zeros((1, 2))),
+        decode=lambda p, z: vj.DiagNormal(jnp.zeros(2), jnp.ones(2)),
+        prior=lambda p: vj.OneHotCategorical(jnp.zeros((1, 2))),
+    )
+    with pytest.raises(TypeError, match=r"posterior_draws: .*values of a OneHotCategorical prior"):
+        posterior_draws(choices, None, jax.random.key(0), jnp.zeros(2))
+    with pytest.raises(ValueError, match="posterior_draws: num_draws must be at least 1"):
+        posterior_draws(linear_gaussian(), linear_gaussian_params(), jax.random.key(0), X, num_draws=0)
