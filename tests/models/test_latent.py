@@ -8,7 +8,8 @@ import scipy.stats
 from sklearn.neighbors import NearestNeighbors
 
 import vae_jax as vj
-from vae_jax.models.latent import traverse
+from vae_jax.bijections import Planar
+from vae_jax.models.latent import has_quantiles, quantiles, traverse, variations
 
 
 def test_manifold_grid_has_equal_steps_of_probability() -> None:
@@ -110,3 +111,47 @@ A, B = jnp.zeros(2), jnp.zeros(3)
 def test_what_cannot_be_is_refused(call, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+def test_quantiles_have_their_probability_below_them_and_give_draws_of_a_flow() -> None:
+    normal = vj.DiagNormal(jnp.array([1.0, -2.0]), jnp.array([0.5, 3.0]))
+    share = jnp.array([0.3, 0.9])
+    expected = scipy.stats.norm([1.0, -2.0], [0.5, 3.0]).ppf([0.3, 0.9])
+    np.testing.assert_allclose(quantiles(normal, share), expected, rtol=1e-4)
+    flow = vj.flow(normal, Planar(jnp.array([0.7, 0.2]), jnp.array([1.0, -0.5]), jnp.array(0.1)))
+    uniform = jax.random.uniform(jax.random.key(0), (20_000, 2))
+    drawn, found = flow.sample(jax.random.key(1), (20_000,)), jax.vmap(lambda u: quantiles(flow, u))(uniform)
+    for j in range(2):
+        assert scipy.stats.ks_2samp(np.asarray(drawn[:, j]), np.asarray(found[:, j])).pvalue > 1e-3
+    assert has_quantiles(flow)
+    mixture = vj.Mixture(jnp.zeros(2), vj.DiagNormal(jnp.zeros((2, 2)), jnp.ones((2, 2))))
+    assert not has_quantiles(mixture)
+    with pytest.raises(TypeError, match="a Mixture prior has no inverse distribution function"):
+        quantiles(mixture, share)
+
+
+def test_the_manifold_of_a_learned_scale_is_as_wide_as_it_is() -> None:
+    prior = vj.DiagNormal(jnp.array([1.0, 0.0]), jnp.array([2.0, 0.1]))
+    wide, standard = vj.manifold_grid(5, prior=prior), vj.manifold_grid(5)
+    np.testing.assert_allclose(wide, jnp.array([1.0, 0.0]) + jnp.array([2.0, 0.1]) * standard, rtol=1e-5, atol=1e-6)
+
+
+def test_variations_are_draws_of_the_posterior_moved_away_from_its_mean() -> None:
+    posterior, key = vj.DiagNormal(jnp.array([1.0, -1.0]), jnp.array([0.5, 0.1])), jax.random.key(0)
+    near, far = (variations(posterior, key, 5000, spread=spread) for spread in (1.0, 3.0))
+    np.testing.assert_array_equal(near, posterior.sample(key, (5000,)))
+    np.testing.assert_allclose(far - posterior.mean, 3.0 * (near - posterior.mean), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(far.std(axis=0), [1.5, 0.3], rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("posterior", "spread", "error", "reason"),
+    [
+        (vj.PointMass(jnp.zeros(2)), 1.0, TypeError, "one point, so there is nothing to draw"),
+        (vj.flow(vj.standard_normal(2), Planar(jnp.ones(2), jnp.ones(2), jnp.array(0.0))), 2.0, TypeError, "no mean"),
+        (vj.standard_normal(2), 0.0, ValueError, "spread must be greater than 0, got 0.0"),
+    ],
+)
+def test_what_cannot_vary_is_refused(posterior, spread, error, reason) -> None:
+    with pytest.raises(error, match=reason):
+        variations(posterior, jax.random.key(0), 3, spread=spread)

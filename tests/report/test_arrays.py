@@ -27,6 +27,20 @@ def test_samples(digits, tmp_path) -> None:
         write_samples(subject_of(run, state), count=1, seed=0, out=tmp_path / "s.png")
 
 
+def test_variations_are_around_one_example(digits, tmp_path) -> None:
+    subject = subject_of(*digits)
+    paths = write_samples(subject, count=23, seed=0, out=tmp_path / "v.npz", like=4, spread=2.0)
+    assert [path.suffix for path in paths] == [".npz", ".png"]
+    arrays = np.load(paths[0])
+    np.testing.assert_array_equal(arrays["like"], subject.examples[4])
+    q = subject.coder.encode(subject.params, subject.examples[4])
+    assert np.abs((arrays["z"] - q.mean) / q.stddev).std() == pytest.approx(2.0 * 0.6, rel=0.3)
+    with pytest.raises(RequestError, match=r"--like is the number of a test example, 0..358, got 400"):
+        write_samples(subject, count=3, seed=0, out=None, like=400)
+    with pytest.raises(RequestError, match="--like 4 --spread 0.0: variations: spread must be greater than 0"):
+        write_samples(subject, count=3, seed=0, out=None, like=4, spread=0.0)
+
+
 def test_codes_keep_the_order_of_the_data(digits, tmp_path) -> None:
     run, state = digits
     path = write_codes(subject_of(run, state), data="digits", data_dir=None, out=None)

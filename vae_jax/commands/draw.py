@@ -7,6 +7,7 @@ import tyro
 from rich.console import Console
 
 from vae_jax.commands.parse import RunPath, on_all_devices, opened, opened_model, parse
+from vae_jax.core.errors import RequestError
 
 
 def sample_command(arguments: list[str], console: Console) -> int:
@@ -18,6 +19,8 @@ def sample_command(arguments: list[str], console: Console) -> int:
         seed: int = 0,
         condition: tuple[str, ...] = (),
         density: Literal["normal", "mixture"] | None = None,
+        like: int | None = None,
+        spread: float = 1.0,
         out: Path | None = None,
     ) -> int:
         """Draw x from the model: an .npz with `x` (samples), `mean` (of p(x | z)) and `z`, and a picture of images.
@@ -29,12 +32,19 @@ def sample_command(arguments: list[str], console: Console) -> int:
             condition: What a conditional model is told: a class, or its numbers; by default each sample has its own.
             density: Draw z from a density that is fitted to the codes of the training examples, which are read again;
                 an autoencoder has no prior.
-            out: The .npz file; by default RUN/samples.npz.
+            like: Draw variations of this test example, by its number, from the codes around its own.
+            spread: How many times as wide as q(z | x) those codes lie; at 1 they are codes of the example itself.
+            out: The .npz file; by default RUN/samples.npz, or RUN/variations.npz.
         """
         from vae_jax.report.arrays import write_samples
 
-        subject = opened_model(run) if density is None else opened(run)
+        subject = opened_model(run) if density is None and like is None else opened(run)
+        if like is None and spread != 1.0:
+            raise RequestError(f"--spread {spread} is for variations of an example: --like 0 --spread {spread}.")
+        if like is not None and (condition or density):
+            raise RequestError("--like draws from the codes around an example: leave --condition and --density out.")
         options = {"count": count, "seed": seed, "condition": condition, "density": density}
+        options |= {"like": like, "spread": spread}
         for path in write_samples(subject, out=out, **options):
             console.print(f"written: {path}", soft_wrap=True)
         return 0

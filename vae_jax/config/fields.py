@@ -195,11 +195,12 @@ class Codes:
     info_lambda: float = 1.0
     """λ of InfoVAE: the divergence has the weight α + λ - 1."""
     critic_hidden: Positive[tuple[int, ...]] = (200, 200)
-    """Hidden sizes of the critic of --system adversarial and factor."""
+    """Hidden sizes of the critic of --system adversarial and factor, or of the classifier of discriminative."""
     critic_rate: Positive[float] = 1e-3
-    """Learning rate of the critic, by Adam."""
+    """Learning rate of the critic or classifier, by Adam."""
     critic_weight: NotNegative[float] = 1.0
-    """For --system adversarial, weight of misleading the critic; for factor, weight γ of the total correlation."""
+    """For --system adversarial, weight of misleading the critic; for factor, weight γ of the total correlation; for
+    discriminative, weight of what its hidden layers make of x."""
     minibatch: Literal["weighted", "stratified"] = "weighted"
     """How --system tc estimates q(z) from a batch."""
     index_weight: NotNegative[float] = 1.0

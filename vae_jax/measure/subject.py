@@ -4,8 +4,6 @@ Nobody else in measure, pictures, report and commands looks at the type of a mod
 """
 
 import dataclasses
-import hashlib
-import json
 import math
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,8 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.config.fields import Train
-from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
 from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import first_example, num_examples
 from vae_jax.core.types import Key, Params
@@ -28,6 +24,8 @@ from vae_jax.distributions.kinds import is_discrete
 from vae_jax.evaluate.gaps import FAMILIES
 from vae_jax.languages import expressions, molecules
 from vae_jax.languages.grammar import Grammar
+from vae_jax.measure.fingerprint import fingerprint
+from vae_jax.models.latent import has_quantiles
 from vae_jax.models.vae import VAE, Autoencoder, discretised
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.registry import system_names
@@ -39,14 +37,6 @@ from vae_jax.train.run import Run, load_snapshot
 Code = Literal["vector", "layers", "indices", "choices"]
 # The largest count up to which each is counted by itself.
 _FEW_COUNTS = 255
-# Fields of a config that version 0.1.0 did not have.
-_LATER_FIELDS = (
-    *(("data", name) for name in ("image_colour", "columns", "standardise")),
-    *(("model", "latent_layers"), ("optimizer", "skip_norm")),
-    *(("train", name) for name in ("track", "on_nonfinite", "most_skips")),
-)
-# How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
-_NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,6 +277,11 @@ class Subject:
         return isinstance(self.prior, DiagNormal)
 
     @property
+    def has_quantiles(self) -> bool:
+        """Whether p(z) has codes at given probabilities: a normal with a diagonal covariance, or a flow of one."""
+        return has_quantiles(self.prior)
+
+    @property
     def has_standard_prior(self) -> bool:
         """Whether p(z) is N(0, I)."""
         if not self.has_normal_prior:
@@ -334,20 +329,7 @@ class Subject:
 
     def fingerprint_of(self, x: Any) -> str:
         """The same with other examples."""
-        config = dataclasses.asdict(self.run.config) | {"evaluate": _NO_EVALUATION}
-        # How the parameters came about is in the parameters.
-        del config["compute"], config["data"]["mirror"], config["data"]["shift"]
-        grammar = config["strings"]["grammar"]
-        config["strings"]["grammar"] = GRAMMAR_OF_FORMAT_1.get(grammar, grammar)
-        # Fields that came later say nothing where they are left alone, and where a run is tracked never.
-        for section, name in _LATER_FIELDS:
-            value = config[section][name]
-            if name == "track" or not value or value == getattr(Train(), name, None):
-                del config[section][name]
-        digest = hashlib.sha256((json.dumps(config, indent=2) + "\n").encode())
-        for leaf in (*jax.tree.leaves(self.stored), *jax.tree.leaves(x)):
-            digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.run.config, self.stored, x)
 
     def protocol(self, *, seed: int) -> dict[str, Any]:
         """What every number of a run must carry with it; `seed` is that of the evaluation."""

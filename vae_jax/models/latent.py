@@ -1,23 +1,29 @@
 """Points in latent space: grids and paths for pictures."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_array, check_count
-from vae_jax.core.types import Array
+from vae_jax.core.types import Array, Key
+from vae_jax.distributions import DiagNormal, PointMass, standard_normal
+from vae_jax.flows import Transformed
 
 
-def manifold_grid(num: int, *, tail: float = 0.02) -> Array:
-    """`[num, num, 2]`: codes at equal steps of prior probability, by the inverse CDF of the standard normal.
+def manifold_grid(num: int, *, tail: float = 0.02, prior: Any = None) -> Array:
+    """`[num, num, 2]`: codes at equal steps of the probability of a `prior`, by default the standard normal.
 
     Row 0 is the top of a picture (largest second coordinate). `tail` is the probability left outside at each
-    end. ValueError for num < 1. Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
+    end. ValueError for num < 1, TypeError for a prior without `quantiles`. Source: Auto-Encoding Variational Bayes,
+    arXiv 1312.6114, appendix A.
     """
     check_count("manifold_grid", "num", num)
-    ticks = jax.scipy.stats.norm.ppf(jnp.linspace(tail, 1.0 - tail, num))
-    first, second = jnp.meshgrid(ticks, ticks[::-1])
-    return jnp.stack([first, second], axis=-1)
+    steps = jnp.linspace(tail, 1.0 - tail, num)
+    grid = jnp.stack(jnp.meshgrid(steps, steps[::-1]), axis=-1)
+    of_prior = standard_normal(2) if prior is None else prior
+    return jax.vmap(jax.vmap(lambda probabilities: quantiles(of_prior, probabilities)))(grid)
 
 
 def interpolate(start: Array, end: Array, num: int) -> Array:
@@ -95,6 +101,49 @@ def attribute_vector(codes: Array, has: Array, others: Array | None = None) -> A
         for group in mixed
     ]
     return jnp.stack(vectors).mean(axis=0)
+
+
+def variations(posterior: Any, key: Key, num: int, *, spread: float = 1.0) -> Array:
+    """`[num, d]`: codes of what is like an example without being the same.
+
+    Draws from its `posterior` q(z | x), whose distance from the mean is multiplied by `spread`. At 1 all are codes of
+    the example itself, and differ by what the model is not sure of. TypeError where there is no mean to spread around,
+    or where all draws are the same; ValueError for num < 1 or a spread that is not positive.
+    """
+    check_count("variations", "num", num)
+    if not spread > 0.0:
+        raise ValueError(f"variations: spread must be greater than 0, got {spread}.")
+    if isinstance(posterior, PointMass):
+        raise TypeError("variations: the code of an example is one point, so there is nothing to draw.")
+    codes = posterior.sample(key, (num,))
+    if spread == 1.0:
+        return codes
+    if not hasattr(posterior, "mean") or not jnp.issubdtype(jnp.result_type(codes), jnp.floating):
+        raise TypeError(
+            f"variations: {type(posterior).__name__} has no mean that its draws could be moved away from: use spread 1."
+        )
+    return posterior.mean[None] + spread * (codes - posterior.mean[None])
+
+
+def quantiles(prior: Any, probabilities: Array) -> Array:
+    """The code `[d]` at these `probabilities` `[d]` of the prior: uniform numbers become draws, a grid one as dense.
+
+    Of a normal with a diagonal covariance each dimension has its probability below it. Of a flow it is what the flow
+    makes of that code of its base, so the lines of a grid bend. TypeError for other priors, which have no inverse
+    distribution function in closed form.
+
+    Source: Auto-Encoding Variational Bayes, arXiv 1312.6114, appendix A.
+    """
+    if isinstance(prior, DiagNormal):
+        return prior.mean + prior.stddev * jax.scipy.stats.norm.ppf(probabilities)
+    if isinstance(prior, Transformed):
+        return prior.bijection.forward(quantiles(prior.base, probabilities))[0]
+    raise TypeError(f"quantiles: a {type(prior).__name__} prior has no inverse distribution function in closed form.")
+
+
+def has_quantiles(prior: Any) -> bool:
+    """Whether `quantiles` knows this prior."""
+    return isinstance(prior, DiagNormal) or (isinstance(prior, Transformed) and has_quantiles(prior.base))
 
 
 def nearest(codes: Array, queries: Array, num: int) -> Array:

@@ -144,18 +144,25 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
     keys = jax.random.split(jax.random.key(0), 6)
     grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys)
     grid = np.asarray(grid) / subject.run.dataset.most
-    return images(subject, grid, title="samples of each condition (columns), the same z in a row")
+    classes = subject.run.dataset.test.condition is None
+    names = named(np.arange(len(conditions)), subject.run.dataset.classes) if classes else conditions[:, 0]
+    shown_as = [str(name) if classes else f"{name:.3g}" for name in names]
+    title = "samples of each condition (columns), the same z in a row"
+    return images(subject, grid, title=title, column_names=shown_as)
 
 
 def _manifold(subject: Subject, shown: Shown) -> Figure:
     del shown
     num = 20
-    codes = manifold_grid(num)
+    codes = manifold_grid(num, prior=subject.density.prior(subject.params))
     grid = decoded(subject, codes)
     title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
+    if not subject.has_normal_prior:
+        return images(subject, grid, title=title + ", through the flow")
     names = [f"{z:.2f}" if i % 3 == 0 else "" for i, z in enumerate(codes[0, :, 0])]
     # The largest is at the top.
-    return images(subject, grid, title=title, column_names=names, row_names=names[::-1], axis_names=("z[0]", "z[1]"))
+    rows = [f"{z:.2f}" if i % 3 == 0 else "" for i, z in enumerate(codes[::-1, 0, 1])][::-1]
+    return images(subject, grid, title=title, column_names=names, row_names=rows, axis_names=("z[0]", "z[1]"))
 
 
 def traversals(subject: Subject, shown: Shown) -> Figure:
@@ -226,6 +233,11 @@ def _draws_images(subject: Subject) -> bool:
     return _shows_images(subject) and subject.has_fitted_prior
 
 
+def _draws_a_plane(subject: Subject) -> bool:
+    vectors = _draws_images(subject) and subject.has_quantiles and subject.code == "vector"
+    return vectors and subject.code_size == 2
+
+
 def _draws_vectors(subject: Subject) -> bool:
     return _draws_images(subject) and subject.has_normal_prior and subject.code == "vector"
 
@@ -244,7 +256,7 @@ PICTURES = (
     NEIGHBOURHOOD,
     Picture("samples", _draws_images, _samples),
     Picture("samples", _draws_points, _plane),
-    Picture("manifold", lambda subject: _draws_vectors(subject) and subject.code_size == 2, _manifold),
+    Picture("manifold", _draws_a_plane, _manifold),
     Picture("traversals", lambda subject: _draws_vectors(subject) and subject.code_size > 2, traversals),
     *PATHS,
     *LAYERS,

@@ -13,6 +13,7 @@ import numpy as np
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing, write_whole
+from vae_jax.core.trees import first_example
 from vae_jax.data import Dataset, whole_like, whole_strings
 from vae_jax.data.labels import named
 from vae_jax.data.table import write_table
@@ -22,9 +23,10 @@ from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
+from vae_jax.models.latent import variations
 from vae_jax.models.vae import VAE, typical
 from vae_jax.pictures.plots import save_figure, show_images
-from vae_jax.train.files import CODES, SAMPLES
+from vae_jax.train.files import CODES, SAMPLES, VARIATIONS
 from vae_jax.train.outline import read_outline
 from vae_jax.train.source import reading_of
 
@@ -41,14 +43,19 @@ def write_samples(
     out: Path | None,
     condition: Sequence[str] = (),
     density: Density | None = None,
+    like: int | None = None,
+    spread: float = 1.0,
 ) -> list[Path]:
     """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image.
 
     `condition`: a class by its name or number, or the numbers that a conditional model is told; by default each x has a
     `condition` of its own, one of the data's. Of strings a .txt file beside it, one on each line. `density`: draw z
-    from one that is fitted to the codes of the training examples, as an autoencoder needs, which has no prior.
+    from one that is fitted to the codes of the training examples, as an autoencoder needs, which has no prior. `like`:
+    variations of this test example, from its own posterior with its `spread` so many times as wide.
     """
     check_count("sample", "--count", count)
+    if like is not None:
+        return _write_variations(subject, like, spread, count, seed, _npz(out or subject.run.directory / VARIATIONS))
     if density is not None and subject.is_conditional:
         raise RequestError("--density is for models of x alone.")
     if density is None:
@@ -87,6 +94,39 @@ def write_samples(
     source = "the prior" if density is None else f"a {density} fitted to the codes"
     shown = {"title": f"samples: mean of p(x | z), z from {source}", "photographs": subject.run.dataset.photographs}
     save_figure(picture, show_images(grid, **shown))
+    return [path, picture]
+
+
+def _write_variations(subject: Subject, like: int, spread: float, count: int, seed: int, path: Path) -> list[Path]:
+    """Variations of test example `like`: their arrays, and beside the example itself their picture."""
+    run, coder, params = subject.run, subject.coder, subject.params
+    size = len(run.dataset.test.x)
+    if not 0 <= like < size:
+        raise RequestError(f"--like is the number of a test example, 0..{size - 1}, got {like}.")
+    if subject.code != "vector" or subject.is_conditional:
+        raise RequestError(f"--like is for codes that are vectors and say all of x; {run.directory} has others.")
+    x = first_example(subject.prepared(run.dataset, run.dataset.test.take(slice(like, like + 1))))
+    z_key, x_key = jax.random.split(jax.random.key(seed))
+    try:
+        z = variations(coder.encode(params, x), z_key, count, spread=spread)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"--like {like} --spread {spread}: {error}") from error
+
+    def decode(z: Any, key: Any) -> dict[str, Any]:
+        decoded = coder.decode(params, z)
+        return {"x": decoded.sample(key), "mean": typical(decoded, key)}
+
+    arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
+    _save_arrays(path, **arrays, z=z, like=x)
+    if not subject.has_images:
+        return [path]
+    shown = np.concatenate([np.asarray(x)[None], arrays["mean"]]) / run.dataset.most
+    columns = min(12, len(shown))
+    rows = len(shown) // columns
+    grid = shown[: rows * columns].reshape(rows, columns, *shown.shape[1:])
+    title = f"variations of test example {like}, top left: codes at {spread:g} times its posterior's spread"
+    picture = path.with_suffix(".png")
+    save_figure(picture, show_images(grid, title=title, photographs=run.dataset.photographs))
     return [path, picture]
 
 

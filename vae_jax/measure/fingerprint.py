@@ -1,0 +1,39 @@
+"""A digest of what a number depends on, by which a measurement that was made before is known again."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.config.fields import Experiment, Train
+from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
+
+# Fields of a config that version 0.1.0 did not have.
+_LATER_FIELDS = (
+    *(("data", name) for name in ("image_colour", "columns", "standardise")),
+    *(("model", "latent_layers"), ("optimizer", "skip_norm")),
+    *(("train", name) for name in ("track", "on_nonfinite", "most_skips")),
+)
+# How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
+_NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
+
+
+def fingerprint(config: Experiment, params: Any, x: Any) -> str:
+    """The digest of a config (but for k), of parameters as a checkpoint holds them, and of examples."""
+    fields = dataclasses.asdict(config) | {"evaluate": _NO_EVALUATION}
+    # How the parameters came about is in the parameters.
+    del fields["compute"], fields["data"]["mirror"], fields["data"]["shift"]
+    grammar = fields["strings"]["grammar"]
+    fields["strings"]["grammar"] = GRAMMAR_OF_FORMAT_1.get(grammar, grammar)
+    # Fields that came later say nothing where they are left alone, and where a run is tracked never.
+    for section, name in _LATER_FIELDS:
+        value = fields[section][name]
+        if name == "track" or not value or value == getattr(Train(), name, None):
+            del fields[section][name]
+    digest = hashlib.sha256((json.dumps(fields, indent=2) + "\n").encode())
+    for leaf in (*jax.tree.leaves(params), *jax.tree.leaves(x)):
+        digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())
+    return digest.hexdigest()
