@@ -1,5 +1,6 @@
 """The README as printed: its Python runs, its commands exist, its files are there."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.runs import trained
 from vae_jax.cli import main
+from vae_jax.config.files import config_names
 from vae_jax.models.linear_gaussian import marginal
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +54,14 @@ def test_what_a_page_names_is_there(page: Path, capsys: pytest.CaptureFixture[st
         assert f"  {command} " in usage
     for file in set(re.findall(r"(?:benchmarks|tests)/[\w/]+\.py", text)):
         assert (ROOT / file).is_file(), file
+    for file, test in set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)):
+        assert f"def {test}(" in (ROOT / file).read_text(), test
+    for module, name in set(re.findall(r"`(vae_jax(?:\.\w+)*)\.(\w+)`", text)):
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+    for config in set(re.findall(r"config `(\w+)`", text)):
+        assert config in config_names()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (page.parent / target).exists(), target
 
 
 def test_the_composed_bound_is_traced_once_under_every_transformation() -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_positive, check_value, parameter_shape
+from vae_jax.core.keys import as_threefry
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.remainders import log_gamma_step
@@ -130,7 +131,7 @@ class StudentT:
         normal_key, gamma_key = jax.random.split(key)
         normal = jax.random.normal(normal_key, shape, jnp.result_type(df, float))
         # In logarithms: for a small df many gammas are too small for a float, but few of the values too large.
-        log_gamma = jax.random.loggamma(gamma_key, 0.5 * df)
+        log_gamma = jax.random.loggamma(as_threefry(gamma_key), 0.5 * df)
         return loc + scale * normal * jnp.exp(0.5 * (jnp.log(0.5 * df) - log_gamma))
 
     def log_prob(self, value: Array) -> Array:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_count, check_key, check_value, parameter_shape
+from vae_jax.core.keys import as_threefry
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import softplus
@@ -46,7 +47,7 @@ def _wide_counts(key: Key, mean: Array, variance: Array, skew: Array, excess: Ar
 
 def _poisson_counts(key: Key, rate: Array) -> Array:
     """Whole numbers as floats, one for each rate."""
-    few = jax.random.poisson(key, jnp.minimum(rate, _WIDE), jnp.shape(rate)).astype(rate.dtype)
+    few = jax.random.poisson(as_threefry(key), jnp.minimum(rate, _WIDE), jnp.shape(rate)).astype(rate.dtype)
     many = jnp.maximum(rate, _WIDE)
     return jnp.where(rate < _WIDE, few, _wide_counts(key, many, many, jax.lax.rsqrt(many), 1.0 / many))
 
@@ -87,9 +88,9 @@ class Binomial:
         wide = variance >= _WIDE
         narrow = jnp.where(wide, 0.0, p)
         if self.total <= _MOST_TRIALS:
-            few = jax.random.binomial(key, n, narrow, logits.shape)
+            few = jax.random.binomial(as_threefry(key), n, narrow, logits.shape)
         else:
-            few = jax.random.poisson(key, n * narrow, logits.shape)
+            few = jax.random.poisson(as_threefry(key), n * narrow, logits.shape)
         safe = jnp.maximum(variance, _WIDE)
         many = _wide_counts(key, n * p, safe, (q - p) * jax.lax.rsqrt(safe), (1.0 - 6.0 * p * q) / safe)
         rarer = jnp.where(wide, many, few.astype(many.dtype)).astype(jnp.int32)
@@ -188,7 +189,7 @@ class NegativeBinomial:
         gamma_key, count_key = jax.random.split(key)
         shape = (*shape, *self.event_shape)
         concentration = jnp.broadcast_to(jnp.exp(jnp.minimum(self.log_concentration, _POISSON)), shape)
-        share = jax.random.gamma(gamma_key, concentration) / concentration
+        share = jax.random.gamma(as_threefry(gamma_key), concentration) / concentration
         return _poisson_counts(count_key, share * jnp.broadcast_to(self.mean, shape))
 
     def log_prob(self, value: Array) -> Array:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_array, check_count, check_key, check_positive, check_value, parameter_shape
+from vae_jax.core.keys import as_threefry
 from vae_jax.core.trees import freeze, summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
@@ -167,7 +168,8 @@ class VonMisesFisher:
             key, draw_key = jax.random.split(key)
             return key, *proposal(draw_key)
 
-        _, angle, _ = jax.lax.while_loop(lambda state: ~state[2], again, (key, jnp.zeros(()), jnp.asarray(False)))
+        start = (as_threefry(key), jnp.zeros(()), jnp.asarray(False))
+        _, angle, _ = jax.lax.while_loop(lambda state: ~state[2], again, start)
         angle = freeze(angle)
         return angle + freeze(_angle_slope(angle, kappa, size)) * (self.concentration - kappa)
 

@@ -1,0 +1,19 @@
+"""Keys for what draws again until a draw is accepted."""
+
+import jax
+
+from vae_jax.core.types import Key
+
+_THREEFRY = "threefry2x32"
+
+
+def as_threefry(key: Key) -> Key:
+    """The key itself, or of another generator a key of JAX's usual one, from its first two words.
+
+    The generators rbg and unsafe_rbg draw under `vmap` for all examples from the key of the first. In a loop that draws
+    again, that key stands still as soon as the first is done, and the others get the same refused draw for ever.
+    JAX's own Poisson refuses these generators.
+    """
+    if str(jax.random.key_impl(key)) == _THREEFRY:
+        return key
+    return jax.random.wrap_key_data(jax.random.key_data(key)[..., :2], impl=_THREEFRY)
