@@ -66,7 +66,7 @@ def em_step(decoder: Decoder, x: Array) -> Decoder:
     """
     check_array("em_step", "x", x, rank=2)
     encoder = exact_encoder(decoder)
-    codes = x @ encoder.weight.T + encoder.bias
+    codes = x @ encoder.weight.T + encoder.bias[None]
     # One more code, which is always 1, so that the bias is a column of the weight.
     codes = jnp.concatenate([codes, jnp.ones((len(x), 1))], axis=1)
     spread = jnp.pad(encoder.scale_tril @ encoder.scale_tril.T, (0, 1))

@@ -13,7 +13,6 @@ import numpy as np
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing, write_whole
-from vae_jax.core.trees import first_example
 from vae_jax.data import Dataset, whole_like, whole_strings
 from vae_jax.data.labels import named
 from vae_jax.data.table import write_table
@@ -105,7 +104,8 @@ def _write_variations(subject: Subject, like: int, spread: float, count: int, se
         raise RequestError(f"--like is the number of a test example, 0..{size - 1}, got {like}.")
     if subject.code != "vector" or subject.is_conditional:
         raise RequestError(f"--like is for codes that are vectors and say all of x; {run.directory} has others.")
-    x = first_example(subject.prepared(run.dataset, run.dataset.test.take(slice(like, like + 1))))
+    # Prepared whole, as for measuring, so that these are the bits that the example is measured by.
+    x = jax.tree.map(lambda leaf: leaf[like], subject.prepared(run.dataset, run.dataset.test))
     z_key, x_key = jax.random.split(jax.random.key(seed))
     try:
         z = variations(coder.encode(params, x), z_key, count, spread=spread)
