@@ -146,7 +146,7 @@ DISTRIBUTIONS: dict[str, Family] = {
         vj.top_down_path(
             jnp.zeros(2),
             [Partial(lambda p, s: vj.DiagNormal(LOC + s, p), SCALE), Partial(linear, LINK)],
-            [Partial(lambda w, s, z: s + w * z, jnp.ones(()))] * 2,
+            [Partial(lambda w, s, z: s + w * z, jnp.ones(())), Partial(lambda w, s, z: s, jnp.ones(()))],
         ),
         of_numpyro(Layers(nd.MultivariateNormal(jnp.concatenate([LINK["weight"] @ LOC, LOC]), DOWN), 3)),
         True,

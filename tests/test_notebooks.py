@@ -8,11 +8,17 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+# What a newcomer reads first, and what is put together from other libraries; the others run with `pytest -m slow`.
+IN_EVERY_RUN = {"01_first_vae", "04_compose_it"}
+PATHS = sorted(FOLDER.glob("*.ipynb"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=() if path.stem in IN_EVERY_RUN else pytest.mark.slow) for path in PATHS],
+)
 def test_notebook(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     stored = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]

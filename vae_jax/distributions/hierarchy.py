@@ -94,11 +94,12 @@ class Chain:
 
     def layer_log_probs(self, value: tuple[Any, ...]) -> Array:
         """`[layers]`: the log-density of each layer given those drawn before it, nats, the lowest first."""
-        return jnp.stack([layer.log_prob(z) for layer, z in zip(self.layers(value), value, strict=True)])
+        # Each at once, so that a batch of values is refused by the layer that is one, not by the network after it.
+        return jnp.stack(self._at(value, lambda layer, z: layer.log_prob(z))[1])
 
     def layers(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
         """The distribution of each layer given those of `value` that are drawn before it, the lowest first."""
-        return self._at(value)[1]
+        return self._at(value, lambda layer, z: layer)[1]
 
     @property
     def means(self) -> tuple[Any, ...]:
@@ -120,15 +121,16 @@ class Chain:
 
     def end(self, value: tuple[Any, ...]) -> Any:
         """The state after the last layer, for what is drawn given all of them. Of a Markov chain its last value."""
-        return self._at(value)[2]
+        return self._at(value, lambda layer, z: None)[2]
 
-    def _at(self, value: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], Any]:
+    def _at(self, value: tuple[Any, ...], result: Callable[[Any, Any], Any]) -> tuple[Any, tuple[Any, ...], Any]:
+        """The walk over one value, with `result(distribution, value)` of each layer."""
         if not isinstance(value, tuple) or len(value) != len(self.factors):
             raise ValueError(
                 f"Chain: value must be a tuple of {len(self.factors)} layers, lowest first, got "
                 f"{jax.tree.map(jnp.shape, value)}."
             )
-        return self._walk(lambda i, d: (value[self.places[i]], d))
+        return self._walk(lambda i, d: (value[self.places[i]], result(d, value[self.places[i]])))
 
     def sample_and_log_prob(self, key: Key) -> tuple[tuple[Any, ...], Array]:
         """A sample and its log-density, by `sample_and_log_prob` of every layer."""
