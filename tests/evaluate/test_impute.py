@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +52,8 @@ def test_any_number_of_samples_and_draws(num_samples: int, num_draws: int) -> No
     assert num_samples == 1 or num_draws == 1 or len(np.unique(drawn[:, 1])) > 1
 
 
-def test_samples_are_chosen_by_their_weights_wherever_they_come() -> None:
+@pytest.mark.parametrize("generator", ["threefry2x32", "rbg"])
+def test_samples_are_chosen_by_their_weights_wherever_they_come(generator: Any) -> None:
     """Two kinds of z, of which the observed part says which: the rare one is chosen as often as its posterior says."""
     two = lambda z: vj.Masked(vj.DiagNormal(jnp.stack([2.0 * z, 10.0 * z]), jnp.array([1.0, 0.1])))
     model = vj.VAE(
@@ -59,7 +62,8 @@ def test_samples_are_chosen_by_their_weights_wherever_they_come() -> None:
         prior=lambda params: vj.Bernoulli(jnp.array(-1.0)),
     )
     x = vj.Observed(jnp.array([1.4, jnp.nan]), jnp.array([True, False]))
-    drawn = vj.impute(model, None, jax.random.key(1), x, num_samples=10_050, num_draws=5000)
+    key = jax.random.key(1, impl=generator)
+    drawn = vj.impute(model, None, key, x, num_samples=10_050, num_draws=5000)
     ones = np.mean(np.asarray(drawn[:, 1]) > 5.0)
     odds = np.exp(-1.0 - 0.5 * 0.6**2 + 0.5 * 1.4**2)
     exact = odds / (1.0 + odds)

@@ -11,6 +11,8 @@ def explore_command(arguments: list[str], console: Console) -> int:
     def explore(run: RunPath) -> int:
         """Draw every picture that suits the model, and write RUN/report.html, a page that needs nothing else.
 
+        Codes of more than two dimensions are shown by t-SNE too, and by UMAP where umap-learn is installed.
+
         Args:
             run: Directory of the run.
         """
@@ -18,11 +20,12 @@ def explore_command(arguments: list[str], console: Console) -> int:
         from vae_jax.commands.parse import opened
         from vae_jax.measure.evaluation import measurements_of
         from vae_jax.pictures.run import write_pictures
+        from vae_jax.pictures.views import VIEWS
         from vae_jax.report.page import write_page
         from vae_jax.train.files import read_evaluation
 
         subject = opened(run)
-        pictures = write_pictures(subject)
+        pictures = write_pictures(subject, VIEWS)
         result = read_evaluation(run) or {}
         path = write_page(subject, result, measurements_of(subject.run.config), pictures, version=__version__)
         console.print(

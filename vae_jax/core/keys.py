@@ -1,4 +1,4 @@
-"""Keys for what draws again until a draw is accepted."""
+"""Keys for what draws again: until a draw is accepted, or the same draw among others."""
 
 import jax
 
@@ -11,8 +11,9 @@ def as_threefry(key: Key) -> Key:
     """The key itself, or of another generator a key of JAX's usual one, from its first two words.
 
     The generators rbg and unsafe_rbg draw under `vmap` for all examples from the key of the first. In a loop that draws
-    again, that key stands still as soon as the first is done, and the others get the same refused draw for ever.
-    JAX's own Poisson refuses these generators.
+    until it accepts, that key stands still as soon as the first is done, and the others get the same refused draw for
+    ever. And a sample that is drawn again by its key, with other neighbours, is another one. JAX's own Poisson refuses
+    these generators.
     """
     if str(jax.random.key_impl(key)) == _THREEFRY:
         return key

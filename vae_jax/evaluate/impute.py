@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_count
+from vae_jax.core.keys import as_threefry
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import Masked, Observed, sample_and_log_prob
 from vae_jax.models.vae import VAE, posterior_and_prior
@@ -28,7 +29,8 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
     check_count("impute", "num_samples", num_samples)
     check_count("impute", "num_draws", num_draws)
     posterior, prior = posterior_and_prior("impute", vae, params, key, x)
-    z_key, choice_key, x_key = jax.random.split(key, 3)
+    # A chosen sample is drawn again, among others, and must be the same.
+    z_key, choice_key, x_key = jax.random.split(as_threefry(key), 3)
 
     def sample(i: Array) -> tuple[PyTree, Array]:
         return sample_and_log_prob(posterior, jax.random.fold_in(z_key, i))

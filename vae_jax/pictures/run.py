@@ -32,13 +32,15 @@ _ROWS = 10
 _INNER = 0.02
 
 
-def write_pictures(subject: Subject) -> list[Path]:
-    """Draw every picture that suits the model and its data into RUN/pictures; returns their paths."""
+def write_pictures(subject: Subject, further: tuple[Picture, ...] = ()) -> list[Path]:
+    """Draw every picture that suits the model and its data, and of `further` ones, into RUN/pictures: their paths."""
     test = subject.run.dataset.test.take(slice(_MOST_CODES))
     x = subject.prepared(subject.run.dataset, test)
     means = latent_means(subject.coder, subject.params, jax.random.key(0), x) if subject.has_codes else None
     shown = Shown(test, x, means)
-    figures = {picture.name: picture.draw(subject, shown) for picture in PICTURES if picture.suits(subject)}
+    figures = {
+        picture.name: picture.draw(subject, shown) for picture in (*PICTURES, *further) if picture.suits(subject)
+    }
     text = _caption(subject)
     for figure in figures.values():
         plots.caption(figure, text)
