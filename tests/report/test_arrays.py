@@ -36,7 +36,7 @@ def test_variations_are_around_one_example(digits, tmp_path) -> None:
     q = subject.coder.encode(subject.params, subject.examples[4])
     away = (arrays["z"] - np.asarray(q.mean)) / np.asarray(q.stddev)
     assert away.std() == pytest.approx(2.0, rel=0.3)
-    with pytest.raises(RequestError, match=r"--like is the number of a test example, 0..358, got 400"):
+    with pytest.raises(RequestError, match=r"--like is the number of a test example, 0..63, got 400"):
         write_samples(subject, count=3, seed=0, out=None, like=400)
     with pytest.raises(RequestError, match="--like 4 --spread 0.0: variations: spread must be greater than 0"):
         write_samples(subject, count=3, seed=0, out=None, like=4, spread=0.0)

@@ -38,9 +38,8 @@ def write_pictures(subject: Subject, further: tuple[Picture, ...] = ()) -> list[
     x = subject.prepared(subject.run.dataset, test)
     means = latent_means(subject.coder, subject.params, jax.random.key(0), x) if subject.has_codes else None
     shown = Shown(test, x, means)
-    figures = {
-        picture.name: picture.draw(subject, shown) for picture in (*PICTURES, *further) if picture.suits(subject)
-    }
+    pictures = [picture for picture in (*PICTURES, *further) if picture.suits(subject)]
+    figures = {picture.name: picture.draw(subject, shown) for picture in pictures}
     text = _caption(subject)
     for figure in figures.values():
         plots.caption(figure, text)

@@ -1,4 +1,4 @@
-"""Codes of many dimensions in the plane, by methods that keep neighbours together: t-SNE, and UMAP where it is installed.
+"""Codes of many dimensions in the plane, where neighbours stay together: by t-SNE, and by UMAP where it is installed.
 
 They take seconds, so only `vae-jax explore` draws them. Distances between groups, and their sizes, mean nothing there.
 """
@@ -17,7 +17,7 @@ from vae_jax.pictures.picture import Picture, Shown
 # Both methods grow faster than their examples.
 _MOST = 1000
 # A method that looks at 30 neighbours needs more than that.
-_LEAST = 100
+_LEAST = 50
 
 
 def _vectors(shown: Shown) -> tuple[np.ndarray, np.ndarray | None]:
