@@ -144,6 +144,32 @@ def test_what_is_whole_but_cannot_be_read_now_is_not_taken_for_damaged(tmp_path,
     checkpoints.close()
 
 
+def test_of_files_that_were_never_verified_a_missing_one_is_damage_and_a_refused_one_is_not(
+    tmp_path, monkeypatch
+) -> None:
+    """Checkpoints of earlier versions have no checksums, so the kind of the error decides."""
+    two_checkpoints(tmp_path / "c")
+    whole = Checkpoints._verify
+
+    def failing(error: OSError):
+        def verify(self: Checkpoints, step) -> bool:
+            if step.name == "2":
+                raise error
+            return whole(self, step)
+
+        return verify
+
+    monkeypatch.setattr(Checkpoints, "_verify", failing(PermissionError("refused")))
+    again = Checkpoints(tmp_path / "c")
+    with pytest.raises(PermissionError, match="refused"):
+        again.restore(tree(300))
+    monkeypatch.setattr(Checkpoints, "_verify", failing(FileNotFoundError("gone")))
+    with pytest.warns(UserWarning, match="gone"):
+        found = again.restore(tree(300))
+    again.close()
+    np.testing.assert_array_equal(found["params"]["w"][:2], [1.0, 2.0])
+
+
 def test_a_save_that_fails_says_what_stays_and_how_to_go_on(tmp_path, monkeypatch) -> None:
     two_checkpoints(tmp_path / "run" / "checkpoints")
     checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=2)
