@@ -81,11 +81,12 @@ class Chain:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> tuple[Any, ...]:
         """Values: a tuple of one array `shape + event_shape` per layer."""
+        check_key("Chain.sample", key)
         return draws(lambda key: self.sample_and_layers(key)[0], key, shape)
 
     def sample_and_layers(self, key: Key) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """A sample, and the distribution of each layer given those drawn before it, the lowest first."""
-        keys = self._keys("sample", key)
+        keys = self._keys("sample_and_layers", key)
         return self._walk(lambda i, d: (d.sample(keys[i]), d))[:2]
 
     def log_prob(self, value: tuple[Any, ...]) -> Array:
@@ -134,12 +135,13 @@ class Chain:
 
     def sample_and_log_prob(self, key: Key) -> tuple[tuple[Any, ...], Array]:
         """A sample and its log-density, by `sample_and_log_prob` of every layer."""
+        check_key("Chain.sample_and_log_prob", key)
         value, log_probs = self.sample_and_layer_log_probs(key)
         return value, summed(log_probs)
 
     def sample_and_layer_log_probs(self, key: Key) -> tuple[tuple[Any, ...], Array]:
         """A sample and `layer_log_probs` of it."""
-        keys = self._keys("sample_and_log_prob", key)
+        keys = self._keys("sample_and_layer_log_probs", key)
         value, log_probs, _ = self._walk(lambda i, d: sample_and_log_prob(d, keys[i]))
         return value, jnp.stack(log_probs)
 

@@ -80,8 +80,8 @@ def _kl_terms(vae: VAE) -> Callable[..., Array]:
 def kl_per_layer(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 10) -> np.ndarray:
     """`[layers]`: `E log q(z_i | …) − log p(z_i | …)` of each layer, over the examples of `x` `[n, …]`, nats.
 
-    Given those drawn before it, and the lowest first, by `num_samples` draws for each example. The sum is the rate. A
-    layer of a posterior that is drawn from the bottom up and a prior from the top down may have a negative part.
+    Given those drawn before it, and the lowest first, by `num_samples` draws for each example. The sum is the rate. For
+    posteriors and priors that draw their layers in the same order.
     """
     return join(in_batches(_layer_kls(vae, num_samples), x, params, key)).mean(axis=0)
 

@@ -312,8 +312,9 @@ class Subject:
 
     @property
     def has_layers(self) -> bool:
-        """Whether the rate has a part for each of several layers."""
-        return self.has_density and isinstance(self.posterior, Chain) and isinstance(self.prior, Chain)
+        """Whether the rate has a part for each of several layers, which posterior and prior draw in the same order."""
+        chains = self.has_density and isinstance(self.posterior, Chain) and isinstance(self.prior, Chain)
+        return chains and self.posterior.places == self.prior.places
 
     @property
     def is_path(self) -> bool:

@@ -20,8 +20,8 @@ from vae_jax.models.vae import VAE, over_samples, posterior_and_prior
 class Terms(NamedTuple):
     """The two terms of the ELBO of one example, in nats: `elbo = log_likelihood - kl.sum()`.
 
-    `log_likelihood`: `[]`, E_q log p(x | z). `kl`: KL(q(z|x) ‖ p(z)), `[d]` where it is a sum over
-    dimensions, `[layers]` of several stochastic layers, the lowest first, and else `[]`.
+    `log_likelihood`: `[]`, E_q log p(x | z). `kl`: KL(q(z|x) ‖ p(z)), `[d]` where it is a sum over dimensions,
+    `[layers]` of stochastic layers that q and p draw in the same order, the lowest first, and else `[]`.
     """
 
     log_likelihood: Array
@@ -84,7 +84,8 @@ def sampled_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples:
 
 
 def _in_layers(posterior: Any, prior: Any) -> bool:
-    return isinstance(posterior, Chain) and isinstance(prior, Chain)
+    """Whether the KL has a part for each layer that is a KL itself: given the same layers above it."""
+    return isinstance(posterior, Chain) and isinstance(prior, Chain) and posterior.places == prior.places
 
 
 def _mean_terms(draw: Callable[[Key], Terms], key: Key, num_samples: int) -> Terms:

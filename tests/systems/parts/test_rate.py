@@ -24,3 +24,11 @@ def test_a_config_weighs_the_rate() -> None:
     np.testing.assert_allclose(weigh(Objective(free_bits=0.4), 0), 11.0 + 3.4, rtol=1e-6)
     np.testing.assert_allclose(weigh(Objective(beta=2.0, capacity=3.0), 0), 11.0 + 2.0 * 0.3, rtol=1e-6)
     np.testing.assert_allclose(weigh(Objective(most_distortion=8.0), 0), 3.3 + 3.0 * 3.0, rtol=1e-6)
+
+
+def test_a_drawn_kl_below_zero_is_not_held_at_zero() -> None:
+    kl, distortion = jnp.array([[-0.3, 2.0], [-0.1, 4.0]]), jnp.array([10.0, 12.0])
+    plain = weigh_by(Objective(estimator="sampled"), 10)({}, kl, distortion, jnp.int32(5))
+    np.testing.assert_allclose(plain, 11.0 - 0.2 + 3.0, rtol=1e-6)
+    held = weigh_by(Objective(estimator="sampled", free_bits=0.5), 10)({}, kl, distortion, jnp.int32(5))
+    np.testing.assert_allclose(held, 11.0 + 0.5 + 3.0, rtol=1e-6)

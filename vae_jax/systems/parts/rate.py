@@ -54,9 +54,9 @@ def weigh_by(objective: Objective, num_steps: int) -> Weigh:
         return lambda params, kl, distortion, step: (
             jnp.mean(distortion) + beta * capacity(jnp.sum(kl, axis=1), target=rising(step) * most)
         )
-    return lambda params, kl, distortion, step: (
-        jnp.mean(distortion) + beta * rising(step) * free_bits(kl, least=objective.free_bits)
-    )
+    # A drawn KL may be below 0 on the mean of a batch, and must not be held at 0 there.
+    least = jnp.where(objective.free_bits > 0.0, objective.free_bits, -jnp.inf)
+    return lambda params, kl, distortion, step: jnp.mean(distortion) + beta * rising(step) * free_bits(kl, least=least)
 
 
 def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int, parts: int = 1) -> Loss:
