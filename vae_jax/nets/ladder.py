@@ -64,7 +64,7 @@ class Normal(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        inner = self.activation(Mix(x.shape[-1] // (1 if x.ndim == 1 else 2))(self.activation(x)))
+        inner = self.activation(Mix(max(x.shape[-1] // (1 if x.ndim == 1 else 2), 1))(self.activation(x)))
         loc, log_scale = jnp.split(nn.Dense(2 * self.size, kernel_init=_small(0.01))(inner), 2, axis=-1)
         return loc, _MOST_LOG_SCALE * jnp.tanh(log_scale / _MOST_LOG_SCALE)
 
