@@ -45,7 +45,13 @@ def _model(target):
     return vj.VAE(encode=lambda q, x: q, decode=lambda q, z: vj.standard_normal(1), prior=lambda q: freeze(target))
 
 
-@pytest.mark.parametrize("name", ["Planar", "Radial, expanding", "AutoregressiveAffine", "Stacked", "SplineCoupling"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Planar", "Radial, expanding", "AutoregressiveAffine", "Stacked"),
+        pytest.param("SplineCoupling", marks=pytest.mark.slow),
+    ],
+)
 def test_path_estimators_stick_the_landing_and_are_unbiased_off_it(name: str) -> None:
     q = Transformed(vj.DiagNormal(jnp.full(SIZE, 0.1), jnp.full(SIZE, 0.8)), BIJECTIONS[name])
 

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-# What a newcomer reads first, and what is put together from other libraries; the others run with `pytest -m slow`.
-IN_EVERY_RUN = {"01_first_vae", "04_compose_it"}
+# What a newcomer reads first; the others run with `pytest -m slow`.
+IN_EVERY_RUN = {"01_first_vae"}
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 
 

@@ -45,7 +45,7 @@ def check(result: dict, expected: dict) -> None:
     [
         ("run", (LIKELIHOOD, DIMENSION_KL, RECONSTRUCTION, PROBE)),
         ("strings", (LIKELIHOOD, STRINGS)),
-        ("molecules", (LIKELIHOOD, STRINGS)),
+        pytest.param("molecules", (LIKELIHOOD, STRINGS), marks=pytest.mark.slow),
     ],
 )
 def test_an_old_run_goes_on(name: str, measurements: tuple, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ DRAWN = [
     (64, 1e4),
     (784, 1e5),
     (784, 1e6),
-    (4096, 3e4),
+    pytest.param(4096, 3e4, marks=pytest.mark.slow),
 ]
 
 

@@ -7,6 +7,7 @@ from vae_jax.measure import annealed, resumable
 from vae_jax.measure.annealed import ANNEALED
 
 
+@pytest.mark.slow
 def test_an_interrupted_annealing_goes_on(digits, monkeypatch) -> None:
     run, state = digits
     monkeypatch.setattr(annealed, "_BATCH", 2)

@@ -55,7 +55,11 @@ def start_of_second(config: Experiment) -> int:
     return len(DIGITS.train.x) // config.train.batch_size
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+# The others differ in how codes are made, which `test_quantisers` looks at; they run with `pytest -m slow`.
+EACH = ("one grid", *(pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS if name != "one grid"))
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_the_bound_is_the_price_of_the_code_and_of_x_given_it(name: str) -> None:
     system, params = built(CONFIGS[name])
     assert system.prior_from == start_of_second(CONFIG)
@@ -72,7 +76,7 @@ def test_the_bound_is_the_price_of_the_code_and_of_x_given_it(name: str) -> None
     assert sides == (((4, 4), (2, 2)) if name == "two grids" else (4, 4))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", EACH)
 def test_both_stages_say_minus_the_bound_and_the_commitment(name: str) -> None:
     """Before it is fitted the prior is uniform, so that the two losses are the same number."""
     config = CONFIGS[name]
@@ -173,7 +177,19 @@ def test_commands_take_such_a_run(run_of: Callable[[str], tuple[Run, RunState]])
     assert np.load(folder / "codes.npz")["mean1"].dtype.kind == "i"
 
 
-def test_nothing_is_sampled_before_the_prior_is_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_a_run_of_the_first_stage_says_so_when_it_is_sampled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vae_jax.train.loop import train
+
+    run = create(changed(CONFIG, "stages", second_stage_at=0.9), tmp_path / "run")
+    train(dataclasses.replace(run, config=changed(run.config, "train", epochs=1)), console())
+    assert main(["sample", str(tmp_path / "run")]) != 0
+    assert "has not been fitted yet" in capsys.readouterr().err
+
+
+def test_nothing_is_sampled_before_the_prior_is_fitted(tmp_path: Path) -> None:
     run = create(changed(CONFIG, "stages", second_stage_at=0.9), tmp_path / "run")
     state = run.initial()
     subject = subject_of(run, state)
@@ -184,12 +200,6 @@ def test_nothing_is_sampled_before_the_prior_is_fitted(tmp_path: Path, capsys: p
     del params["prior"]
     with pytest.raises(ValueError, match=r"prior over codes has not been fitted.*--second-stage-at 0.5"):
         system.vae.prior(params)
-    from vae_jax.train.loop import train
-
-    interrupted = dataclasses.replace(run, config=changed(run.config, "train", epochs=1))
-    train(interrupted, console())
-    assert main(["sample", str(tmp_path / "run")]) != 0
-    assert "has not been fitted yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

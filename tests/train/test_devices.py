@@ -20,7 +20,7 @@ from vae_jax.train.run import load_state, open_run
 
 NAMES = [*CONFIGS, "sweep"]
 # One of each kind; the others run with `pytest -m slow`.
-EACH_KIND = ["vae", "iwae", "vq_vae", "sweep"]
+EACH_KIND = ["vae", "iwae", "sweep"]
 SCRIPT = Path(__file__).with_name("on_devices.py")
 
 

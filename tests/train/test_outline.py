@@ -25,7 +25,13 @@ SYSTEMS = {
 }
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+# One that is as it is, one with labels and one that looks at examples; the others run with `pytest -m slow`.
+EACH_KIND = ("vae", "m2", "a VampPrior")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in EACH_KIND else pytest.param(name, marks=pytest.mark.slow) for name in SYSTEMS]
+)
 def test_a_model_opens_without_its_data(name: str, tmp_path) -> None:
     fields = SYSTEMS[name]
     np.savez(tmp_path / "x.npz", x=X, label=LABEL)
