@@ -54,7 +54,7 @@ def posterior_draws(
 ) -> PosteriorDraws:
     """Draws from p(z | x) of one example, by a chain that starts at a draw from q(z | x).
 
-    The step size is adapted for `num_warmup` moves, which are thrown away, and then fixed. Neighbouring draws are
+    The step size is adapted in `num_warmup` moves, which are thrown away, and then fixed. Neighbouring draws are
     alike, so their effective number is smaller. Where p(z | x) has parts far from one another, a chain sees one of
     them. z must be a vector of any real numbers, or a tuple of such (TypeError). One example; `vmap` for many.
     ValueError for counts below 1.
@@ -72,13 +72,16 @@ def posterior_draws(
     def log_joint(z: PyTree) -> Array:
         return prior.log_prob(z) + vae.decode(params, z).log_prob(x)
 
-    def adapt(carry: tuple[PyTree, Array], key: Key) -> tuple[tuple[PyTree, Array], None]:
+    def adapt(carry: tuple[PyTree, Array], key: Key) -> tuple[tuple[PyTree, Array], Array]:
         z, log_size = carry
         z, acceptance = move(log_joint, key, z, jnp.exp(log_size), num_integration_steps)
-        return (z, adapted(log_size, acceptance)), None
+        log_size = adapted(log_size, acceptance)
+        return (z, log_size), log_size
 
     start = posterior.sample(start_key), first_log_size()
-    (z, log_size), _ = lax.scan(adapt, start, jax.random.split(warmup_key, num_warmup))
+    (z, _), log_sizes = lax.scan(adapt, start, jax.random.split(warmup_key, num_warmup))
+    # The mean of the second half: the last one alone may be too large by chance, and the chain would stand still.
+    log_size = jnp.mean(log_sizes[num_warmup // 2 :])
 
     def draw(z: PyTree, key: Key) -> tuple[PyTree, tuple[PyTree, Array]]:
         z, acceptance = move(log_joint, key, z, jnp.exp(log_size), num_integration_steps)
