@@ -31,8 +31,9 @@ K = 1000
 
 def by_clusters(x: np.ndarray, size: int) -> GaussianMixture:
     """A mixture whose components are the clusters of k-means."""
-    label = KMeans(size, n_init=5, random_state=0).fit_predict(x)
-    mixture = GaussianMixture(size, covariance_type="full")
+    clusters: Any = KMeans(size, random_state=0).set_params(n_init=5)
+    label = clusters.fit_predict(x)
+    mixture: Any = GaussianMixture(size, covariance_type="full")
     parts = [x[label == i] for i in range(size)]
     mixture.weights_ = np.array([len(part) / len(x) for part in parts])
     mixture.means_ = np.stack([part.mean(axis=0) for part in parts])
@@ -64,12 +65,12 @@ def main() -> int:
         keys = jax.random.split(jax.random.key(0), len(x))
         return jax.vmap(lambda key, x: vj.log_marginal(vae, params, key, x, num_samples=K).value)(keys, x)
 
-    fits = {"one normal": by_mixture(train, 1)}
+    fits: dict[str, Any] = {"one normal": by_mixture(train, 1)}
     for name, fit in (("k-means", by_clusters), ("mixture", by_mixture)):
-        tried = [fit(train, size) for size in SIZES]
+        tried: list[Any] = [fit(train, size) for size in SIZES]
         best = max(tried, key=lambda mixture: mixture.score(validation))
         fits[f"{name}, {len(best.weights_)}"] = best
-    densities = {name: fit.score_samples for name, fit in fits.items()}
+    densities: dict[str, Any] = {name: fit.score_samples for name, fit in fits.items()}
     densities["VAE, one dimension"] = lambda x: np.asarray(log_p(np.asarray(x, np.float32)))
     sizes = [numbers(len(fit.weights_), train.shape[1]) for fit in fits.values()]
     sizes.append(sum(leaf.size for leaf in jax.tree.leaves(params)))
@@ -86,12 +87,13 @@ def picture(densities: dict[str, Any], test: np.ndarray) -> Figure:
     plane = np.stack([first.ravel(), second.ravel()], axis=-1)
     figure = Figure(figsize=(10.0, 2.4), layout="constrained")
     panels = figure.subplots(1, len(densities), sharey=True)
+    meshes = []
     for axes, (name, density) in zip(panels, densities.items(), strict=True):
         values = np.asarray(density(plane)).reshape(first.shape)
-        image = axes.pcolormesh(first, second, values, vmin=-6.0, vmax=1.5, cmap="magma", rasterized=True)
+        meshes.append(axes.pcolormesh(first, second, values, vmin=-6.0, vmax=1.5, cmap="magma", rasterized=True))
         axes.set(aspect="equal", title=name)
     panels[0].plot(*test.T, ".", color="white", markersize=1)
-    figure.colorbar(image, ax=panels, label="log p(x), nats", extend="min", shrink=0.8)
+    figure.colorbar(meshes[0], ax=panels, label="log p(x), nats", extend="min", shrink=0.8)
     return figure
 
 
