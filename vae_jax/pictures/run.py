@@ -146,7 +146,7 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
     grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys)
     grid = np.asarray(grid) / subject.run.dataset.most
     classes = subject.run.dataset.test.condition is None
-    names = named(np.arange(len(conditions)), subject.run.dataset.classes) if classes else conditions[:, 0]
+    names = named(np.argmax(conditions, axis=1), subject.run.dataset.classes) if classes else conditions[:, 0]
     shown_as = [str(name) if classes else f"{name:.3g}" for name in names]
     title = "samples of each condition (columns), the same z in a row"
     return images(subject, grid, title=title, column_names=shown_as)

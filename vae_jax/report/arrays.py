@@ -86,14 +86,8 @@ def write_samples(
         return [path, text]
     if not subject.has_images:
         return [path]
-    columns = min(12, count)
-    rows = count // columns
-    grid = (mean / dataset.most)[: rows * columns].reshape(rows, columns, *mean.shape[1:])
-    picture = path.with_suffix(".png")
     source = "the prior" if density is None else f"a {density} fitted to the codes"
-    shown = {"title": f"samples: mean of p(x | z), z from {source}", "photographs": subject.run.dataset.photographs}
-    save_figure(picture, show_images(grid, **shown))
-    return [path, picture]
+    return [path, _save_grid(path, subject, mean, title=f"samples: mean of p(x | z), z from {source}")]
 
 
 def _write_variations(subject: Subject, like: int, spread: float, count: int, seed: int, path: Path) -> list[Path]:
@@ -120,14 +114,18 @@ def _write_variations(subject: Subject, like: int, spread: float, count: int, se
     _save_arrays(path, **arrays, z=z, like=x)
     if not subject.has_images:
         return [path]
-    shown = np.concatenate([np.asarray(x)[None], arrays["mean"]]) / run.dataset.most
-    columns = min(12, len(shown))
-    rows = len(shown) // columns
-    grid = shown[: rows * columns].reshape(rows, columns, *shown.shape[1:])
+    shown = np.concatenate([np.asarray(x)[None], arrays["mean"]])
     title = f"variations of test example {like}, top left: codes at {spread:g} times its posterior's spread"
-    picture = path.with_suffix(".png")
-    save_figure(picture, show_images(grid, title=title, photographs=run.dataset.photographs))
-    return [path, picture]
+    return [path, _save_grid(path, subject, shown, title=title)]
+
+
+def _save_grid(path: Path, subject: Subject, x: Any, *, title: str) -> Path:
+    """Images `[n, …]` in whole rows, as a picture beside the arrays at `path`."""
+    columns = min(12, len(x))
+    rows = len(x) // columns
+    grid = (x / subject.run.dataset.most)[: rows * columns].reshape(rows, columns, *x.shape[1:])
+    figure = show_images(grid, title=title, photographs=subject.run.dataset.photographs)
+    return save_figure(path.with_suffix(".png"), figure)
 
 
 def fitted_density(subject: Subject, density: Density, seed: int) -> VAE:
