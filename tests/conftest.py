@@ -12,6 +12,9 @@ if "XLA_FLAGS" not in os.environ:
     _quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     os.environ["XLA_FLAGS"] = _quickly + (" --xla_cpu_use_fusion_emitters=false" if _older else "")
 
+# Nobody reads where each operation of these programs comes from, and to note it takes time.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+
 # And many tests train the same small models: what one worker or subprocess compiled serves the others.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _cache = tempfile.mkdtemp(prefix="vae_jax_tests_")

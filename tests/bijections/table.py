@@ -17,6 +17,7 @@ from vae_jax.nets.conditioners import affine, init_layers, masked_affine, spline
 SIZE = 3
 
 
+@functools.partial(jax.jit, static_argnames="sizes")
 def somewhere(seed: int, sizes: tuple[int, ...]) -> Any:
     """Parameters of a conditioner away from its start, the identity."""
     params = init_layers(jax.random.key(seed), sizes)

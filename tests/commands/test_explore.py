@@ -11,7 +11,8 @@ def test_a_run_is_drawn_and_has_a_page(digits, capsys: pytest.CaptureFixture[str
     assert main(["explore", str(directory)]) == 0
     assert str(directory / REPORT) in capsys.readouterr().out
     assert (directory / REPORT).stat().st_size > 10_000
-    assert (directory / PICTURES / "manifold.png").is_file()
+    for name in ("manifold", "likeliest_codes"):
+        assert (directory / PICTURES / f"{name}.png").is_file()
 
 
 def test_what_is_no_run_is_refused(refusal) -> None:

@@ -73,6 +73,44 @@ def test_a_run_that_goes_on_is_the_same_run_there(name: str, tmp_path, monkeypat
     assert any(call[0] in ("finish", "set_terminated") for call in library.calls)
 
 
+def test_mlflow_keeps_every_number_and_picture_in_a_folder(tmp_path, monkeypatch) -> None:
+    """With the library itself, where it is installed: a run in two parts is one run there."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    run = create(tracked_experiment("mlflow"), tmp_path / "run")
+    train(run, console())
+    picture = tmp_path / "samples.png"
+    picture.write_bytes(b"a picture")
+    with tracked(run.config, run.directory) as tracker:
+        tracker.log(99, {"test_log_marginal": -3.0})
+        tracker.picture(99, "samples", picture)
+    client = mlflow.MlflowClient()
+    (kept,) = client.search_runs([client.get_experiment_by_name("vae_jax").experiment_id])
+    assert len(client.get_metric_history(kept.info.run_id, "train_loss")) == 2
+    assert kept.data.metrics["test_log_marginal"] == -3.0
+    assert kept.info.status == "FINISHED"
+    assert {file.path for file in client.list_artifacts(kept.info.run_id)} == {"config.json", "pictures"}
+
+
+def test_wandb_offline_keeps_every_number_and_picture_beside_the_run(tmp_path, monkeypatch) -> None:
+    """With the library itself, where it is installed."""
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = create(tracked_experiment("wandb"), tmp_path / "run")
+    train(run, console())
+    with tracked(run.config, run.directory) as tracker:
+        tracker.log(99, {"test_log_marginal": -3.0})
+    files = sorted((run.directory / "wandb").glob("offline-run-*/run-*.wandb"))
+    # What a run logs stands in the file as it is: the names of two epochs, and those of the part that went on.
+    contents = [file.read_bytes() for file in files]
+    assert len(contents) == 2
+    assert contents[0].count(b"train_loss") >= 2
+    assert contents[0].count(b"validation_loss") >= 2
+    assert b"test_log_marginal" in contents[1]
+    assert len({file.stem for file in files}) == 1, "both parts have the identity of one run"
+
+
 @pytest.mark.parametrize("name", OPEN)
 def test_a_tracker_that_fails_is_left_out_with_one_warning(name: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX" if name == "tensorboard" else name, None)

@@ -17,6 +17,7 @@ from jax.tree_util import Partial
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import is_labelled, labelled_rows, num_classes
@@ -130,18 +131,16 @@ def label_loss(
         few_key, labelled_key, unlabelled_key, view_key = jax.random.split(key, 4)
         few, y = draw_labelled(few_key)
         examples = jnp.concatenate([few, batch["x"]])
-        x, seen = jax.vmap(view)(jax.random.split(view_key, len(examples)), examples)
+        x, seen = over_examples(view, view_key, examples)
         n = len(y)
-        keys = jax.random.split(labelled_key, n)
-        labelled = jnp.mean(jax.vmap(lambda key, x, y: losses.labelled(params, key, x, y))(keys, x[:n], y))
+        labelled = over_examples(lambda key, pair: losses.labelled(params, key, *pair), labelled_key, (x[:n], y))
         log_q = jax.nn.log_softmax(jax.vmap(lambda seen: classify(params, seen))(seen[:n]))
         cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
-        keys = jax.random.split(unlabelled_key, len(examples) - n)
-        unlabelled = jnp.mean(
-            jax.vmap(lambda key, x, seen: losses.unlabelled(params, key, x, seen))(keys, x[n:], seen[n:])
-        )
-        metrics = {"bound": -unlabelled, "labelled_bound": -labelled, "cross_entropy": cross_entropy}
-        return unlabelled + label_weight * labelled + classifier_weight * cross_entropy, metrics
+        pairs = x[n:], seen[n:]
+        unlabelled = over_examples(lambda key, pair: losses.unlabelled(params, key, *pair), unlabelled_key, pairs)
+        bound, labelled_bound = -jnp.mean(unlabelled), -jnp.mean(labelled)
+        metrics = {"bound": bound, "labelled_bound": labelled_bound, "cross_entropy": cross_entropy}
+        return -bound - label_weight * labelled_bound + classifier_weight * cross_entropy, metrics
 
     return loss
 
