@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.core.mesh import DATA, along, on, place, placement, replicated, whole_parts
+from vae_jax.core.mesh import DATA, along, on, own_rows, place, placement, replicated, whole_parts
 
 # What can be seen on several devices alone; it runs in a process that has eight.
 ON_EIGHT = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
-from vae_jax.core.mesh import along, replicated, on, place, placement, whole_parts
+from vae_jax.core.mesh import along, own_rows, place_own, replicated, on, place, placement, whole_parts
 
 mesh = jax.make_mesh((4, 2), ("data", "samples"), axis_types=(AxisType.Auto,) * 2)
 x = np.arange(24.0, dtype=np.float32).reshape(8, 3)
@@ -33,6 +33,8 @@ with on(mesh):
     assert whole.sharding.is_fully_replicated and part.sharding.spec == P("data")
     assert place(part) is part
     assert placement(x, "data").sharding == part.sharding
+    assert own_rows(8, "data") == slice(0, 8)
+    np.testing.assert_array_equal(place_own({"x": x}, "data", slice(0, 8), 8)["x"], x)
     assert place(np.float32(1), "members").sharding.is_fully_replicated
     assert place(keys, "data").sharding.spec == P("data")
     loss = jax.jit(lambda x: jnp.mean(along("data", x) ** 2))
@@ -52,6 +54,7 @@ def test_without_a_mesh_nothing_changes() -> None:
     assert along(DATA, x) is x
     assert whole_parts(7) == 7
     assert replicated() is None
+    assert own_rows(5, DATA) == slice(0, 5)
     with on(None):
         assert place(np.ones(2)).devices() == {jax.devices()[0]}
         assert placement(x).shape == (6,)

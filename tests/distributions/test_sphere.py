@@ -231,7 +231,9 @@ def test_the_angle_follows_its_distribution_function(size: int) -> None:
             np.testing.assert_allclose(slope, exact, rtol=3e-5)
 
 
-@pytest.mark.parametrize(("size", "kappa"), [(2, 1.0), (3, 0.1), (5, 8.0), (30, 50.0), (300, 1e4)])
+@pytest.mark.parametrize(
+    ("size", "kappa"), [(2, 1.0), (3, 0.1), (5, 8.0), (30, 50.0), pytest.param(300, 1e4, marks=pytest.mark.slow)]
+)
 def test_a_sample_differentiates_in_the_concentration(size: int, kappa: float) -> None:
     """The mean of the samples' derivative is the derivative of the mean, which is known."""
     direction = jnp.eye(size)[0]

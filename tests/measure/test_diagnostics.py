@@ -40,7 +40,7 @@ def test_diagnostics_add_up(digits) -> None:
         assert part in text
 
 
-@pytest.mark.parametrize("posterior", ["iaf", "planar", "categorical"])
+@pytest.mark.parametrize("posterior", ["iaf", pytest.param("planar", marks=pytest.mark.slow), "categorical"])
 def test_a_posterior_of_no_simple_family_has_its_index_code(tmp_path, posterior: str) -> None:
     config = changed(experiment(epochs=1), "model", posterior=posterior, flow_layers=1, classes=3)
     config = changed(config, "objective", estimator="score" if posterior == "categorical" else "sampled", num_samples=2)

@@ -30,7 +30,8 @@ LADDERS = {
 }
 
 
-@pytest.fixture(params=LADDERS)
+# Two grids repeat what one grid of pixel by pixel shows, and take the longest.
+@pytest.fixture(params=["dense", pytest.param("grid", marks=pytest.mark.slow), "pixel by pixel"])
 def case(request: pytest.FixtureRequest):
     ladder, shapes, start = LADDERS[request.param]
     return ladder_vae(ladder), jax.jit(ladder_init(ladder))(jax.random.key(0), BATCH), shapes, start

@@ -70,7 +70,9 @@ def test_counts_are_encoded_as_the_run_sees_them(tmp_path) -> None:
     np.testing.assert_allclose(codes[rows], own[:5], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("likelihood", ["binomial", "poisson", "categorical"])
+@pytest.mark.parametrize(
+    "likelihood", ["binomial", *(pytest.param(name, marks=pytest.mark.slow) for name in ("poisson", "categorical"))]
+)
 def test_samples_of_counts_are_integers_in_the_file(likelihood: str, tmp_path) -> None:
     config = changed(changed(experiment(epochs=1), "data", binarisation="none"), "model", likelihood=likelihood)
     run, state = trained(tmp_path / "run", config)
@@ -221,7 +223,7 @@ def test_samples_of_a_run_on_strings_are_strings_of_its_language(strings_run) ->
     assert all(load_grammar("equations").accepts(string) for string in written)
 
 
-@pytest.mark.parametrize("density", ["normal", "mixture"])
+@pytest.mark.parametrize("density", ["mixture", pytest.param("normal", marks=pytest.mark.slow)])
 def test_an_autoencoder_is_sampled_by_a_density_of_its_codes(density, tmp_path) -> None:
     config = dataclasses.replace(experiment(), system="autoencoder")
     config = changed(config, "model", posterior="point")

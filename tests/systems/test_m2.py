@@ -84,6 +84,16 @@ def test_the_classifier_may_have_convolutions_of_its_own() -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
+def test_a_batch_in_parts_has_the_same_gradient() -> None:
+    def step(system):
+        loss = lambda params: system.loss(params, jax.random.key(3), BATCH, 0)
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(PARAMS)
+
+    at_once, in_parts = step(SYSTEM), step(m2.build(changed(CONFIG, "compute", accumulate=3), DIGITS))
+    for one, other in zip(jax.tree.leaves(at_once), jax.tree.leaves(in_parts), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+
+
 def test_the_relaxed_label_tends_to_the_sum_as_the_temperature_falls() -> None:
     assert SYSTEM.given is not None
     assert SYSTEM.classify is not None
@@ -95,7 +105,7 @@ def test_the_relaxed_label_tends_to_the_sum_as_the_temperature_falls() -> None:
     assert abs(found[0].mean() - found[1].mean()) < 4 * error
 
 
-@pytest.mark.parametrize("system", [m2, m1m2])
+@pytest.mark.parametrize("system", [m2, pytest.param(m1m2, marks=pytest.mark.slow)])
 def test_few_labels_are_learned_and_the_others_are_not_looked_at(system: Any) -> None:
     config = changed(
         dataclasses.replace(CONFIG, system=system.__name__.split(".")[-1]), "model", hidden=(64,), latent_size=8

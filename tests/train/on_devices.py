@@ -15,7 +15,7 @@ import numpy as np
 
 from vae_jax.config import Compute, Experiment, quick
 from vae_jax.config.files import load_config
-from vae_jax.core.mesh import on
+from vae_jax.core.mesh import DATA, on, own_rows
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import CHECKPOINTS
 from vae_jax.train.processes import by_first, here, is_first, join_processes
@@ -28,6 +28,7 @@ QUANTISATION = {"codebook_size": 4, "least_use": 0.0, "code_prior_layers": 1, "c
 # Configs by name, and what they are changed to. A batch has 16 examples.
 CONFIGS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "vae": ("vae", {"model": SMALL}),
+    "streamed": ("vae", {"model": SMALL}),
     "iwae": ("digits", {"model": SMALL, "objective": {"num_samples": 4}}),
     "info_vae": ("info_vae", {"model": SMALL}),
     "tc_vae": ("tc_vae", {"model": {"network": "mlp", **SMALL}}),
@@ -41,22 +42,26 @@ def small(name: str, mesh: tuple[str, ...] = ()) -> Experiment:
     base, changes = CONFIGS[name]
     config = quick(load_config(base))
     parts = {section: dataclasses.replace(getattr(config, section), **fields) for section, fields in changes.items()}
-    return dataclasses.replace(config, **parts, compute=Compute(mesh=mesh))
+    return dataclasses.replace(config, **parts, compute=Compute(mesh=mesh, stream=name == "streamed"))
 
 
 def trained(run: Any) -> dict[str, Any]:
-    """The mean loss of the first steps and the norm of the parameters; the state is saved."""
+    """The mean loss of the first steps, the norm of the parameters, and which examples of a batch are read here.
+
+    The state is saved.
+    """
     with on(run.mesh):
         state = run.initial()
         state = state._replace(train=run.advance()(state.train, STEPS))
         checkpoints = Checkpoints(run.directory / CHECKPOINTS)
         checkpoints.save(STEPS, state)
         checkpoints.close()
+        own = own_rows(16, DATA)
         axes = {} if run.mesh is None else dict(run.mesh.shape)
         state = here(state)
         loss = np.asarray(state.train.metrics["loss"]).tolist()
         norm = float(sum(np.square(np.asarray(leaf)).sum() for leaf in jax.tree.leaves(state.train.params)))
-    return {"loss": loss, "norm": norm, "axes": axes}
+    return {"loss": loss, "norm": norm, "axes": axes, "own": [own.start, own.stop]}
 
 
 def made(name: str, folder: Path) -> Any:

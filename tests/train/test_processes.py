@@ -16,7 +16,7 @@ from vae_jax.train.files import CHECKPOINTS, METRICS
 from vae_jax.train.processes import agreed, by_first, here, is_first, is_one_of_many, join_processes, own_folder
 from vae_jax.train.run import open_run
 
-MANY = [pytest.param(NAMES, marks=pytest.mark.slow, id="all"), pytest.param(["vae"], id="vae")]
+MANY = [pytest.param(NAMES, marks=pytest.mark.slow, id="all"), pytest.param(["vae", "streamed"], id="vae")]
 
 
 def free_port() -> int:
@@ -35,6 +35,8 @@ def test_two_processes_of_four_devices_give_the_numbers_of_one(names: list[str],
         assert np.prod(list(two[name]["axes"].values())) == 8
         np.testing.assert_allclose(two[name]["loss"], one["loss"], rtol=1e-5)
         np.testing.assert_allclose(two[name]["norm"], one["norm"], rtol=1e-4)
+        # The first process reads its half of every batch where they are streamed.
+        assert (one["own"], two[name]["own"]) == ([0, 16], [0, 8])
     # What both saved is one checkpoint, which opens here.
     run = open_run(tmp_path / "two" / "vae")
     checkpoints = Checkpoints(run.directory / CHECKPOINTS, read_only=True)

@@ -32,7 +32,7 @@ def epochs(config: Experiment, count: int) -> Experiment:
     return changed(config, "train", epochs=count)
 
 
-@pytest.mark.parametrize("block_steps", [1, 5])
+@pytest.mark.parametrize("block_steps", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_streamed_data_give_the_numbers_of_data_on_the_device(
     block_steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

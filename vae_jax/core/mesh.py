@@ -60,6 +60,31 @@ def place(tree: PyTree, axis: str | None = None) -> PyTree:
     return jax.tree.map(put, tree)
 
 
+def own_rows(size: int, axis: str) -> slice:
+    """Which of `size` rows, cut along an axis of the mesh that is set, lie on devices of this process."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return slice(0, size)
+    cut = _sharding(axis).addressable_devices_indices_map((size,)).values()
+    ends = [index[0].indices(size)[:2] for index in cut if index is not None]
+    return slice(min(first for first, _ in ends), max(last for _, last in ends))
+
+
+def place_own(tree: PyTree, axis: str, own: slice, size: int) -> PyTree:
+    """Arrays of `size` rows where `place` puts them, from those of this process alone, `own` (`own_rows`)."""
+    if own == slice(0, size):
+        return place(tree, axis)
+    sharding = _sharding(axis)
+
+    def put(leaf: Any) -> Any:
+        def part(index: tuple[slice, ...]) -> Any:
+            first, last, _ = index[0].indices(size)
+            return leaf[(slice(first - own.start, last - own.start), *index[1:])]
+
+        return jax.make_array_from_callback((size, *leaf.shape[1:]), sharding, part)
+
+    return jax.tree.map(put, tree)
+
+
 def replicated() -> PartitionSpec | None:
     """The `out_shardings` of what every device of the mesh shall have whole; None where no mesh is set."""
     return None if jax.sharding.get_abstract_mesh().empty else PartitionSpec()

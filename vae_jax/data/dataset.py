@@ -11,6 +11,7 @@ from vae_jax.config.fields import Binarisation
 from vae_jax.core.types import Key
 from vae_jax.data.augment import augmented
 from vae_jax.data.columns import Column
+from vae_jax.data.rows import Rows, first_rows, taken
 from vae_jax.data.units import Units
 from vae_jax.data.values import are_shares, scale_fault
 from vae_jax.languages.grammar import Grammar
@@ -21,21 +22,21 @@ BINARISATIONS: tuple[str, ...] = get_args(Binarisation)
 
 
 class Split(NamedTuple):
-    """`x`: `[n, …]`, counts as integers (uint8 where they fit) or float32.
+    """`x`: `[n, …]`, counts as integers (uint8 where they fit) or float32; `Rows` where they stay in their file.
 
     `label`: int32 `[n]`, −1 where the class of an example is not known. `condition`: float32 `[n, c]`. `factors`:
     numbers `[n, f]`, the values that an example was made from. Codes are measured by them; training never sees them.
     Each is None where the data have none.
     """
 
-    x: np.ndarray
+    x: np.ndarray | Any
     label: np.ndarray | None
     condition: np.ndarray | None = None
     factors: np.ndarray | None = None
 
     def take(self, rows: Any) -> "Split":
         """The given rows."""
-        return Split._make(None if array is None else array[rows] for array in self)
+        return Split._make(None if array is None else taken(array, rows) for array in self)
 
     def batch(self) -> dict[str, np.ndarray]:
         """The split as the batch that systems see (before `Dataset.prepare`): `x`, `label` and `condition` if there."""
@@ -91,7 +92,8 @@ class Dataset:
         """Why networks learn badly from real numbers of this scale, and what to do; None where they learn well."""
         if self.levels is not None or self.columns is not None:
             return None
-        x = self.train.x if self.units is None else (self.train.x - self.units.centre) / self.units.spread
+        x = first_rows(self.train.x)
+        x = x if self.units is None else (x - self.units.centre) / self.units.spread
         return scale_fault(self.name, x)
 
     @property
@@ -175,6 +177,11 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
         )
     if binarisation == "dynamic":
         return replace(dataset, binarisation=binarisation)
+    if isinstance(dataset.train.x, Rows):
+        raise ValueError(
+            f"static binarisation draws the bits of all examples at once, and those of {dataset.name} do not fit the "
+            "memory. Use --binarisation dynamic."
+        )
     random = np.random.default_rng(dataset.seed)
 
     def draw(split: Split) -> Split:
@@ -204,4 +211,7 @@ def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, 
             "training."
         )
     parts = (order[:cut], order[cut : cut + validation], order[cut + validation :])
-    return split.take(parts[0]), split.take(parts[1]), split.take(parts[2])
+    train, *others = (split.take(rows) for rows in parts)
+    # Only training examples may stay in their file: the others are measured at once.
+    validation_split, test_split = (other._replace(x=np.asarray(other.x)) for other in others)
+    return train, validation_split, test_split

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.core.arrays import unreadable
+from vae_jax.core.memory import host_memory
 from vae_jax.data.dataset import Split
+from vae_jax.data.rows import Rows
 
 # What the arrays of a split may be called. Training examples may also have the ending _train.
 _NAMES = {
@@ -15,22 +17,27 @@ _NAMES = {
     "condition": ("condition", "conditions"),
     "factors": ("factors",),
 }
+# A `.npy` file of more than this share of the memory is not read at once.
+_MOST_SHARE = 0.25
 _ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_valid", "_validation"), "test": ("_test",)}
 
 
 def read_file(path: Path) -> dict[str, Split]:
     """The splits "train", "validation" and "test" that an array file has, with the arrays as it holds them.
 
-    A `.npy` file holds the training examples, numbers `[n, …]`. An `.npz` file holds them as `x`, `images` or `data`,
-    and their labels `[n]` as `label`, `labels` or `y`: integers or strings. A conditional model is told `condition`,
-    real numbers `[n]` or `[n, c]`. Codes are scored by `factors` `[n, f]`, the values that the examples were made from.
-    With `_val` or `_test` after a name the array is of the validation or test split. `[n, H, W]` becomes
-    `[n, H, W, 1]`. Other arrays are named in a warning.
+    A `.npy` file holds the training examples, numbers `[n, …]`; where it is large they stay in it (`Rows`). An `.npz`
+    file holds them as `x`, `images` or `data`, and their labels `[n]` as `label`, `labels` or `y`: integers or strings.
+    A conditional model is told `condition`, real numbers `[n]` or `[n, c]`. Codes are scored by `factors` `[n, f]`, the
+    values that the examples were made from. With `_val` or `_test` after a name the array is of the validation or test
+    split. `[n, H, W]` becomes `[n, H, W, 1]`. Other arrays are named in a warning.
 
     FileNotFoundError or ValueError, with what to do.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")
+    most = host_memory()
+    if path.suffix == ".npy" and most is not None and path.stat().st_size > _MOST_SHARE * most:
+        return {"train": _left(path)}
     with path.open("rb") as opened:
         try:
             loaded = np.load(opened, allow_pickle=False)
@@ -39,6 +46,16 @@ def read_file(path: Path) -> dict[str, Split]:
         if isinstance(loaded, np.ndarray):
             return {"train": _checked(path, Split(loaded, None))}
         return _splits(path, loaded)
+
+
+def _left(path: Path) -> Split:
+    """The examples of a file, which stay in it."""
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        raise unreadable(path) from error
+    split = _checked(path, Split(stored, None))
+    return split._replace(x=Rows(split.x))
 
 
 def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Split]:

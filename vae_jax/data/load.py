@@ -12,6 +12,7 @@ from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
 from vae_jax.data.own import Own, Reading, as_rows, is_decoded, is_own, proposed, read_own
+from vae_jax.data.rows import Rows, blocks
 from vae_jax.data.sprites import SPRITES, factors, pictures
 from vae_jax.data.tfds import read_tfds, tfds_names
 from vae_jax.data.units import units_of
@@ -199,7 +200,9 @@ def _embedded(name: str, seed: int, square: Square | None, few: int | None) -> _
     return _Source(split._replace(x=_scaled(split.x, square)), levels=levels)
 
 
-def _scaled(x: np.ndarray, square: Square | None) -> np.ndarray:
+def _scaled(x: Any, square: Square | None) -> Any:
+    if square is not None and isinstance(x, Rows):
+        raise ValueError("images that do not fit the memory are not scaled here: save them at the size that you want.")
     return x if square is None else scaled(x, square)
 
 
@@ -268,7 +271,7 @@ def _check_values(name: str, x: np.ndarray, *, gaps: bool) -> None:
         raise ValueError(f"{name} holds no examples.")
     if x.dtype.kind != "f":
         return
-    bad = ~(np.isfinite(x) | (np.isnan(x) if gaps else False)).reshape(len(x), -1).all(axis=1)
+    bad = np.concatenate([_has_bad_values(some, gaps) for some in blocks(x)])
     if bad.any():
         values = "infinite values" if gaps else "NaN or infinite values"
         table = " A table may have gaps: --likelihood columns --binarisation none." if x.ndim == 2 and not gaps else ""
@@ -276,6 +279,11 @@ def _check_values(name: str, x: np.ndarray, *, gaps: bool) -> None:
             f"{name}: {bad.sum()} of {len(x)} examples hold {values}, the first in row {int(bad.argmax())}. Remove or "
             f"replace them first.{table}"
         )
+
+
+def _has_bad_values(x: np.ndarray, gaps: bool) -> np.ndarray:
+    """Of each row, whether it holds a number that is not finite, and no gap where there may be any."""
+    return ~(np.isfinite(x) | (np.isnan(x) if gaps else False)).reshape(len(x), -1).all(axis=1)
 
 
 def _frey_faces(data_dir: str | Path | None) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae_jax.config.fields import Kind
+from vae_jax.data.rows import blocks
 
 # Integers up to here are the pixels of an image, and those far below are not.
 _PIXELS = 255
@@ -33,7 +34,7 @@ def largest_count(name: str, arrays: Sequence[np.ndarray], kind: Kind | None, as
         return asked
     least, most = min(x.min() for x in arrays), max(x.max() for x in arrays)
     floats = any(x.dtype.kind == "f" for x in arrays)
-    whole = least >= 0 and (not floats or all(np.array_equal(x, np.floor(x)) for x in arrays))
+    whole = least >= 0 and (not floats or all(map(_are_whole, arrays)))
     if asked is not None:
         if not whole or (kind != "unbounded" and most > asked):
             values = f"counts up to {int(most)}" if whole else f"{'real ' if floats else ''}numbers {least:g}..{most:g}"
@@ -97,7 +98,7 @@ def as_stored(name: str, x: np.ndarray, kind: Kind | None, levels: int | None) -
     remedy = f"Save shares of the largest as integers: ({levels} * x).round().astype(int)."
     if x.dtype.kind == "b" and levels > 1:
         raise ValueError(f"{name} holds true and false, and the model is of counts 0..{levels}. {remedy}")
-    if x.dtype.kind == "f" and not np.array_equal(x, np.floor(x)):
+    if x.dtype.kind == "f" and not _are_whole(x):
         raise ValueError(f"{name} holds real numbers, and the model is of counts 0..{levels}. {remedy}")
     if x.dtype.kind == "f" and kind != "unbounded" and x.max() == 1 < levels:
         warnings.warn(
@@ -114,6 +115,10 @@ def as_stored(name: str, x: np.ndarray, kind: Kind | None, levels: int | None) -
 def are_shares(x: np.ndarray) -> bool:
     """Whether all values lie between 0 and 1."""
     return not x.size or bool(0 <= x.min() <= x.max() <= 1)
+
+
+def _are_whole(x: np.ndarray) -> bool:
+    return all(np.array_equal(some, np.floor(some)) for some in blocks(x))
 
 
 def _integers(most: int) -> type:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data import Dataset
+from vae_jax.data.rows import first_rows
 from vae_jax.evaluate.independent import independent_bits, independent_choices, independent_counts, independent_normals
 from vae_jax.measure.measurement import Measurement, Options
 from vae_jax.measure.subject import Subject
@@ -32,7 +33,7 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
 
 def _independent(dataset: Dataset, x: np.ndarray, *, bounded: bool) -> np.ndarray:
     """Nats `[n, …]` of each element of examples as the model sees them."""
-    train = dataset.train.x
+    train = first_rows(dataset.train.x)
     if dataset.columns is not None:
         return _of_columns(dataset, x)
     if dataset.is_binary:
@@ -48,7 +49,7 @@ def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray:
     """The same for rows of a table, NaN for a gap."""
     nats = np.full(x.shape, np.nan)
     for j, column in enumerate(dataset.columns or ()):
-        train, test = dataset.train.x[:, j], x[:, j]
+        train, test = first_rows(dataset.train.x)[:, j], x[:, j]
         train, seen = train[~np.isnan(train)], ~np.isnan(test)
         if not len(train) or not seen.any():
             continue

@@ -99,8 +99,9 @@ def build(config: Experiment, dataset: Dataset) -> System:
             corrupted = corrupt(corrupt_key, feature(params, shift(shift_key, x)))
             return freeze(vae.encode(params, x).sample(z_key)), corrupted
 
-        weights = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
-        return label_loss(losses, classify_feature, draw, view, **weights)(params["m2"], key, batch, step)
+        options = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
+        options["parts"] = config.compute.accumulate
+        return label_loss(losses, classify_feature, draw, view, **options)(params["m2"], key, batch, step)
 
     def classify(params: Params, x: Any) -> Array:
         return classify_feature(params["m2"], feature(params, x))
@@ -141,6 +142,7 @@ SPEC = Spec(
     reads=(
         *("objective", "stages", "codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
         *("labels.label_batch", "labels.label_weight", "labels.classifier_weight", "labels.label_gradient"),
+        "compute.accumulate",
     ),
     requires=(trainable_bound, optimal_scale_alone, no_path, _one_upper_layer),
 )

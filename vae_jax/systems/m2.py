@@ -117,14 +117,19 @@ def label_loss(
     *,
     label_weight: float | Array,
     classifier_weight: float | Array,
+    parts: int = 1,
 ) -> Loss:
     """Over an unlabelled batch, and the labelled examples that `draw_labelled(key) -> (examples, one-hot y)` gives:
 
         mean U(x, seen) + label_weight · mean L(x, y) + classifier_weight · mean −log q(y | seen)
 
-    with `x, seen = view(key, example)`, U and L of `losses`. Metrics: `bound` (−U), `labelled_bound` (−L),
-    `cross_entropy`.
+    with `x, seen = view(key, example)`, U and L of `losses`; batches are computed in `parts`. Metrics: `bound` (−U),
+    `labelled_bound` (−L), `cross_entropy`.
     """
+
+    def over(params: Params, of_pair: Callable[..., Array], key: Key, pairs: tuple[Any, Any]) -> Array:
+        """`of_pair(params, key, x, other)` of every pair `(x, other)`."""
+        return over_examples(lambda key, pair: of_pair(params, key, *pair), key, pairs, parts=parts)
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
@@ -133,11 +138,10 @@ def label_loss(
         examples = jnp.concatenate([few, batch["x"]])
         x, seen = over_examples(view, view_key, examples)
         n = len(y)
-        labelled = over_examples(lambda key, pair: losses.labelled(params, key, *pair), labelled_key, (x[:n], y))
+        labelled = over(params, losses.labelled, labelled_key, (x[:n], y))
         log_q = jax.nn.log_softmax(jax.vmap(lambda seen: classify(params, seen))(seen[:n]))
         cross_entropy = -jnp.mean(jnp.sum(y * log_q, axis=1))
-        pairs = x[n:], seen[n:]
-        unlabelled = over_examples(lambda key, pair: losses.unlabelled(params, key, *pair), unlabelled_key, pairs)
+        unlabelled = over(params, losses.unlabelled, unlabelled_key, (x[n:], seen[n:]))
         bound, labelled_bound = -jnp.mean(unlabelled), -jnp.mean(labelled)
         metrics = {"bound": bound, "labelled_bound": labelled_bound, "cross_entropy": cross_entropy}
         return -bound - label_weight * labelled_bound + classifier_weight * cross_entropy, metrics
@@ -213,6 +217,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         corrupted(corruption_of(config.codes)),
         label_weight=labels.label_weight,
         classifier_weight=labels.classifier_weight,
+        parts=config.compute.accumulate,
     )
     return System(
         init=init,
@@ -229,6 +234,7 @@ SPEC = Spec(
     reads=(
         *("labels.label_batch", "labels.label_weight", "labels.classifier_weight", "labels.label_gradient"),
         *("labels.classifier_channels", "codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
+        "compute.accumulate",
     ),
     requires=(one_layer, gradient_scale),
 )

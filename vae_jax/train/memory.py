@@ -1,12 +1,12 @@
 """Whether what is to be trained fits into the memory of the device, known before anything is computed."""
 
 import math
-import os
 from typing import Any
 
 import jax
 
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.memory import host_memory
 
 
 def check_memory(what: str, needed: int, remedy: str) -> None:
@@ -28,5 +28,4 @@ def memory() -> int | None:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
-    asked = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
-    return math.prod(map(os.sysconf, asked)) if set(asked) <= set(os.sysconf_names) else None
+    return host_memory()

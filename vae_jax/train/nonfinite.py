@@ -72,7 +72,7 @@ def examined(
     """The step that comes after `state`, looked at. `data` are the stored training examples."""
     rows = batch_rows(state, num_examples(data), batch_size)
     prepare_key, key = batch_keys(state)
-    batch = prepare(prepare_key, jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], data))
+    batch = prepare(prepare_key, jax.tree.map(lambda leaf: jnp.asarray(leaf[np.asarray(rows)]), data))
 
     def loss(params: Params) -> Any:
         return system.loss(params, key, batch, state.step)

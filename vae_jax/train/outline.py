@@ -13,6 +13,7 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
 from vae_jax.data import Dataset, Split, is_embedded
 from vae_jax.data.columns import Column
+from vae_jax.data.rows import blocks
 from vae_jax.data.units import Units
 from vae_jax.languages.grammar import Grammar, Rule
 from vae_jax.systems.conditional import MOST_EXAMPLES
@@ -41,7 +42,7 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "photographs": dataset.photographs,
         "classes": dataset.classes,
         "columns": dataset.columns,
-        "range": [float(np.nanmin(train.x, initial=0)), float(np.nanmax(train.x, initial=0))],
+        "range": [float(of([of(some, initial=0) for some in blocks(train.x)])) for of in (np.nanmin, np.nanmax)],
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
         **{name: array for name, array in arrays.items() if array is not None},
@@ -122,6 +123,8 @@ def _digests(dataset: Dataset) -> dict[str, str]:
         for name in _COMPARED:
             array = getattr(split, name)
             if array is not None:
-                content = repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes()
-                digests[f"{part} {name}"] = hashlib.sha256(content).hexdigest()
+                content = hashlib.sha256(repr((array.dtype.str, array.shape)).encode())
+                for some in blocks(array):
+                    content.update(np.ascontiguousarray(some))
+                digests[f"{part} {name}"] = content.hexdigest()
     return digests

@@ -12,8 +12,9 @@ import jax
 import numpy as np
 
 from vae_jax.core.errors import ConfigError
-from vae_jax.core.mesh import DATA, place
+from vae_jax.core.mesh import DATA, own_rows, place_own
 from vae_jax.core.trees import num_examples
+from vae_jax.data.rows import Rows
 from vae_jax.systems.system import Batch
 from vae_jax.train.memory import memory, size_of
 from vae_jax.train.program import TrainState, epoch_order
@@ -25,9 +26,10 @@ _MOST_SHARE = 0.5
 
 
 def is_streamed(stream: bool, data: Batch) -> bool:
-    """Whether data are streamed: where that is asked for, or they are too many for the device."""
+    """Whether data are streamed: where that is asked for, they lie in a file, or are too many for the device."""
     most = memory()
-    return stream or (most is not None and size_of(data) > _MOST_SHARE * most)
+    in_file = any(isinstance(array, Rows) for array in data.values())
+    return stream or in_file or (most is not None and size_of(data) > _MOST_SHARE * most)
 
 
 def check_stream(stream: bool, data: Batch) -> None:
@@ -38,12 +40,16 @@ def check_stream(stream: bool, data: Batch) -> None:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """The blocks of an epoch from a step on, as Grain reads them: block i has the batches of `steps` steps."""
+    """The blocks of an epoch from a step on, as Grain reads them: block i has the batches of `steps` steps.
+
+    Of many processes each reads its `own` examples of every batch.
+    """
 
     data: Mapping[str, np.ndarray]
     order: np.ndarray
     batch_size: int
     steps: int
+    own: slice
 
     def __len__(self) -> int:
         return -(-len(self.order) // (self.batch_size * self.steps))
@@ -52,7 +58,7 @@ class _Blocks:
         size = self.batch_size * self.steps
         # The last block is filled up, so that one compiled program serves all.
         rows = np.resize(self.order[index * size : (index + 1) * size], size)
-        by_example = rows.reshape(self.steps, self.batch_size).T
+        by_example = rows.reshape(self.steps, self.batch_size).T[self.own]
         return {name: array[by_example] for name, array in self.data.items()}
 
 
@@ -70,7 +76,7 @@ def streamed(
     row_bytes = sum(array[:1].nbytes for array in data.values())
     steps = int(np.clip(_BLOCK_BYTES // (batch_size * row_bytes), 1, min(_BLOCK_STEPS, per_epoch)))
     order_of = jax.jit(lambda state, epoch: epoch_order(state, epoch, size))
-    read_ahead = _grain()
+    read_ahead, own = _grain(), own_rows(batch_size, DATA)
     blocks: Iterator[Any] = iter(())
     # The block at hand, the step of its first batch, and of the first batch that comes after it.
     block, first, following = None, 0, -1
@@ -84,8 +90,8 @@ def streamed(
                 if step != following or step % per_epoch == 0:
                     order = np.asarray(order_of(state, np.int32(epoch)))[step % per_epoch * batch_size :]
                     order = order[: (per_epoch - step % per_epoch) * batch_size]
-                    blocks = read_ahead(_Blocks(data, order, batch_size, steps))
-                block, first = place(next(blocks), DATA), step
+                    blocks = read_ahead(_Blocks(data, order, batch_size, steps, own))
+                block, first = place_own(next(blocks), DATA, own, batch_size), step
                 following = min(step + steps, (epoch + 1) * per_epoch)
             until = min(stop, following)
             state = train(state, block, np.int32(first), np.int32(until))
