@@ -25,18 +25,8 @@ GROUP = Path("/sys/fs/cgroup/memory/large_data")
 SIDE, BATCH, TEST = 64, 512, 500
 COMMAND = (sys.executable, "-m", "vae_jax.cli")
 ARGUMENTS = (
-    *(
-        "--epochs",
-        "1",
-        "--batch-size",
-        str(BATCH),
-        "--hidden",
-        "32",
-        "--latent-size",
-        "8",
-        "--evaluation-samples",
-        "10",
-    ),
+    *("--epochs", "1", "--batch-size", str(BATCH), "--hidden", "8", "--latent-size", "2"),
+    *("--likelihood", "normal", "--binarisation", "none", "--evaluation-samples", "10"),
     *("--validation-size", str(TEST), "--save-seconds", "2"),
 )
 
@@ -53,9 +43,9 @@ def main() -> int:
     (GROUP / "memory.limit_in_bytes").write_text(str(int(arguments.limit * 2**30)))
     whole, cut = arguments.folder / "whole", arguments.folder / "cut"
     begun = time.perf_counter()
-    peak = in_group("train", "digits", "--dataset", str(data), *ARGUMENTS, "--out", str(whole))
+    peak = in_group("train", "vae", "--dataset", str(data), *ARGUMENTS, "--out", str(whole))
     seconds = time.perf_counter() - begun
-    in_group("train", "digits", "--dataset", str(data), *ARGUMENTS, "--out", str(cut), kill_after=0.5 * seconds)
+    in_group("train", "vae", "--dataset", str(data), *ARGUMENTS, "--out", str(cut), kill_after=0.5 * seconds)
     step = int(load_state(open_run(cut)).train.step)
     in_group("resume", str(cut))
     states = [jax.tree.leaves(load_state(open_run(run)).best_params) for run in (whole, cut)]

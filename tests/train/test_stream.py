@@ -63,12 +63,15 @@ def test_a_streamed_run_that_is_cut_ends_with_the_same_bits(tmp_path: Path) -> N
 def test_every_example_of_an_epoch_is_read_once() -> None:
     order = np.random.default_rng(0).permutation(50)[:48]
     data = {"x": np.arange(100).reshape(50, 2), "label": np.arange(50)}
-    blocks = stream._Blocks(data, order, batch_size=4, steps=5)
+    blocks = stream._Blocks(data, order, batch_size=4, steps=5, own=slice(0, 4))
     assert len(blocks) == 3
     seen = np.concatenate([blocks[i]["label"].T.ravel() for i in range(3)])
     np.testing.assert_array_equal(seen[:48], order)
     assert blocks[2]["x"].shape == (4, 5, 2)
     np.testing.assert_array_equal(blocks[1]["x"][:, 2], data["x"][order[28:32]])
+    # Of two processes the second reads the second half of every batch.
+    half = stream._Blocks(data, order, batch_size=4, steps=5, own=slice(2, 4))
+    np.testing.assert_array_equal(half[1]["x"], blocks[1]["x"][2:])
 
 
 def test_data_are_streamed_where_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def host_memory() -> int | None:
     for path in (*_WHOLE, *_own_groups()):
         # There is no such file outside of Linux, and "max" stands in it where there is no limit.
         with suppress(OSError, ValueError):
-            found.append(int(path.read_text()))
+            found.append(int(path.read_text(encoding="utf-8")))
     return min(found, default=None)
 
 
@@ -27,7 +27,7 @@ def _own_groups() -> Iterator[Path]:
     """The files with the limits of the groups that this process is in."""
     lines = []
     with suppress(OSError):
-        lines = _OWN.read_text().splitlines()
+        lines = _OWN.read_text(encoding="utf-8").splitlines()
     for line in lines:
         _, controllers, group = line.split(":", 2)
         if not controllers:
