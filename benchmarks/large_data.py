@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vae_jax.train.files import read_metrics
+from vae_jax.train.files import CHECKPOINTS, read_metrics
 from vae_jax.train.run import load_state, open_run
 
 GROUP = Path("/sys/fs/cgroup/memory/large_data")
@@ -46,7 +46,7 @@ def main() -> int:
     peak = in_group("train", "vae", "--dataset", str(data), *ARGUMENTS, "--out", str(whole))
     seconds = time.perf_counter() - begun
     in_group("train", "vae", "--dataset", str(data), *ARGUMENTS, "--out", str(cut), kill_after=0.5 * seconds)
-    step = int(load_state(open_run(cut)).train.step)
+    step = max(int(saved.name) for saved in (cut / CHECKPOINTS).iterdir() if saved.name.isdigit())
     in_group("resume", str(cut))
     states = [jax.tree.leaves(load_state(open_run(run)).best_params) for run in (whole, cut)]
     same = all(np.array_equal(one, other) for one, other in zip(*states, strict=True))

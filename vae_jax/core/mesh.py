@@ -76,7 +76,7 @@ def place_own(tree: PyTree, axis: str, own: slice, size: int) -> PyTree:
     sharding = _sharding(axis)
 
     def put(leaf: Any) -> Any:
-        def part(index: tuple[slice, ...]) -> Any:
+        def part(index: Any) -> Any:
             first, last, _ = index[0].indices(size)
             return leaf[(slice(first - own.start, last - own.start), *index[1:])]
 

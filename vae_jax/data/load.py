@@ -283,7 +283,8 @@ def _check_values(name: str, x: np.ndarray, *, gaps: bool) -> None:
 
 def _has_bad_values(x: np.ndarray, gaps: bool) -> np.ndarray:
     """Of each row, whether it holds a number that is not finite, and no gap where there may be any."""
-    return ~(np.isfinite(x) | (np.isnan(x) if gaps else False)).reshape(len(x), -1).all(axis=1)
+    known = np.isfinite(x) | (np.isnan(x) if gaps else False)
+    return ~np.asarray(known.reshape(len(x), -1).all(axis=1))
 
 
 def _frey_faces(data_dir: str | Path | None) -> Path:

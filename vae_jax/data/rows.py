@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-# A block has at most so many bytes.
-_BLOCK_BYTES = 2**26
+# A block has at most so many bytes. As float64 it has eight times as many, and statistics make some copies of it.
+_BLOCK_BYTES = 2**24
 
 
 class Rows:

@@ -99,7 +99,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
             corrupted = corrupt(corrupt_key, feature(params, shift(shift_key, x)))
             return freeze(vae.encode(params, x).sample(z_key)), corrupted
 
-        options = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
+        options: dict[str, Any] = {"label_weight": labels.label_weight, "classifier_weight": labels.classifier_weight}
         options["parts"] = config.compute.accumulate
         return label_loss(losses, classify_feature, draw, view, **options)(params["m2"], key, batch, step)
 

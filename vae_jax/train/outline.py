@@ -125,6 +125,6 @@ def _digests(dataset: Dataset) -> dict[str, str]:
             if array is not None:
                 content = hashlib.sha256(repr((array.dtype.str, array.shape)).encode())
                 for some in blocks(array):
-                    content.update(np.ascontiguousarray(some))
+                    content.update(np.ascontiguousarray(some).tobytes())
                 digests[f"{part} {name}"] = content.hexdigest()
     return digests
