@@ -2,7 +2,7 @@ import numpy as np
 
 from tests.runs import changed, experiment, trained
 from vae_jax.measure.subject import subject_of
-from vae_jax.pictures.paths import _of_different_classes
+from vae_jax.pictures.paths import _unlike
 from vae_jax.pictures.picture import Shown
 from vae_jax.pictures.run import write_pictures
 
@@ -10,9 +10,10 @@ from vae_jax.pictures.run import write_pictures
 def test_three_examples_are_of_different_classes_where_there_are() -> None:
     def rows(labels: list[int] | None) -> list[int]:
         test = type("Split", (), {"label": None if labels is None else np.asarray(labels)})
-        return _of_different_classes(Shown(test, None, None))  # pyright: ignore[reportArgumentType]
+        return _unlike(Shown(test, None, codes))  # pyright: ignore[reportArgumentType]
 
-    assert rows(None) == [0, 1, 2]
+    codes = np.array([[0.0, 0.0], [0.1, 0.0], [0.0, 3.0], [4.0, 0.1], [4.0, 0.0]])
+    assert rows(None) == [0, 3, 2]
     assert rows([4, 4, 1, 4, 0]) == [4, 2, 0]
     assert rows([4, 4, 4, 4]) == [0, 1, 2]
     assert rows([4, 1, 4, 4]) == [1, 0, 2]

@@ -12,6 +12,8 @@ from vae_jax.pictures.picture import Picture, Shown
 
 _STEPS, _SIDE = 9, 7
 _PAIRS = 3
+# Among so many examples are those that a diagram goes between.
+_TRIED = 100
 # How far along the direction of a class: 1 is as far as the two means are apart.
 _STRENGTHS = np.linspace(0.0, 2.0, _STEPS)
 _MOST_CLASSES = 10
@@ -30,15 +32,20 @@ def _between_two(subject: Subject, shown: Shown) -> Figure:
 
 
 def _between_three(subject: Subject, shown: Shown) -> Figure:
-    corner, right, below = jnp.asarray(shown.means)[np.asarray(_of_different_classes(shown))]
+    corner, right, below = jnp.asarray(shown.means)[np.asarray(_unlike(shown))]
     title = "between three test examples (top left, top right, bottom left), and their analogy (bottom right)"
     return images(subject, decoded(subject, j_diagram(corner, right, below, _SIDE)), title=title)
 
 
-def _of_different_classes(shown: Shown) -> list[int]:
-    """Three examples, of different classes where there are."""
+def _unlike(shown: Shown) -> list[int]:
+    """Three examples, of different classes where there are; without classes, with codes far from one another."""
     if shown.test.label is None:
-        return [0, 1, 2]
+        codes = np.asarray(shown.means)[:_TRIED]
+        chosen = [0]
+        while len(chosen) < 3:
+            distances = np.linalg.norm(codes[:, None] - codes[None, chosen], axis=-1)
+            chosen.append(int(np.argmax(distances.min(axis=1))))
+        return chosen
     first = np.unique(shown.test.label, return_index=True)[1].tolist()
     return (first + [row for row in range(len(first) + 3) if row not in first])[:3]
 
