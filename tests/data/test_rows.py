@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tests.runs import assert_equal_states, changed, experiment, trained
+from vae_jax.core.errors import ConfigError
 from vae_jax.data import Square, files, load, rows
+from vae_jax.data.load import whole_like
 from vae_jax.data.look import check_varies, faults
 from vae_jax.data.own import Reading
 from vae_jax.data.rows import Rows, blocks, first_rows, taken
@@ -14,6 +16,7 @@ from vae_jax.measure.measurement import Options
 from vae_jax.measure.subject import subject_of
 from vae_jax.train.outline import check_same
 from vae_jax.train.run import load_state, open_run
+from vae_jax.train.sweep import create_sweep
 
 X = np.random.default_rng(0).integers(0, 256, (200, 4, 4), dtype=np.uint8)
 
@@ -79,6 +82,22 @@ def test_what_needs_all_of_them_at_once_is_refused(file: Path) -> None:
         load(str(file), Reading("bits"), binarisation="static")
     with pytest.raises(ValueError, match="save them at the size that you want"):
         load(str(file), Reading("bits", square=Square(2, None)))
+
+
+def test_a_sweep_of_them_is_refused(file: Path, tmp_path: Path) -> None:
+    config = changed(experiment(epochs=1), "data", dataset=str(file), stand_in=False)
+    with pytest.raises(ConfigError, match="does not fit the memory, .* train one run after the other"):
+        create_sweep(config, {("optimizer", "learning_rate"): (1e-3, 3e-3)}, 1, tmp_path / "sweep")
+
+
+def test_all_of_them_are_encoded_as_the_array_is(file: Path, tmp_path: Path) -> None:
+    subject = subject_of(
+        *trained(tmp_path / "run", changed(experiment(epochs=1), "data", dataset=str(file), stand_in=False))
+    )
+    whole = whole_like(str(file), subject.run.dataset, Reading("bits"))
+    assert isinstance(whole.train.x, Rows)
+    x = subject.prepared(subject.run.dataset, whole.train.take(slice(20)))
+    assert x.shape == (20, 4, 4, 1)
 
 
 def test_copies_and_values_that_are_not_finite_are_found(file: Path) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from vae_jax.evaluate.map_latent import map_latent
 from vae_jax.measure.subject import Subject
 from vae_jax.pictures.decoded import decoded, images
-from vae_jax.pictures.picture import Picture, Shown
+from vae_jax.pictures.picture import Picture, Shown, draws_vectors
 
 _COLUMNS = 12
 
@@ -45,9 +45,4 @@ def _likeliest(subject: Subject, shown: Shown) -> Figure:
     return images(subject, np.stack(rows), title=title, row_names=["data", "mean of q(z | x)", "most probable z"])
 
 
-def _has_vectors(subject: Subject) -> bool:
-    vectors = subject.has_images and subject.has_fitted_prior and subject.code == "vector"
-    return vectors and subject.has_normal_prior and not subject.is_conditional
-
-
-LIKELIEST = Picture("likeliest_codes", _has_vectors, _likeliest)
+LIKELIEST = Picture("likeliest_codes", draws_vectors, _likeliest)

@@ -8,7 +8,7 @@ from vae_jax.data.labels import named
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import attribute_vector, interpolate, interpolate_sphere, j_diagram
 from vae_jax.pictures.decoded import decoded, images
-from vae_jax.pictures.picture import Picture, Shown
+from vae_jax.pictures.picture import Picture, Shown, draws_vectors, shows_images
 
 _STEPS, _SIDE = 9, 7
 _PAIRS = 3
@@ -75,12 +75,16 @@ def _along_classes(subject: Subject, shown: Shown) -> Figure:
 
 def _moves(subject: Subject) -> bool:
     """Whether codes are vectors that decode to pictures, more than a plane shows at once."""
-    vectors = subject.has_codes and subject.has_images and not subject.is_conditional and subject.code == "vector"
-    return vectors and subject.code_size > 2 and len(subject.run.dataset.test.x) >= 3
+    return (
+        shows_images(subject)
+        and subject.code == "vector"
+        and subject.code_size > 2
+        and len(subject.run.dataset.test.x) >= 3
+    )
 
 
 def _moves_around_zero(subject: Subject) -> bool:
-    return _moves(subject) and subject.has_fitted_prior and subject.has_normal_prior
+    return _moves(subject) and draws_vectors(subject)
 
 
 def _moves_to_classes(subject: Subject) -> bool:

@@ -17,6 +17,17 @@ class Shown(NamedTuple):
     means: Any
 
 
+def shows_images(subject: Subject) -> bool:
+    """Whether examples have codes and are pictures, and nothing else need be told to decode one."""
+    return subject.has_codes and subject.has_images and not subject.is_conditional
+
+
+def draws_vectors(subject: Subject) -> bool:
+    """Whether pictures are drawn from codes that are vectors with a normal prior."""
+    drawn = shows_images(subject) and subject.has_fitted_prior
+    return drawn and subject.has_normal_prior and subject.code == "vector"
+
+
 class Picture(NamedTuple):
     """The file RUN/pictures/`name`.png. Of pictures of one name, one suits a model at most."""
 

@@ -17,7 +17,7 @@ from vae_jax.pictures import plots
 from vae_jax.pictures.decoded import decoded, images
 from vae_jax.pictures.layers import LAYERS
 from vae_jax.pictures.paths import PATHS
-from vae_jax.pictures.picture import Picture, Shown
+from vae_jax.pictures.picture import Picture, Shown, draws_vectors, shows_images
 from vae_jax.pictures.plots import save_figures
 from vae_jax.pictures.strings import INTERPOLATION, NEIGHBOURHOOD
 from vae_jax.train.files import PICTURES as FOLDER
@@ -226,21 +226,13 @@ def _latent(subject: Subject, shown: Shown) -> Figure:
     return plots.codes([chosen, (centred @ axes[:2].T, components)], labels, title=title)
 
 
-def _shows_images(subject: Subject) -> bool:
-    return subject.has_codes and subject.has_images and not subject.is_conditional
-
-
 def _draws_images(subject: Subject) -> bool:
-    return _shows_images(subject) and subject.has_fitted_prior
+    return shows_images(subject) and subject.has_fitted_prior
 
 
 def _draws_a_plane(subject: Subject) -> bool:
     vectors = _draws_images(subject) and subject.has_quantiles and subject.code == "vector"
     return vectors and subject.code_size == 2
-
-
-def _draws_vectors(subject: Subject) -> bool:
-    return _draws_images(subject) and subject.has_normal_prior and subject.code == "vector"
 
 
 def _draws_points(subject: Subject) -> bool:
@@ -252,13 +244,13 @@ PICTURES = (
     Picture("codes", lambda subject: subject.has_codes and subject.code == "indices", _code_maps),
     Picture("latent", lambda subject: subject.has_codes and subject.code != "indices", _latent),
     Picture("conditions", lambda s: s.has_images and s.run.system.given is not None, _conditions),
-    Picture("reconstructions", _shows_images, _reconstructions),
+    Picture("reconstructions", shows_images, _reconstructions),
     INTERPOLATION,
     NEIGHBOURHOOD,
     Picture("samples", _draws_images, _samples),
     Picture("samples", _draws_points, _plane),
     Picture("manifold", _draws_a_plane, _manifold),
-    Picture("traversals", lambda subject: _draws_vectors(subject) and subject.code_size > 2, traversals),
+    Picture("traversals", lambda subject: draws_vectors(subject) and subject.code_size > 2, traversals),
     *PATHS,
     *LAYERS,
 )

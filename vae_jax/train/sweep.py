@@ -33,6 +33,7 @@ from vae_jax.core.mesh import along, place, placement
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
+from vae_jax.data.rows import Rows
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.registry import build_system, validate
 from vae_jax.systems.system import Metrics, System
@@ -254,6 +255,11 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
     for point in grid_points(grid):
         validate(with_values(config, point))
     dataset = load_data(config)
+    if isinstance(dataset.train.x, Rows):
+        raise ConfigError(
+            f"{dataset.name} does not fit the memory, and the members of a sweep see their data in different orders: "
+            "train one run after the other."
+        )
     for point in grid_points(grid):
         build_system(with_values(config, point), dataset)
     per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
