@@ -47,7 +47,14 @@ def mapped(w: jax.Array, x: jax.Array, key: jax.Array) -> jax.Array:
     return jnp.sum(jax.vmap(jax.jit(lambda row: jnp.tanh(w @ row)))(x) ** 2)
 
 
-PROGRAMS = [scanned, branched, looped, again, with_rules_of_their_own, mapped]
+def drawn(w: jax.Array, x: jax.Array, key: jax.Array) -> jax.Array:
+    # Keys that are made, kept and picked inside, and rows that are gathered.
+    keys = lax.map(lambda i: jax.random.fold_in(jax.random.wrap_key_data(jax.random.key_data(key)), i), jnp.arange(4))
+    rows = jax.random.permutation(jnp.where(x[0, 0] > -9.0, keys[1], keys[2]), 4)
+    return jnp.sum(jnp.tanh(x[rows] @ w) * jax.vmap(lambda key: jax.random.normal(key, (8,)))(keys))
+
+
+PROGRAMS = [drawn, scanned, branched, looped, again, with_rules_of_their_own, mapped]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

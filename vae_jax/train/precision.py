@@ -72,7 +72,8 @@ def _applied(precision: Precision, equation: core.JaxprEqn, operands: list[Any])
 
 def _rewritten(precision: Precision, part: Any) -> Any:
     """A parameter of an operation; the programs in it, as of a loop or a branch, have their products in `precision`."""
-    if isinstance(part, tuple):
+    # A record, as the rules of a gather or of keys, is one thing.
+    if type(part) is tuple:
         return tuple(_rewritten(precision, item) for item in part)
     # Since jax 0.12 the two are one.
     if isinstance(part, core.Jaxpr) and not isinstance(part, core.ClosedJaxpr):
