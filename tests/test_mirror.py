@@ -11,7 +11,6 @@ NAMES_ALONE = {
     "core/types.py": "the types of signatures",
     "config/compute.py": "fields: their effect is tested where they are read",
     "measure/measurement.py": "records: the measurements are tested in their own files",
-    "pictures/picture.py": "records: the pictures are tested in their own files",
 }
 # Tests of no one file.
 OF_THE_WHOLE = {
