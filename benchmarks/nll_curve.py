@@ -3,7 +3,7 @@
     python benchmarks/nll_curve.py RUN [PICTURE]
 
 RUN was trained with `--snapshots …`, and each was measured by `vae-jax evaluate RUN --epoch N --k 1000`; what is
-measured is drawn. The published points are those of REPRODUCTIONS.md: a public replication's log of the paper's recipe
+measured is drawn. The published points are those of docs/results.md: a public replication's log of the paper's recipe
 with k = 64, and the paper's own numbers after 3,280 passes.
 """
 

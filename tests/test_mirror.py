@@ -15,6 +15,7 @@ NAMES_ALONE = {
 # Tests of no one file.
 OF_THE_WHOLE = {
     "advice",
+    "docs",
     "fuzz",
     "import",
     "languages/smiles",

@@ -20,6 +20,7 @@ from vae_jax.commands.draw import encode_command, sample_command
 from vae_jax.commands.evaluate import compare_command, evaluate_command, nll_command, score_command
 from vae_jax.commands.explore import explore_command
 from vae_jax.commands.export import export_command
+from vae_jax.commands.manual import manual_command
 from vae_jax.commands.rows import anomaly_command, impute_command
 from vae_jax.commands.search import search_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
@@ -50,6 +51,7 @@ _USAGE = """usage: vae-jax COMMAND …
   debug RUN                        the step that stopped a run, number by number
   configs                          the configs, one a line
   completion                       a script by which bash completes all this: eval "$(vae-jax completion)"
+  manual                           the help of every command as one page of Markdown
   --version
 
 vae-jax COMMAND --help lists the options of a command."""
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "configs": _configs,
     }
     commands["completion"] = lambda arguments, console: completion_command(list(commands), arguments)
+    commands["manual"] = lambda arguments, console: manual_command(commands, arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         return 0 if arguments else 2

@@ -1,6 +1,7 @@
 """The loop around the training program: what is kept, when it stops, and how it goes on."""
 
 import dataclasses
+import io
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import chex
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.runs import assert_equal_states, changed, console, experiment, trained
 from vae_jax.core.errors import ConfigError
@@ -101,6 +103,18 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_checkpoint(tmp_p
     run = create(config, tmp_path / "run")
     with pytest.raises(TrainingError, match=r"step \d+ is not finite .*lower --learning-rate"):
         train(run, console())
+
+
+def test_steps_that_are_left_out_for_their_gradients_are_counted_and_said(tmp_path) -> None:
+    few = changed(experiment(epochs=1), "optimizer", skip_norm=1e6)
+    run, _ = trained(tmp_path / "few", few)
+    assert read_metrics(run.directory)[-1]["train"]["left_out"] == 0.0
+    text = io.StringIO()
+    run = create(changed(experiment(epochs=2), "optimizer", skip_norm=1e-6), tmp_path / "all")
+    with pytest.warns(UserWarning, match="most steps of an epoch are left out.*--skip-norm None --clip-norm 1e-06"):
+        train(run, Console(file=text))
+    assert read_metrics(run.directory)[-1]["train"]["left_out"] == 1.0
+    assert "100% of the steps left out" in text.getvalue()
 
 
 def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) -> None:

@@ -163,7 +163,10 @@ class Dataset:
 
 
 def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
-    """The dataset under a binarisation; "static" draws the bits here, once, from the dataset's seed."""
+    """The dataset under a binarisation; "static" draws the bits here, once, from the dataset's seed.
+
+    ValueError for real numbers, which are no probabilities, and for static bits of data that stay in their file.
+    """
     if binarisation not in BINARISATIONS:
         raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}, got {binarisation!r}.")
     levels = dataset.levels

@@ -228,6 +228,7 @@ def stand_in(
 
     "curve", "cancer", the sprites and your own data stand for themselves, by at most 512 rows; other image datasets are
     stood for by the digits, enlarged to 28×28 (28×20 for the faces) unless the name is "digits", or to the square.
+    ValueError for a name that is not known.
     """
     square, known = reading.square, {}
     if name in ("curve", "cancer", *SPRITES) or is_own(name):

@@ -71,7 +71,7 @@ def modularity(codes: Any, factors: Any) -> float:
     """Whether each code speaks of one factor, however many codes do: the mean over codes of `1 − Σ others² / best²`.
 
     The sum is divided by the number of the others. 1 where each code has one factor; a code that says nothing counts as
-    0. Needs two factors. One that is a real number is cut into 20 pieces of equal width.
+    0. ValueError for fewer than two factors. One that is a real number is cut into 20 pieces of equal width.
 
     Source: Learning Deep Disentangled Embeddings with the F-Statistic Loss, arXiv 1802.05312.
     """
@@ -189,7 +189,7 @@ def factor_vae_score(codes: Any, factors: Any, *, key: Key | None = None, group:
     For each of 10,000 training and 5,000 test votes a factor is chosen and `group` examples that share one value of it
     (where it is a real number, one of 20 pieces of equal width); the vote is the code of least variance, in units of
     its variance over all examples. Each code speaks for the factor it was most often chosen with. Codes that never move
-    do not vote. 1 is perfect, 1/f is chance.
+    do not vote. 1 is perfect, 1/f is chance. ValueError where no code moves.
 
     Source: Disentangling by Factorising, arXiv 1802.05983.
     """

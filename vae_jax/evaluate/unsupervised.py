@@ -30,7 +30,8 @@ def udr(models: Sequence[Any], *, informative: Sequence[Any] | None = None) -> n
     `models`: the codes `[n, d_m]` of the same n examples under at least two models (that differ in their seed).
     `informative`: for each model which codes count, `[d_m]` of bool; the paper takes those of KL above 0.01. By default
     those that move. Codes are compared by the size of Spearman's rank correlation; a pair of models scores 1 where
-    codes match one to one, up to order and sign, and a model's score is the median over the others.
+    codes match one to one, up to order and sign, and a model's score is the median over the others. ValueError for
+    fewer than two models, for codes of unequal n, or masks of other shapes.
 
     Source: Unsupervised Model Selection for Variational Disentangled Representation Learning, arXiv 1905.12614.
     """

@@ -41,6 +41,9 @@ from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_
 from vae_jax.train.progress import Display
 from vae_jax.train.trackers import Tracker, flat, tracked
 
+# The share of the steps of an epoch that may be left out for their large gradients without a word.
+_MOST_LEFT_OUT = 0.5
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says what to try."""
@@ -221,6 +224,13 @@ def _train_chunks(
                 line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
                 add_metrics(run.directory, line)
                 tracker.log(step, flat(line))
+                if np.min(means.get("left_out", 0.0)) > _MOST_LEFT_OUT:
+                    warnings.warn(
+                        "most steps of an epoch are left out, since their gradients are larger than --skip-norm "
+                        f"{run.config.optimizer.skip_norm:g}, and nothing is learned from them. Raise it, or use "
+                        f"--skip-norm None --clip-norm {run.config.optimizer.skip_norm:g}, which makes them shorter.",
+                        stacklevel=2,
+                    )
             display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
             # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
             state = place(state)

@@ -69,14 +69,14 @@ def initial_state(
     init_key, train_key = jax.random.split(key)
     batch = prepare(init_key, jax.tree.map(lambda leaf: leaf[:2], data))
     params = system.init(init_key, batch)
+    opt_state = system.optimizer(tx).init(params)
     _, metrics = jax.eval_shape(system.loss, params, init_key, batch, jnp.int32(0))
-    zeros = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics}
-    )
+    metrics = {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics, **_left_out(opt_state)}
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
     return TrainState(
         params=params,
         average=params if averaged else None,
-        opt_state=system.optimizer(tx).init(params),
+        opt_state=opt_state,
         step=jnp.int32(0),
         key=train_key,
         metrics=zeros,
@@ -117,9 +117,16 @@ def train_step(
         opt_state=opt_state,
         step=state.step + 1,
         key=state.key,
-        metrics=jax.tree.map(jnp.add, state.metrics, {"loss": loss, **metrics}),
+        metrics=jax.tree.map(jnp.add, state.metrics, {"loss": loss, **metrics, **_left_out(opt_state)}),
     )
     return jax.tree.map(_in_precision_of, after, state)
+
+
+def _left_out(opt_state: Any) -> Metrics:
+    """Whether an optimiser left the step out since its gradient was too large; {} where it never does."""
+    marks = [mark for _, mark in optax.tree_utils.tree_get_all_with_path(opt_state, "should_skip")]
+    # Groups of parameters may each have a rule of their own.
+    return {"left_out": jnp.mean(jnp.stack(marks).astype(jnp.float32))} if marks else {}
 
 
 def _in_precision_of(new: Array, old: Array) -> Array:

@@ -65,6 +65,7 @@ class Display:
         if validation:
             status += f"(validation {validation[name]:.3f})  "
         status += f"lr {learning_rate:.1e}  " if learning_rate is not None else ""
+        status += f"{metrics['left_out']:.0%} of the steps left out  " if metrics.get("left_out") else ""
         status += f"{rate:,.0f} examples/s"
         if self._live is not None:
             self._live.update(self._task, completed=step, epoch=epoch, status=status)

@@ -1,0 +1,161 @@
+"""The pages: their Python runs, and what they name is there. The README and CONTRIBUTING are two of them."""
+
+import importlib
+import inspect
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import vae_jax
+from vae_jax.cli import main
+from vae_jax.config.files import config_names
+from vae_jax.models.linear_gaussian import marginal
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SITE = {str(path.relative_to(DOCS)): path for path in sorted(DOCS.rglob("*.md"))}
+PAGES = SITE | {f"../{name}": ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
+# Of these rooms the names that they hand on are public.
+FACES = ("evaluate", "flows", "bijections", "nets", "train", "config", "data")
+
+
+def text(page: str) -> str:
+    return PAGES[page].read_text(encoding="utf-8")
+
+
+def flat(page: str) -> list[str]:
+    """Everything that a page prints as code."""
+    return ["".join(pair) for pair in re.findall(r"```\w*\n(.*?)```|`([^`]+)`", text(page), re.DOTALL)]
+
+
+def anchors(page: Path) -> set[str]:
+    """The places in a page that a link may name, as Python-Markdown calls them."""
+    found = set()
+    for title in re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        plain = unicodedata.normalize("NFKD", title.replace("`", "")).encode("ascii", "ignore").decode()
+        found.add(re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower()))
+    return found
+
+
+def public() -> dict[str, Any]:
+    """Every public symbol by the shortest name that it has."""
+    names = {f"vae_jax.{name}": getattr(vae_jax, name) for name in [*vae_jax.__all__, *vae_jax._LATER]}
+    for face in FACES:
+        module = importlib.import_module(f"vae_jax.{face}")
+        names |= {f"vae_jax.{face}.{name}": getattr(module, name) for name in module.__all__}
+    first: dict[int, str] = {}
+    return {name: value for name, value in names.items() if first.setdefault(id(value), name) == name}
+
+
+@pytest.mark.parametrize("page", [page for page in SITE if "```python" in text(page)])
+def test_the_python_of_a_page_runs_as_printed(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", text(page), re.DOTALL):
+        exec(compile(block, page, "exec"), names)
+    made = [value for name, value in names.items() if not name.startswith("__")]
+    numbers = [leaf for leaf in jax.tree.leaves(made) if isinstance(leaf, jax.Array)]
+    assert all(np.isfinite(number).all() for number in numbers if jnp.issubdtype(number.dtype, jnp.number))
+    if page == "devices.md":
+        # By the exact posterior every weight is p(x).
+        np.testing.assert_allclose(names["value"], marginal(names["decoder"]).log_prob(jnp.zeros(3)), rtol=1e-5)
+
+
+def test_the_functions_that_read_a_run_read_one(digits) -> None:
+    run, _ = digits
+    names: dict = {}
+    for page in ("how/export.md", "how/metrics.md"):
+        for block in re.findall(r"```python\n(.*?)```", text(page), re.DOTALL):
+            exec(compile(block, page, "exec"), names)
+    assert names["codes"](run.directory, jnp.asarray(run.dataset.test.x[:3] > 8, jnp.float32)).shape == (3, 2)
+    assert [line["epoch"] for line in names["history"](run.directory)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_names_is_there(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = "\n".join(flat(page))
+    main(["--help"])
+    commands = re.findall(r"^  (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    for command in set(re.findall(r"\bvae-jax ([a-z]+)", printed)):
+        assert command in commands
+    for file in set(re.findall(r"(?:benchmarks|tests|vae_jax)/[a-z\d_/]+\.py\b", printed)):
+        assert (ROOT / file).is_file(), file
+    for file, test in set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", printed)):
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test
+    for module, name in set(re.findall(r"^(vae_jax(?:\.\w+)*)\.(\w+)$", printed, re.MULTILINE)):
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+    for name in set(re.findall(r"\bvj\.(\w+)", printed)):
+        assert hasattr(vae_jax, name), f"vj.{name}"
+    configs = re.findall(r"[Cc]onfigs? (`\w+`(?:(?:, | and |; with the recipes of papers )`\w+`)*)", text(page))
+    for config in set(re.findall(r"\w+", " ".join(configs).replace("with the recipes of papers", " "))) - {"and"}:
+        assert config in config_names(), config
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_flags_of_its_commands_exist(page: str) -> None:
+    parts = re.split(r"^## (\w+)$", text("command_line.md"), flags=re.MULTILINE)[1:]
+    flags = {name: set(re.findall(r"--[a-z][\w-]*", part)) for name, part in zip(parts[::2], parts[1::2], strict=True)}
+    for command in re.findall(r"\bvae-jax ([a-z]+ [^#\n]*(?:\\\n[^#\n]*)*)", "\n".join(flat(page))):
+        verb = command.split()[0]
+        known = flags[verb] | (flags["train"] if verb == "sweep" else set()) | {"--help", "--help-all"}
+        assert set(re.findall(r"(?<=\s)--[a-z][\w-]*", command)) <= known, command
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_page_and_its_place(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text(page)):
+        file, _, place = target.partition("#")
+        path = (PAGES[page].parent / file).resolve() if file else PAGES[page]
+        assert path.exists(), target
+        # The site has no other files.
+        assert page not in SITE or path.is_relative_to(DOCS), target
+        assert not place or place in anchors(path), target
+
+
+def test_the_site_has_every_page_once() -> None:
+    nav = re.findall(r"[\w/]+\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(nav) == sorted(SITE)
+
+
+def test_every_public_symbol_is_in_the_reference() -> None:
+    written = [line for page in SITE for line in re.findall(r"^::: (\S+)$", text(page), re.MULTILINE)]
+    assert sorted(written) == sorted(set(written))
+    values = {id(value): name for name, value in public().items()}
+    shown = set()
+    for name in written:
+        module, _, symbol = name.rpartition(".")
+        shown.add(id(getattr(importlib.import_module(module), symbol)))
+    assert {name for key, name in values.items() if key not in shown} == set()
+
+
+@pytest.mark.parametrize("name", public())
+def test_a_public_symbol_says_what_it_is_and_what_it_raises(name: str) -> None:
+    value = public()[name]
+    if not inspect.isclass(value) and not inspect.isfunction(value):
+        return
+    said = inspect.getdoc(value) or ""
+    assert len(said.splitlines()[0]) > 10
+    if inspect.isfunction(value):
+        for error in set(re.findall(r"^\s+raise (\w+Error)\b", inspect.getsource(value), re.MULTILINE)):
+            assert error in said or f"{error} " in said, error
+
+
+# American spellings, in lower case: titles of papers stay as they are.
+AMERICAN = (
+    r"\b(?!(?:re)?siz|priz|seiz)[a-z]+iz(?:e[drs]?|ers|ing|ations?)\b"
+    r"|\b(?:colors?|colored|behaviors?|centers?|centered|gray)\b"
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_words_are_spelled_one_way(page: str) -> None:
+    prose = re.sub(
+        r"```.*?```|`[^`]*`|\]\([^)]*\)|^ {4}.*$|^:::.*$|https?://\S+", " ", text(page), flags=re.DOTALL | re.MULTILINE
+    )
+    assert re.findall(AMERICAN, prose) == []
