@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+import vae_jax
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -35,6 +37,14 @@ def test_the_composed_bound_is_traced_once_under_every_transformation() -> None:
     many = jax.vmap(loss, in_axes=(None, 0))(params, keys)
     _, scanned = jax.lax.scan(lambda carry, key: (carry, loss(params, key)), 0, keys)
     np.testing.assert_allclose(many, scanned, rtol=1e-5)
+
+
+def test_one_version_is_named_everywhere() -> None:
+    changes = re.findall(
+        r"^## \[(\d.+?)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    cited = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
+    assert [changes[0], *cited] == [vae_jax.__version__, vae_jax.__version__]
 
 
 def test_it_is_one_page_and_begins_with_the_two_commands() -> None:

@@ -60,7 +60,7 @@ from vae_jax.objectives.estimators import dreg, piwae, score, stl, total
 from vae_jax.objectives.terms import Terms, elbo_terms, sampled_terms
 from vae_jax.systems.system import System
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Programs that were written for 0.1.0 import the grammars from there.
 sys.modules[f"{__name__}.grammar"] = _grammar
