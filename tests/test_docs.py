@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import vae_jax
+import vae_jax.evaluate
 from vae_jax.cli import main
 from vae_jax.config.files import config_names
 from vae_jax.models.linear_gaussian import marginal
@@ -144,6 +145,37 @@ def test_a_public_symbol_says_what_it_is_and_what_it_raises(name: str) -> None:
     if inspect.isfunction(value):
         for error in set(re.findall(r"^\s+raise (\w+Error)\b", inspect.getsource(value), re.MULTILINE)):
             assert error in said or f"{error} " in said, error
+
+
+# What is in every textbook, or is the house's own.
+OF_NO_PAPER = {
+    *("Autoencoder", "Bernoulli", "Binomial", "Categorical", "Certain", "DiagNormal", "FullNormal", "LogMarginal"),
+    *("MapLatent", "Mixture", "NegativeBinomial", "Observed", "OneHotCategorical", "PointMass", "Poisson", "Product"),
+    *("StudentT", "System", "Terms", "UniformSphere", "generate", "interpolate", "map_latent", "nearest"),
+    *("reconstruct", "register_kl", "standard_normal", "GradientMoments", "PosteriorDraws", "encode_dataset"),
+    *("example_log_marginals", "gradient_bias", "gradient_moments", "kl_per_dimension", "kl_per_layer", "DCI"),
+    *("latent_means", "linear_probe", "map_batches", "mean_log_marginal", "mutual_information"),
+    *("naive_log_marginal", "reconstruction_errors", "j_diagram", "gaussian_total_correlation"),
+}
+MATHEMATICS = {name: getattr(vae_jax, name) for name in vae_jax.__all__} | {
+    name: getattr(vae_jax.evaluate, name) for name in vae_jax.evaluate.__all__
+}
+
+
+@pytest.mark.parametrize("name", [name for name, value in MATHEMATICS.items() if inspect.isfunction(value)])
+def test_a_function_of_the_mathematics_says_of_what_shape_or_in_which_unit(name: str) -> None:
+    said = inspect.getdoc(MATHEMATICS[name]) or ""
+    assert re.search(r"`\[.*?\]|`?\(\)|\bscalars?\b|\bnats\b|one example|shape", said), said
+
+
+def test_every_other_symbol_of_the_mathematics_names_its_source() -> None:
+    unsaid = set()
+    for name, value in MATHEMATICS.items():
+        module = inspect.getmodule(value)
+        said = f"{inspect.getdoc(value)} {module and module.__doc__}"
+        if not re.search(r"arXiv \d{4}\.\d{4,5}|\b(19|20)\d\d\b", said):
+            unsaid.add(name)
+    assert unsaid == OF_NO_PAPER
 
 
 # American spellings, in lower case: titles of papers stay as they are.

@@ -82,5 +82,8 @@ class Transformed:
 
 
 def flow(base: Distribution, *bijections: Bijection) -> Transformed:
-    """The flow that applies the bijections to samples of `base`, the first of them first."""
+    """The flow that applies the bijections to samples of `base`, the first of them first. Events are vectors `[d]`.
+
+    Source: Variational Inference with Normalizing Flows, arXiv 1505.05770.
+    """
     return Transformed(base, bijections[0] if len(bijections) == 1 else Composed(bijections))

@@ -163,6 +163,8 @@ def _cooled(temperature: Array, factor: Conditional, state: Any) -> DiagNormal:
 def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
     """`p(z1) p(z2 | z1) …`: drawn from the lowest layer up, as a posterior q(z1 | x) q(z2 | z1) is.
 
+    A draw is a tuple of one example's layers, the lowest first; its log-density is a scalar in nats.
+
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
     factors = (first, *conditionals)
@@ -171,6 +173,8 @@ def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
 
 def top_down(last: Distribution, *conditionals: Conditional) -> Chain:
     """`p(zL) p(zL−1 | zL) …`: drawn from the highest layer down, as a prior p(z2) p(z1 | z2) is.
+
+    A draw is a tuple of one example's layers, the lowest first; its log-density is a scalar in nats.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
@@ -183,7 +187,8 @@ def top_down_path(start: Any, factors: Sequence[Conditional], steps: Sequence[St
 
     `start`: the state before the highest layer. `factors[i]`: state -> distribution of a layer, and `steps[i]`:
     `(state, value) -> state` after it, both from the highest layer down. A prior and a posterior of the same steps
-    share their path, and the posterior's factors know x besides. ValueError unless there are as many steps as factors.
+    share their path, and the posterior's factors know x besides. A draw is a tuple of one example's layers, the lowest
+    first; its log-density is a scalar in nats. ValueError unless there are as many steps as factors.
 
     Source: Ladder Variational Autoencoders, arXiv 1602.02282; Improved Variational Inference with Inverse
     Autoregressive Flow, arXiv 1606.04934 (bidirectional inference); Very Deep VAEs Generalize Autoregressive Models,

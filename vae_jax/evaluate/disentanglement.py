@@ -58,8 +58,8 @@ def mutual_information(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray
 def mig(codes: Any, factors: Any) -> float:
     """Mutual information gap: how much more the best code says of a factor than the next, as a share of its entropy.
 
-    The mean over factors. 1 where each factor has one code to itself that tells it, 0 where two say it equally well. Of
-    a factor that is a real number it is that of 20 pieces of equal width.
+    Of codes `[n, d]` and factors `[n, f]`, the mean over factors. 1 where each factor has one code to itself that
+    tells it, 0 where two say it equally well. Of a factor that is a real number it is that of 20 pieces of equal width.
 
     Source: Isolating Sources of Disentanglement in VAEs, arXiv 1802.04942.
     """
@@ -70,8 +70,9 @@ def mig(codes: Any, factors: Any) -> float:
 def modularity(codes: Any, factors: Any) -> float:
     """Whether each code speaks of one factor, however many codes do: the mean over codes of `1 − Σ others² / best²`.
 
-    The sum is divided by the number of the others. 1 where each code has one factor; a code that says nothing counts as
-    0. ValueError for fewer than two factors. One that is a real number is cut into 20 pieces of equal width.
+    Of codes `[n, d]` and factors `[n, f]`. The sum is divided by the number of the others. 1 where each code has one
+    factor; a code that says nothing counts as 0. ValueError for fewer than two factors. One that is a real number is
+    cut into 20 pieces of equal width.
 
     Source: Learning Deep Disentangled Embeddings with the F-Statistic Loss, arXiv 1802.05312.
     """
@@ -87,10 +88,11 @@ def modularity(codes: Any, factors: Any) -> float:
 def sap(codes: Any, factors: Any, *, key: Key | None = None) -> float:
     """Separated attribute predictability: how much better one code alone tells a factor than the next best code.
 
-    The mean over factors of the gap in test accuracy of linear support-vector machines of one code each, C = 0.01 and
-    balanced classes, as in the study that compared the metrics (arXiv 1811.12359). Half of the examples train. The
-    machines are penalised, so codes of another scale have another score. Of a factor that is a real number it is the
-    gap in R² of linear regression on one code each, the squared correlation over all examples.
+    Of codes `[n, d]` and factors `[n, f]`, the mean over factors of the gap in test accuracy of linear support-vector
+    machines of one code each, C = 0.01 and balanced classes, as in the study that compared the metrics (arXiv
+    1811.12359). Half of the examples train. The machines are penalised, so codes of another scale have another score.
+    Of a factor that is a real number it is the gap in R² of linear regression on one code each, the squared correlation
+    over all examples.
 
     Source: Variational Inference of Disentangled Latent Concepts from Unlabeled Observations, arXiv 1711.00848.
     """
@@ -116,11 +118,11 @@ def _machine_accuracy(code: np.ndarray, classes: np.ndarray, train: np.ndarray, 
 def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
     """Disentanglement, completeness and informativeness, of the importances of codes in a random forest per factor.
 
-    Half of the examples train. A forest is the paper's choice; the study that compared the metrics (arXiv 1811.12359)
-    boosted trees instead, whose numbers differ. Disentanglement weighs codes by their importance. Informativeness is
-    `1 − error / error of a guess without codes` on the other half, at least 0, the mean over factors. The error of
-    classes is how often they are mistaken, and the guess their commonest; that of a factor that is a real number is the
-    mean square, and the guess its mean.
+    Of codes `[n, d]` and factors `[n, f]`. Half of the examples train. A forest is the paper's choice; the study that
+    compared the metrics (arXiv 1811.12359) boosted trees instead, whose numbers differ. Disentanglement weighs codes by
+    their importance. Informativeness is `1 − error / error of a guess without codes` on the other half, at least 0, the
+    mean over factors. The error of classes is how often they are mistaken, and the guess their commonest; that of a
+    factor that is a real number is the mean square, and the guess its mean.
 
     Source: A Framework for the Quantitative Evaluation of Disentangled Representations (ICLR 2018).
     """
@@ -161,9 +163,9 @@ def _forest(factor: Factor, seed: int) -> Any:
 def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: int = 64) -> float:
     """Accuracy of a linear classifier that tells which factor two groups of examples shared.
 
-    For each of 10,000 training and 5,000 test points a factor is chosen, and `pairs` pairs that share its value (where
-    it is a real number, one of 20 pieces of equal width); the point is the mean of `|z − z'|`, and logistic regression
-    tells the factor. 1 is perfect, 1/f is chance.
+    Of codes `[n, d]` and factors `[n, f]`. For each of 10,000 training and 5,000 test points a factor is chosen, and
+    `pairs` pairs that share its value (where it is a real number, one of 20 pieces of equal width); the point is the
+    mean of `|z − z'|`, and logistic regression tells the factor. 1 is perfect, 1/f is chance.
 
     Source: beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (ICLR 2017).
     """
@@ -186,10 +188,11 @@ def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: i
 def factor_vae_score(codes: Any, factors: Any, *, key: Key | None = None, group: int = 64) -> float:
     """Accuracy of a vote on which factor was held still, by the code that moved least.
 
-    For each of 10,000 training and 5,000 test votes a factor is chosen and `group` examples that share one value of it
-    (where it is a real number, one of 20 pieces of equal width); the vote is the code of least variance, in units of
-    its variance over all examples. Each code speaks for the factor it was most often chosen with. Codes that never move
-    do not vote. 1 is perfect, 1/f is chance. ValueError where no code moves.
+    Of codes `[n, d]` and factors `[n, f]`. For each of 10,000 training and 5,000 test votes a factor is chosen and
+    `group` examples that share one value of it (where it is a real number, one of 20 pieces of equal width); the vote
+    is the code of least variance, in units of its variance over all examples. Each code speaks for the factor it was
+    most often chosen with. Codes that never move do not vote. 1 is perfect, 1/f is chance. ValueError where no code
+    moves.
 
     Source: Disentangling by Factorising, arXiv 1802.05983.
     """

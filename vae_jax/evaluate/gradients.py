@@ -92,7 +92,7 @@ def signal_to_noise(moments: GradientMoments) -> Array:
 
 
 def gradient_bias(moments: GradientMoments, reference: GradientMoments) -> tuple[Any, Any]:
-    """`(mean − reference mean, its standard error)`, in the structure of the parameters.
+    """`(mean − reference mean, its standard error)`, in the structure of the parameters, nats per unit of each.
 
     `reference`: moments of an unbiased estimator of the same bound, such as `total(bound)`, under another key.
     """

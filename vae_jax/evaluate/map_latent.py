@@ -19,8 +19,8 @@ class MapLatent(NamedTuple):
 def map_latent(vae: VAE, params: Params, x: PyTree, z: PyTree, *, num_steps: int = 100) -> MapLatent:
     """The most probable z, `argmax_z log p(x | z) + log p(z)`, by `num_steps` of L-BFGS from the start `z`.
 
-    The encoder is not used; its mean is a good start. The maximum is a local one, uphill of the start. One example;
-    `vmap` for many. ValueError for `num_steps < 1`.
+    z is `[d]`, the code of one example; `vmap` for many. The encoder is not used; its mean is a good start. The maximum
+    is a local one, uphill of the start. ValueError for `num_steps < 1`.
     """
     check_count("map_latent", "num_steps", num_steps)
     # Imported here, so that `import vae_jax` does not load it.

@@ -104,13 +104,16 @@ def one_log_weight(where: str, vae: VAE, params: Params, key: Key, x: PyTree) ->
 
 
 def generate(vae: VAE, params: Params, key: Key) -> Any:
-    """p(x | z) for one `z ~ p(z)`: a distribution, of which the caller takes the mean or a sample."""
+    """p(x | z) for one `z ~ p(z)`: a distribution of one example, of which the caller takes the mean or a sample."""
     check_key("generate", key)
     return vae.decode(params, vae.prior(params).sample(key))
 
 
 def reconstruct(vae: VAE, params: Params, key: Key, x: PyTree) -> Any:
-    """p(x | z) for one `z ~ q(z | x)`, a distribution: take its mean or a sample. ValueError for a batch of x."""
+    """p(x | z) for one `z ~ q(z | x)`, a distribution of one example: take its mean or a sample.
+
+    ValueError for a batch of x.
+    """
     posterior, _ = posterior_and_prior("reconstruct", vae, params, key, x)
     return vae.decode(params, posterior.sample(key))
 
@@ -123,8 +126,8 @@ def typical(distribution: Any, key: Key) -> Any:
 def discretised(vae: VAE) -> VAE:
     """The model with each relaxed posterior or prior replaced by its discrete distribution (`.discrete`).
 
-    It measures a model that was trained with relaxed samples: `log_marginal(discretised(vae), …)`. Source: The Concrete
-    Distribution, arXiv 1611.00712.
+    Its codes are one-hot, of the same shapes. It measures a model that was trained with relaxed samples:
+    `log_marginal(discretised(vae), …)`. Source: The Concrete Distribution, arXiv 1611.00712.
     """
 
     def discrete(distribution: Any) -> Any:

@@ -43,6 +43,7 @@ class Estimate(Protocol):
 def total(bound: Bound) -> Estimate:
     """The plain reparameterised estimator: `jax.grad` of the bound through everything.
 
+    An estimate is `(vae, params, key, x, *, num_samples=k) -> ()`, of one example, in nats, to be maximised.
     Unbiased for every bound. Its encoder gradient keeps the score term, whose expectation is zero, so it has
     variance even where the posterior is exact; for `iwae` its signal-to-noise ratio falls with k. TypeError for a
     posterior whose samples carry no gradient.
@@ -74,6 +75,7 @@ def _path_samples(where: str, vae: VAE, params: Params, key: Key, x: PyTree, num
 def stl(bound: Bound) -> Estimate:
     """Sticking the landing: the gradient of the bound without the score term of `log q`.
 
+    An estimate is `(vae, params, key, x, *, num_samples=k) -> ()`, of one example, in nats, to be maximised.
     Unbiased for `elbo` only, whose gradient for the encoder is then exactly zero where q is the true posterior.
     **`stl` of any other bound, `stl(iwae)` for one, is biased for the encoder's parameters**: use `dreg`. Its variance
     is smaller than that of `total` where q is as wide as the posterior, larger where q is five times narrower.
@@ -106,6 +108,7 @@ def _(primals: tuple[Any, Array], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
 def dreg(bound: Bound) -> Estimate:
     """Doubly reparameterised gradients, for every bound.
 
+    An estimate is `(vae, params, key, x, *, num_samples=k) -> ()`, of one example, in nats, to be maximised.
     With `g = ∇bound(log_w)` and `H = ∇²bound(log_w)`, the path derivative of sample i gets the weight
     `g_i − H_ii` (`vae_jax.objectives.bounds.path_weights`), and the gradient of decoder and prior the weight `g_i`.
     So `dreg(elbo)` is `stl(elbo)`. Unbiased. Its variance is smaller than that of `total` where q is as wide as the
@@ -153,6 +156,7 @@ def leave_one_out(bound: Bound, log_w: Array) -> Array:
 def score(bound: Bound) -> Estimate:
     """The score-function (REINFORCE) estimator with the leave-one-out baseline.
 
+    An estimate is `(vae, params, key, x, *, num_samples=k) -> ()`, of one example, in nats, to be maximised.
     It needs only `sample` and `log_prob` of the posterior, so it works for discrete latents too. Unbiased for every
     bound. `score(elbo)` is the leave-one-out estimator and `score(iwae)` is VIMCO. Its variance is much larger than
     that of the reparameterised estimators, and largest with `num_samples=1`, where there is no baseline. First
@@ -182,6 +186,7 @@ def score(bound: Bound) -> Estimate:
 def piwae(generative: Bound, inference: Bound) -> Estimate:
     """Two bounds of the same log-weights: `generative` trains decoder and prior, `inference` the encoder.
 
+    An estimate is `(vae, params, key, x, *, num_samples=k) -> ()`, of one example, in nats, to be maximised.
     PIWAE is `piwae(iwae, miwae(M))`: the decoder follows the tightest bound, and the encoder a bound whose gradient
     has a higher signal-to-noise ratio. The value is that of `generative`. The gradients are those of `total` for
     each bound, so unbiased; they cost a second backward pass of the decoder. TypeError for a posterior whose
