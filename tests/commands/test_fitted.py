@@ -127,8 +127,13 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
         vj.fit(vae, {"images": X}, params=params, directory=tmp_path / "a")
     with pytest.raises(ValueError, match=r"must be numbers of shape \[n, …\], got"):
         vj.fit(vae, X[0], params=params, directory=tmp_path / "a")
+    # A Bernoulli of grey values is no density, and soft targets would be measured as one.
+    for grey in (0.3 + 0.4 * X, (16 * X).astype(np.uint8)):
+        with pytest.raises(ConfigError, match="p\\(x \\| z\\) is a Bernoulli, of bits, but x has other values"):
+            vj.fit(vae, grey, params=params, directory=tmp_path / "a")
     assert not (tmp_path / "a").exists()
-    fitted(tmp_path / "run", epochs=1)
+    # A notebook prints what its last line gives: neither the data nor the parameters.
+    assert repr(fitted(tmp_path / "run", epochs=1)) == f"Fitted({str(tmp_path / 'run')!r}, step 6 of 6)"
     with pytest.raises(ConfigError, match=r"holds a run with other settings \(train.epochs\)"):
         fitted(tmp_path / "run", epochs=2)
     with pytest.raises(RequestError, match="have changed"):

@@ -25,7 +25,7 @@ from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
 from vae_jax.train.files import read_config, read_metrics
 from vae_jax.train.lock import writing
-from vae_jax.train.loop import RunState, train
+from vae_jax.train.loop import RunState, num_steps, train
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
 from vae_jax.train.run import Run, assembled, load_state
@@ -34,7 +34,7 @@ from vae_jax.train.source import ARRAYS
 from vae_jax.train.trackers import flat
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Fitted:
     """A trained run: its best parameters, its history, and what it can be asked for.
 
@@ -44,6 +44,11 @@ class Fitted:
 
     run: Run
     state: RunState
+
+    def __repr__(self) -> str:
+        # Data and parameters would fill a notebook.
+        step, last = int(self.state.train.step), num_steps(self.run)
+        return f"Fitted({str(self.directory)!r}, step {step} of {last})"
 
     @property
     def directory(self) -> Path:

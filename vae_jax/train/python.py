@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 
@@ -14,10 +15,12 @@ from vae_jax.config.files import absolute_path
 from vae_jax.config.rules import check_ranges, check_types
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
-from vae_jax.core.types import Params
+from vae_jax.core.trees import first_example
+from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split, binarised, load
 from vae_jax.data.dataset import split_rows
 from vae_jax.data.labels import numbered
+from vae_jax.distributions import Bernoulli
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
 from vae_jax.objectives.estimators import Estimate, total
@@ -164,8 +167,27 @@ def python_run(
         return run
     check_compute(run)
     check_stream(compute.stream, dataset.train.batch())
+    _check_bits(run)
     write_start(directory, config, dataset)
     return run
+
+
+def _check_bits(run: Run) -> None:
+    """ConfigError where a model of bits is given other numbers, of which a Bernoulli is no distribution."""
+    vae, dataset = run.system.vae, run.dataset
+    if not isinstance(vae, VAE) or dataset.is_binary:
+        return
+
+    def decoded(params: Params, key: Key, x: Any) -> Any:
+        return vae.decode(params, vae.encode(params, x).sample(key))
+
+    key = jax.random.key(0)
+    x = first_example(run.system.example(dataset.prepare(key, dataset.train.take(slice(1)).batch())))
+    if isinstance(jax.eval_shape(decoded, run.abstract().train.params, key, x), Bernoulli):
+        raise ConfigError(
+            "p(x | z) is a Bernoulli, of bits, but x has other values than 0 and 1. Of values between 0 and 1 give "
+            "bits, numpy.random.default_rng(0).random(x.shape) < x, or decode to a vj.ContinuousBernoulli."
+        )
 
 
 def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> None:
