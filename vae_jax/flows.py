@@ -26,6 +26,7 @@ from vae_jax.core.checks import check_key, check_value
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import Distribution, draws, sample_and_log_prob
+from vae_jax.distributions.distribution import is_reparameterised
 
 __all__ = ["Bijection", "Composed", "Inverse", "Permute", "Reverse", "Stacked", "Transformed", "flow", "permute"]
 
@@ -45,7 +46,7 @@ class Transformed:
     @property
     def reparameterised(self) -> bool:
         """Whether samples carry a gradient, as those of the base do."""
-        return getattr(self.base, "reparameterised", True)
+        return is_reparameterised(self.base)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -4,10 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as nd
 import pytest
+from jax.tree_util import Partial
 
 import vae_jax as vj
 from tests.families import DISTRIBUTIONS, Family
 from vae_jax.distributions import Distribution, sample_and_log_prob, sample_and_path_log_prob
+from vae_jax.distributions.distribution import moves
+from vae_jax.flows import Reverse
 
 KEY = jax.random.key(0)
 rows = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
@@ -29,6 +32,84 @@ def test_it_says_whether_its_samples_carry_a_gradient(family: Family) -> None:
     # What has no parameters has none to carry.
     expected = family.reparameterised or not jax.tree.leaves(family.value)
     assert getattr(family.value, "reparameterised", True) == expected
+    # Whose samples carry one, they move; a mixture's move too, but not with its weights.
+    if expected:
+        assert moves(family.value)
+
+
+class Shifted:
+    """Noise around `loc`, of another package: with or without what a posterior must be."""
+
+    def __init__(self, loc):
+        self.loc = loc
+
+    def sample(self, key, shape=()):
+        return self.loc + jax.random.normal(key, shape + self.loc.shape)
+
+    def log_prob(self, value):
+        return -0.5 * jnp.sum((value - self.loc) ** 2)
+
+
+@jax.tree_util.register_pytree_node_class
+class Registered(Shifted):
+    def tree_flatten(self):
+        return (self.loc,), None
+
+    @classmethod
+    def tree_unflatten(cls, data, children):
+        return cls(*children)
+
+
+@jax.tree_util.register_pytree_node_class
+class Coins(Registered):
+    def sample(self, key, shape=()):
+        return (jax.random.uniform(key, shape + self.loc.shape) < jax.nn.sigmoid(self.loc)).astype(jnp.float32)
+
+
+@jax.tree_util.register_pytree_node_class
+class Counts(Registered):
+    def sample(self, key, shape=()):
+        return jax.random.categorical(key, self.loc, shape=(*shape, 2))
+
+
+OF_ONES_OWN = {
+    "registered": (Registered, None),
+    "not registered": (Shifted, "the posterior Shifted is no pytree.*register_dataclass"),
+    "choices as floats": (Coins, r"Coins carry no gradient.*score\(bound\)"),
+    "choices as integers": (Counts, "Counts carry no gradient"),
+    "numpyro's normal": (lambda loc: nd.Normal(loc, 1.0).to_event(1), None),
+    "numpyro's coin": (lambda loc: nd.Bernoulli(logits=loc).to_event(1), "carry no gradient"),
+    "a flow of choices": (lambda loc: vj.flow(Coins(loc), Reverse()), "Transformed carry no gradient"),
+    "layers, one of choices": (
+        lambda loc: vj.bottom_up(Registered(loc), Partial(lambda p, z: Coins(p), loc)),
+        "Chain carry no gradient",
+    ),
+}
+
+
+@pytest.mark.parametrize("estimator", [vj.total, vj.stl, vj.dreg])
+@pytest.mark.parametrize("name", OF_ONES_OWN)
+def test_a_posterior_of_ones_own_is_asked_whether_it_carries_a_gradient(name: str, estimator) -> None:
+    make, refused = OF_ONES_OWN[name]
+    prior = vj.standard_normal(2)
+    vae = vj.VAE(
+        lambda params, x: make(params),
+        lambda params, z: vj.DiagNormal(jnp.sum(jax.tree.leaves(z)[0]) * jnp.ones(2), 1.0),
+        lambda params: vj.bottom_up(prior, Partial(lambda p, z: p, prior)) if "layers" in name else prior,
+    )
+
+    def bound(params):
+        return estimator(vj.iwae)(vae, params, KEY, jnp.ones(2), num_samples=3)
+
+    loc = jnp.array([0.3, -0.2])
+    if refused is None:
+        # The exact path derivative of the same posterior, ours.
+        ours = vae._replace(encode=lambda params, x: vj.DiagNormal(params, jnp.ones(2)))
+        expected = jax.grad(lambda p: estimator(vj.iwae)(ours, p, KEY, jnp.ones(2), num_samples=3))(loc)
+        np.testing.assert_allclose(jax.grad(bound)(loc), expected, rtol=1e-4)
+    else:
+        with pytest.raises(TypeError, match=refused):
+            bound(loc)
 
 
 @rows

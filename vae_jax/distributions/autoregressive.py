@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_value
 from vae_jax.core.types import Array, Key
-from vae_jax.distributions.distribution import draws
+from vae_jax.distributions.distribution import draws, is_reparameterised
 
 
 @jax.tree_util.register_dataclass
@@ -35,7 +35,7 @@ class Autoregressive:
     @property
     def reparameterised(self) -> bool:
         """Whether samples carry a gradient, as those of the conditional do."""
-        return getattr(jax.eval_shape(self.conditional, jnp.zeros(self.shape)), "reparameterised", True)
+        return is_reparameterised(jax.eval_shape(self.conditional, jnp.zeros(self.shape)))
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values of shape `shape + event_shape`, one element after the other."""

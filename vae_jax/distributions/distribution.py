@@ -19,6 +19,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
+from jax.extend.core import Literal
 
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key
@@ -26,7 +28,10 @@ from vae_jax.core.types import Array, Key
 
 @runtime_checkable
 class Distribution(Protocol):
-    """What every posterior, prior and likelihood must offer. It must also be a pytree."""
+    """What every posterior, prior and likelihood must offer. It must also be a pytree.
+
+    A posterior whose samples carry no gradient may say so: `reparameterised = False`. Else that is found out.
+    """
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Any:
         """Draw values of shape `shape + event_shape` (a pytree of them for structured events)."""
@@ -73,14 +78,63 @@ def draws(one: Callable[[Key], Any], key: Key, shape: tuple[int, ...]) -> Any:
 
 
 def check_reparameterised(where: str, distribution: Any) -> None:
-    """TypeError for a distribution whose samples carry no gradient, or that contains such a distribution."""
+    """TypeError for a distribution whose samples carry no gradient, or that contains such a distribution.
 
-    def marked(node: Any) -> bool:
-        return hasattr(type(node), "reparameterised")
+    TypeError also for one that is no pytree: its parameters could not be held still, and a path derivative would be
+    wrong without a word.
+    """
+    if jax.tree_util.all_leaves([distribution]):
+        raise TypeError(
+            f"{where}: the posterior {type(distribution).__name__} is no pytree, so its parameters are not seen. "
+            "Register the class: @jax.tree_util.register_dataclass above @dataclass."
+        )
+    if not is_reparameterised(distribution):
+        raise TypeError(
+            f"{where}: samples of the posterior {type(distribution).__name__} carry no gradient, so its result would "
+            "be wrong. For discrete latents: score(bound)."
+        )
+    if not hasattr(distribution, "reparameterised"):
+        for part in jax.tree.leaves(distribution, is_leaf=lambda node: node is not distribution and _draws(node)):
+            if _draws(part):
+                check_reparameterised(where, part)
 
-    for node in jax.tree.leaves(distribution, is_leaf=marked):
-        if not getattr(node, "reparameterised", True):
-            raise TypeError(
-                f"{where}: samples of the posterior {type(node).__name__} carry no gradient, so its result would be "
-                "wrong. For discrete latents: score(bound)."
-            )
+
+def _draws(node: Any) -> bool:
+    return hasattr(type(node), "log_prob")
+
+
+def is_reparameterised(distribution: Any) -> bool:
+    """Whether samples carry a gradient: by its own word, `reparameterised`; a class of another package is asked."""
+    own = getattr(distribution, "reparameterised", None)
+    if own is not None:
+        return own
+    return type(distribution).__module__.startswith("vae_jax.") or moves(distribution)
+
+
+def moves(distribution: Any) -> bool:
+    """Whether a draw depends on a parameter by more than jumps: whether the derivative of `sample` is more than 0.
+
+    Nothing is computed, so the distribution may be one of shapes alone.
+    """
+    leaves, structure = jax.tree.flatten(distribution)
+    leaves = [jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
+    real = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    if not real:
+        return True
+
+    def tangents(leaves: list[Array], tangents: list[Array]) -> list[Array]:
+        def drawn(parameters: list[Array]) -> list[Array]:
+            given = dict(zip(real, parameters, strict=True))
+            whole = structure.unflatten([given.get(i, leaf) for i, leaf in enumerate(leaves)])
+            sample = jax.tree.leaves(whole.sample(jax.random.key(0)))
+            return [leaf for leaf in sample if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+        return jax.jvp(drawn, ([leaves[i] for i in real],), (tangents,))[1]
+
+    traced = jax.make_jaxpr(tangents)(leaves, [leaves[i] for i in real]).jaxpr
+    # JAX leaves out what is zero by its rules. So the derivative is not, where the tangents lead to it.
+    reached = set(traced.invars[len(leaves) :])
+    for equation in traced.eqns:
+        if any(not isinstance(atom, Literal) and atom in reached for atom in equation.invars):
+            reached |= set(equation.outvars)
+    return any(not isinstance(atom, Literal) and atom in reached for atom in traced.outvars)

@@ -16,6 +16,7 @@ derivatives need. With a closure over `params` they would be biased.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ from vae_jax.core.checks import check_key
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import DiagNormal, Distribution, draws, sample_and_log_prob
+from vae_jax.distributions.distribution import is_reparameterised
 
 # Maps a value of the layer before, or the state, to the distribution of a layer; a pytree, such as `Partial(apply, p)`.
 Conditional = Callable[[Any], Distribution]
@@ -74,7 +76,7 @@ class Chain:
         marks: list[Any] = []
 
         def draw(chain: Chain, key: Key) -> None:
-            marks.extend(chain._walk(lambda i, d: (d.sample(key), getattr(d, "reparameterised", True)))[1])
+            marks.extend(chain._walk(lambda i, d: (d.sample(key), is_reparameterised(d)))[1])
 
         jax.eval_shape(draw, self, jax.random.key(0))
         return all(marks)
@@ -160,13 +162,27 @@ def _cooled(temperature: Array, factor: Conditional, state: Any) -> DiagNormal:
     return _cool(temperature, factor(state))
 
 
+def _check_partial(where: str, functions: Sequence[Any]) -> None:
+    """TypeError for a plain function, whose parameters neither a derivative nor `freeze` can see."""
+    for function in functions:
+        if isinstance(function, FunctionType):
+            raise TypeError(
+                f"{where}: {function.__qualname__} is a plain function, whose parameters are not seen. Give "
+                "jax.tree_util.Partial(function, parameters), which calls function(parameters, value)."
+            )
+
+
 def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
     """`p(z1) p(z2 | z1) …`: drawn from the lowest layer up, as a posterior q(z1 | x) q(z2 | z1) is.
+
+    `conditionals`: value of the layer before -> distribution, each `jax.tree_util.Partial(function, parameters)`, so
+    that its parameters can be held still. TypeError for a plain function.
 
     A draw is a tuple of one example's layers, the lowest first; its log-density is a scalar in nats.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
+    _check_partial("bottom_up", conditionals)
     factors = (first, *conditionals)
     return Chain(factors, tuple(range(len(factors))))
 
@@ -174,10 +190,14 @@ def bottom_up(first: Distribution, *conditionals: Conditional) -> Chain:
 def top_down(last: Distribution, *conditionals: Conditional) -> Chain:
     """`p(zL) p(zL−1 | zL) …`: drawn from the highest layer down, as a prior p(z2) p(z1 | z2) is.
 
+    `conditionals`: value of the layer before -> distribution, each `jax.tree_util.Partial(function, parameters)`, so
+    that its parameters can be held still. TypeError for a plain function.
+
     A draw is a tuple of one example's layers, the lowest first; its log-density is a scalar in nats.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """
+    _check_partial("top_down", conditionals)
     factors = (last, *conditionals)
     return Chain(factors, tuple(reversed(range(len(factors)))))
 
@@ -194,6 +214,7 @@ def top_down_path(start: Any, factors: Sequence[Conditional], steps: Sequence[St
     Autoregressive Flow, arXiv 1606.04934 (bidirectional inference); Very Deep VAEs Generalize Autoregressive Models,
     arXiv 2011.10650.
     """
+    _check_partial("top_down_path", (*factors, *steps))
     if not factors or len(factors) != len(steps):
         raise ValueError(f"top_down_path: each factor needs a step, got {len(factors)} factors and {len(steps)} steps.")
     return Chain(tuple(factors), tuple(reversed(range(len(factors)))), start, tuple(steps))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key, PyTree
-from vae_jax.distributions.distribution import log_probs
+from vae_jax.distributions.distribution import is_reparameterised, log_probs
 
 
 class Observed(NamedTuple):
@@ -42,7 +42,7 @@ class Masked:
     @property
     def reparameterised(self) -> bool:
         """Whether samples carry a gradient, as those of the distribution do."""
-        return getattr(self.distribution, "reparameterised", True)
+        return is_reparameterised(self.distribution)
 
     @property
     def event_shape(self) -> Any:

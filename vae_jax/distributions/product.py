@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from vae_jax.core.checks import check_key
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
-from vae_jax.distributions.distribution import draws, log_probs
+from vae_jax.distributions.distribution import draws, is_reparameterised, log_probs
 
 
 @jax.tree_util.register_dataclass
@@ -26,7 +26,7 @@ class Product:
     @property
     def reparameterised(self) -> bool:
         """Whether the samples of every column carry a gradient."""
-        return all(getattr(column, "reparameterised", True) for column in self.columns.values())
+        return all(is_reparameterised(column) for column in self.columns.values())
 
     @property
     def event_shape(self) -> dict[str, Any]:

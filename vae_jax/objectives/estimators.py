@@ -53,7 +53,8 @@ def total(bound: Bound) -> Estimate:
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         log_w = log_weights(vae, params, key, x, num_samples=num_samples)
-        check_reparameterised("total", jax.eval_shape(vae.encode, params, x))
+        # Inside the trace, which takes pytrees alone.
+        jax.eval_shape(lambda params, x: check_reparameterised("total", vae.encode(params, x)), params, x)
         return bound(log_w)
 
     return estimate
