@@ -119,6 +119,8 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
     vae, params = model()
     with pytest.raises(ConfigError, match="needs the parameters that it starts from"):
         vj.fit(vae, X, directory=tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"estimate must be an estimator of a bound.*got iwae: vj.total\(iwae\)"):
+        vj.fit(vae, X, params=params, estimate=vj.iwae, directory=tmp_path / "a")
     with pytest.raises(ConfigError, match="give a model, or the path of a function"):
         vj.fit(None, X, directory=tmp_path / "a")
     with pytest.raises(ConfigError, match=r"as my_model.py:build, got 'mine'"):
@@ -138,6 +140,8 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
         fitted(tmp_path / "run", epochs=2)
     with pytest.raises(RequestError, match="have changed"):
         vj.open_run(tmp_path / "run", vae, X, params=params, optimizer=ADAM)
+    with pytest.raises(ConfigError, match="of another architecture.*Was it trained by another optimiser"):
+        vj.open_run(tmp_path / "run", vae, DATA, params=params, optimizer=optax.sgd(1e-2))
     for given in ({}, {"model": vae, "params": params}):
         with pytest.raises(ConfigError, match=r"vj.open_run\('.*run', model, data\)"):
             vj.open_run(tmp_path / "run", **given)

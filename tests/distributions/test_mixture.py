@@ -90,3 +90,13 @@ def test_memory_is_not_that_of_all_differences() -> None:
     assert analysis is not None
     # All differences are 8 MB, and their gradient three times that.
     assert analysis.temp_size_in_bytes < 3e6
+
+
+@pytest.mark.parametrize("stddev", [jnp.array(1.0), jnp.ones(2)], ids=["scalar", "of another length"])
+def test_components_that_are_not_stacked_are_refused(stddev: jax.Array) -> None:
+    mixture = vj.Mixture(jnp.zeros(4), vj.DiagNormal(jnp.zeros((4, 2)), stddev))
+    for call in (lambda: mixture.sample(jax.random.key(0)), lambda: mixture.log_prob(jnp.zeros(2))):
+        with pytest.raises(
+            ValueError, match=r"every leaf of the components must be stacked.*jnp.full\(\(C, d\), scale"
+        ):
+            call()

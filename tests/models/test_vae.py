@@ -35,6 +35,13 @@ def test_a_batch_is_refused_before_the_encoder_sees_it() -> None:
         vj.reconstruct(MODEL, PARAMS, jax.random.key(0), jnp.zeros((32, 3)))
 
 
+def test_where_no_batch_was_meant_the_decoder_is_named() -> None:
+    with pytest.raises(ValueError, match=r"shape \(3,\), got \(4,\). So says p\(x \| z\), which decode gives"):
+        vj.log_weights(MODEL, PARAMS, jax.random.key(0), jnp.zeros(4), num_samples=2)
+    with pytest.raises(TypeError, match="the prior of a VAE is a function of the parameters.*a value of DiagNormal"):
+        vj.log_weights(MODEL._replace(prior=vj.standard_normal(2)), PARAMS, jax.random.key(0), X, num_samples=2)
+
+
 def test_posterior_and_prior_must_agree() -> None:
     wrong = MODEL._replace(encode=lambda params, x: vj.standard_normal(5))
     with pytest.raises(ValueError, match=r"encode gives z of shape \(5,\), but the prior has shape \(2,\)"):

@@ -30,6 +30,14 @@ def test_bad_arguments_are_refused_at_trace_time(name: str) -> None:
         jax.eval_shape(lambda x: estimate(MODEL, PARAMS, key, x, num_samples=2), jnp.zeros((8, 3)))
 
 
+@rows
+def test_what_is_no_bound_is_refused_at_once(name: str) -> None:
+    with pytest.raises(TypeError, match=r"renyi makes a bound of a number: \w+\(renyi\(…\)\)"):
+        ESTIMATORS[name](vj.renyi)
+    with pytest.raises(TypeError, match=r"takes a bound, a function of log-weights \[k\], and got an estimate"):
+        ESTIMATORS[name](vj.dreg(vj.iwae))
+
+
 def test_discrete_posteriors_are_for_score_alone() -> None:
     vae = vj.VAE(
         encode=lambda params, x: vj.Bernoulli(params * x),

@@ -20,8 +20,8 @@ from vae_jax.distributions.normal import DiagNormal
 class Mixture:
     """`log p(v) = log Σ_c π_c p_c(v)`, π = softmax(`logits`) `[C]`.
 
-    `components`: C distributions of one kind as one value, its leaves stacked, `[C, …]`: what `jax.vmap` makes of
-    them. Not reparameterised: which component a sample is of carries no gradient.
+    `components`: C distributions of one kind as one value, its leaves stacked, `[C, …]`: what `jax.vmap` makes of them.
+    Not reparameterised: which component a sample is of carries no gradient. ValueError where a leaf is not stacked.
     """
 
     logits: Array
@@ -33,9 +33,19 @@ class Mixture:
         """Shape of one value."""
         return jax.tree.map(jnp.shape, jax.eval_shape(self.sample, jax.random.key(0)))
 
+    def _check(self) -> None:
+        sizes = [jnp.shape(leaf)[:1] for leaf in jax.tree.leaves((self.logits, self.components))]
+        if len(set(sizes)) > 1 or sizes[0] == ():
+            shapes = jax.tree.map(jnp.shape, jax.tree.leaves(self.components))
+            raise ValueError(
+                f"Mixture: every leaf of the components must be stacked, [C, …] with C = {jnp.shape(self.logits)}, got "
+                f"shapes {shapes}. For a scale that all share: jnp.full((C, d), scale)."
+            )
+
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Any:
         """Values of shape `shape + event_shape`: a component, then a sample of it."""
         check_key("Mixture.sample", key)
+        self._check()
 
         def one(key: Key) -> Any:
             choice_key, value_key = jax.random.split(key)
@@ -46,6 +56,7 @@ class Mixture:
 
     def log_prob(self, value: Any) -> Array:
         """Log-density in nats, a scalar."""
+        self._check()
         if isinstance(self.components, DiagNormal):
             log_probs = _of_normals(self.components, value)
         else:

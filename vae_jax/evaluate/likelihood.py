@@ -22,7 +22,8 @@ class LogMarginal(NamedTuple):
     `ess`: effective sample size of the weights, between 1 and k.
     `elbo`: mean of the log-weights of the same draws, an unbiased estimate of the ELBO.
     `pareto_k`: k̂ of the weights (`vae_jax.evaluate.pareto`): above 0.7, k was not enough and the standard
-    error is too small; NaN for fewer than 25 samples, or where the largest are ties.
+    error is too small; −inf where all weights are equal, as those of an exact posterior; NaN for fewer than 25 samples,
+    or where the largest are ties.
     """
 
     value: Array

@@ -46,17 +46,25 @@ class Autoencoder(NamedTuple):
 def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> tuple[Any, Any]:
     """`(q(z | x), p(z))`. ValueError, at trace time, unless x is one example and z has the same shape in both.
 
+    TypeError for a prior that is no function.
+
     The expected shapes are those of a sample z of the prior and of a sample of p(x | z); neither is computed.
     """
     check_key(where, key)
+    if not callable(vae.prior):
+        raise TypeError(
+            f"{where}: the prior of a VAE is a function of the parameters, prior=lambda params: …, got a value of "
+            f"{type(vae.prior).__name__}."
+        )
     prior = vae.prior(params)
     z = jax.eval_shape(prior.sample, key)
     expected = _shapes(jax.eval_shape(lambda z: vae.decode(params, z).sample(key), z))
     if _shapes(x) != expected:
-        raise ValueError(
-            f"{where}: x must be one example of shape {expected}, got {_shapes(x)}. For a batch: "
-            f"jax.vmap(lambda key, x: {where}(…, key, x))(jax.random.split(key, len(xs)), xs)."
-        )
+        advice = "So says p(x | z), which decode gives, and the two must agree."
+        if jax.tree.map(lambda leaf: jnp.shape(leaf)[1:], x) == expected:
+            vmapped = f"jax.vmap(lambda key, x: {where}(…, key, x))"
+            advice = f"For a batch: {vmapped}(jax.random.split(key, len(xs)), xs)."
+        raise ValueError(f"{where}: x must be one example of shape {expected}, got {_shapes(x)}. {advice}")
     posterior = vae.encode(params, x)
     encoded = _shapes(jax.eval_shape(posterior.sample, key))
     if encoded != _shapes(z):

@@ -18,6 +18,7 @@ narrower. (Target N(0, 1), q = N(0.3, 0.2²), `elbo`: the standard deviation of 
 is 0.20 with `total` and 4.8 with `stl`; the crossover for `elbo` is at σ_q² = σ²_posterior / 2.)
 """
 
+import inspect
 from typing import Any, Protocol
 
 import jax
@@ -29,7 +30,7 @@ from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import check_reparameterised, sample_and_log_prob, sample_and_path_log_prob
 from vae_jax.models.vae import VAE, log_weights, over_samples, posterior_and_prior
-from vae_jax.objectives.bounds import Bound, path_weights
+from vae_jax.objectives.bounds import Bound, ciwae, miwae, path_weights, renyi
 
 
 class Estimate(Protocol):
@@ -38,6 +39,21 @@ class Estimate(Protocol):
     def __call__(self, vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         """The value, a scalar in nats, from k = `num_samples` draws of z. ValueError for a batch of x."""
         ...
+
+
+def _check_bound(where: str, bound: Any) -> None:
+    """TypeError for what makes a bound, or is an estimate of one already."""
+    if bound in (renyi, miwae, ciwae):
+        raise TypeError(f"{where}: {bound.__name__} makes a bound of a number: {where}({bound.__name__}(…)).")
+    if is_estimate(bound):
+        raise TypeError(
+            f"{where}: an estimator takes a bound, a function of log-weights [k], and got an estimate of one."
+        )
+
+
+def is_estimate(function: Any) -> bool:
+    """Whether this is called as an `Estimate` is, by its parameter `num_samples`."""
+    return "num_samples" in inspect.signature(function).parameters
 
 
 def total(bound: Bound) -> Estimate:
@@ -50,6 +66,7 @@ def total(bound: Bound) -> Estimate:
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114.
     """
+    _check_bound("total", bound)
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         log_w = log_weights(vae, params, key, x, num_samples=num_samples)
@@ -85,6 +102,7 @@ def stl(bound: Bound) -> Estimate:
     Source: Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference,
     arXiv 1703.09194.
     """
+    _check_bound("stl", bound)
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         z, log_q, log_joint = _path_samples("stl", vae, params, key, x, num_samples)
@@ -119,6 +137,7 @@ def dreg(bound: Bound) -> Estimate:
     Source: Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives, arXiv 1810.04152;
     Rényi weights: Alpha-divergence Variational Inference Meets Importance Weighted Auto-Encoders, arXiv 2210.06226.
     """
+    _check_bound("dreg", bound)
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         z, log_q, log_joint = _path_samples("dreg", vae, params, key, x, num_samples)
@@ -165,6 +184,7 @@ def score(bound: Bound) -> Estimate:
 
     Source: Variational Inference for Monte Carlo Objectives, arXiv 1602.06725.
     """
+    _check_bound("score", bound)
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         check_count("score", "num_samples", num_samples)
@@ -195,6 +215,8 @@ def piwae(generative: Bound, inference: Bound) -> Estimate:
 
     Source: Tighter Variational Bounds are Not Necessarily Better, arXiv 1802.04537.
     """
+    _check_bound("piwae", generative)
+    _check_bound("piwae", inference)
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         check_count("piwae", "num_samples", num_samples)

@@ -90,7 +90,9 @@ class Checkpoints:
                 verified = self._verify(self._directory / str(number))
                 tree = self._read(number, template)
             except _OtherArchitectureError as error:
-                raise ConfigError(f"checkpoint {number} is of another architecture: {error}") from None
+                # What is at hand has made the state, of which the optimiser's is a part.
+                other = " Was it trained by another optimiser? Give that one." if ".opt_state" in str(error) else ""
+                raise ConfigError(f"checkpoint {number} is of another architecture: {error}{other}") from None
             except Exception as error:
                 # The run that is training may have removed it meanwhile: then there is a newer one.
                 self._manager.reload()

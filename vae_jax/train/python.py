@@ -23,7 +23,7 @@ from vae_jax.data.labels import numbered
 from vae_jax.distributions import Bernoulli
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
-from vae_jax.objectives.estimators import Estimate, total
+from vae_jax.objectives.estimators import Estimate, is_estimate, total
 from vae_jax.systems.parts.objective import bound_loss, mean_loss
 from vae_jax.systems.registry import IN_PYTHON, spec_of
 from vae_jax.systems.system import System
@@ -52,9 +52,14 @@ def as_system(
 
     `params`: its initial parameters, or `(key, batch) -> params` where they shall depend on the seed of a run.
     `estimate`: any estimator of any bound, with `num_samples` draws of z for each example. `parts`: a batch is computed
-    in so many, one after the other, in less memory.
+    in so many, one after the other, in less memory. ConfigError for a bound without an estimator.
     """
     check_count("as_system", "num_samples", num_samples)
+    if not is_estimate(estimate):
+        name = getattr(estimate, "__name__", "bound")
+        raise ConfigError(
+            f"estimate must be an estimator of a bound, such as vj.dreg(vj.iwae), got {name}: vj.total({name})."
+        )
     init = params if callable(params) else lambda key, batch: params
     return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples), parts=parts), vae=vae)
 
