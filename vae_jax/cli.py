@@ -98,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
     except KeyboardInterrupt as interrupt:
         print(
-            f"\nvae-jax {arguments[0]}: interrupted; what was written stays. A run goes on with vae-jax resume RUN, "
-            "any other command when it is given again.",
+            f"\nvae-jax {arguments[0]}: interrupted; what was written stays. A run that has begun goes on with "
+            "vae-jax resume RUN; give any other command again.",
             file=sys.stderr,
         )
         return ENDED_BY + (signal.SIGTERM if isinstance(interrupt, TerminatedError) else signal.SIGINT)

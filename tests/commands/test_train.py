@@ -207,6 +207,11 @@ def test_resume_leaves_a_finished_run_alone_but_for_an_evaluation_of_earlier(run
             "--patience 3 waits for a better validation",
         ),
         (["resume", "/nonexistent"], "/nonexistent holds no run"),
+        (
+            ["sweep", "digits", "--over", "beta=1,2", "--over", "learning_rate=1e-3,1e-2"],
+            "--over is given 2 times, and the first would be lost: give all once.",
+        ),
+        (["train", "digits", "--hidden", "16", "--hidden=32"], "--hidden is given 2 times"),
     ],
 )
 def test_mistakes_get_one_clear_line(arguments, message: str, refusal) -> None:

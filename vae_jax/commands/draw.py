@@ -61,7 +61,7 @@ def encode_command(arguments: list[str], console: Console) -> int:
 
         Args:
             run: Directory of the run.
-            data: digits, curve, an .npz or .npy file, or a dataset of TFDS; all its examples are encoded, in order.
+            data: What --dataset takes: a name, a file or a folder; all its examples are encoded, in order.
             data_dir: Folder of prepared TFDS datasets; by default the run's.
             out: The .npz file; by default RUN/codes.npz.
         """

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ class _TrainOptions:
 
     experiment: Experiment
     out: Path | None = None
-    """Directory of the run; by default runs/CONFIG, with a number where that exists."""
+    """Directory of the run; by default runs/CONFIG, of your own data runs/DATA, with a number where that exists."""
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
     """A few steps on a small embedded stand-in for the data: seconds, no download."""
     distributed: tuple[str, ...] | None = None
@@ -227,7 +228,10 @@ def _print_help(usage: str, kind: Any, config: Experiment, *, everything: bool) 
 
 
 def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
-    """Refuse in one line a flag that is no field of a config and no option of the command."""
+    """Refuse in one line a flag that is no field of a config and no option of the command, or whose values are lost.
+
+    Of a flag that is given twice the last has its way. That serves to correct a number, but not to name several.
+    """
     sections = [f.type for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(f.type)]
     known = {f.name for section in [Experiment, options, *sections] for f in dataclasses.fields(section)}
     known |= {"help", "help_all"}
@@ -239,6 +243,12 @@ def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
             hint = " or ".join("--" + other.replace("_", "-") for other in close)
             hint = f" Did you mean {hint}?" if close else ""
             raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} --help")
+    hints = {name: hint for kind in (options, *sections) for name, hint in typing.get_type_hints(kind).items()}
+    given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    for word in given:
+        hint = hints.get(word.removeprefix("--").replace("-", "_"))
+        if given.count(word) > 1 and tuple in map(typing.get_origin, (hint, *typing.get_args(hint))):
+            raise ConfigError(f"{word} is given {given.count(word)} times, and the first would be lost: give all once.")
 
 
 def free_directory(base: Path) -> Path:

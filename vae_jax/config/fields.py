@@ -347,7 +347,7 @@ class Evaluate:
     """How the trained model is measured."""
 
     evaluation_samples: Positive[int] = 1000
-    """k of the importance-weighted log p(x)."""
+    """k of the importance-weighted log p(x), to begin with; after training it grows where that is not enough."""
     evaluation_size: Several[int | None] = None
     """Test examples to measure on; by default all."""
     measurements: tuple[str, ...] = ()

@@ -137,8 +137,8 @@ def _unused_code(rate: float, active: int) -> str | None:
     if rate < _LEAST_RATE:
         return (
             f"the decoder ignores z: a rate of {rate:.3f} nats, {active} active units. What z could say is coded "
-            "without it: use a weaker decoder (fewer --autoregressive-layers), --beta-warmup, --free-bits or "
-            "--most-distortion."
+            "without it: use a weaker decoder (smaller, or with fewer --autoregressive-layers), --beta-warmup, "
+            "--free-bits or --most-distortion."
         )
     if active == 0:
         return (
