@@ -18,7 +18,7 @@ from vae_jax.pictures.decoded import decoded
 from vae_jax.pictures.plots import show_images
 from vae_jax.train.files import read_evaluation
 
-BETAS = (1, 8, 40)
+BETAS = (1, 3, 8)
 COLUMNS = 10
 SMALL = ("--image-size", "32", "--hidden", "32", "64", "--epochs", "3")
 
