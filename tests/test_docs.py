@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import shlex
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 import vae_jax
 import vae_jax.evaluate
 from vae_jax.cli import main
+from vae_jax.commands.train import _experiment, _SweepOptions, _TrainOptions
 from vae_jax.config.files import config_names
 from vae_jax.models.linear_gaussian import marginal
+from vae_jax.systems.registry import validate
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -101,14 +104,30 @@ def test_what_a_page_names_is_there(page: str, capsys: pytest.CaptureFixture[str
         assert config in config_names(), config
 
 
+def commands(page: str) -> list[list[str]]:
+    """The words of every `vae-jax` command of a page, without those that leave something open."""
+    printed = "\n".join(flat(page)).replace("\\\n", " ")
+    found = [line.partition(" # ")[0] for line in re.findall(r"\bvae-jax ([a-z]+ [^#\n&`)]*(?:#\d)?)", printed)]
+    return [shlex.split(words) for words in found if "…" not in words and "FIELD" not in words]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_flags_of_its_commands_exist(page: str) -> None:
     parts = re.split(r"^## (\w+)$", text("command_line.md"), flags=re.MULTILINE)[1:]
     flags = {name: set(re.findall(r"--[a-z][\w-]*", part)) for name, part in zip(parts[::2], parts[1::2], strict=True)}
-    for command in re.findall(r"\bvae-jax ([a-z]+ [^#\n]*(?:\\\n[^#\n]*)*)", "\n".join(flat(page))):
-        verb = command.split()[0]
+    for verb, *words in commands(page):
         known = flags[verb] | (flags["train"] if verb == "sweep" else set()) | {"--help", "--help-all"}
-        assert set(re.findall(r"(?<=\s)--[a-z][\w-]*", command)) <= known, command
+        assert {word for word in words if word.startswith("--")} <= known, words
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "command_line.md"])
+def test_what_its_commands_train_could_be_trained(page: str) -> None:
+    for verb, *words in commands(page):
+        if verb in ("train", "sweep") and words and words[0] in config_names():
+            # Numbers of a sentence, as a seed S, and what only the machine or a file can say.
+            words = ["0" if word in ("S", "N") else word for word in words]
+            chosen = _experiment(verb, _TrainOptions if verb == "train" else _SweepOptions, words)
+            assert chosen is None or validate(chosen[0].experiment), words
 
 
 @pytest.mark.parametrize("page", PAGES)
