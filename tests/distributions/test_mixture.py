@@ -97,6 +97,6 @@ def test_components_that_are_not_stacked_are_refused(stddev: jax.Array) -> None:
     mixture = vj.Mixture(jnp.zeros(4), vj.DiagNormal(jnp.zeros((4, 2)), stddev))
     for call in (lambda: mixture.sample(jax.random.key(0)), lambda: mixture.log_prob(jnp.zeros(2))):
         with pytest.raises(
-            ValueError, match=r"every leaf of the components must be stacked.*jnp.full\(\(C, d\), scale"
+            ValueError, match=r"every leaf of the components must be stacked, .*jnp.full\(\(C, d\), scale"
         ):
             call()

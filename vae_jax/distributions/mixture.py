@@ -38,8 +38,8 @@ class Mixture:
         if len(set(sizes)) > 1 or sizes[0] == ():
             shapes = jax.tree.map(jnp.shape, jax.tree.leaves(self.components))
             raise ValueError(
-                f"Mixture: every leaf of the components must be stacked, [C, …] as the logits {jnp.shape(self.logits)}, "
-                f"got shapes {shapes}. For a scale that all share: jnp.full((C, d), scale)."
+                f"Mixture: the logits have the shape {jnp.shape(self.logits)}, so every leaf of the components must be "
+                f"stacked, [C, …], got shapes {shapes}. For a scale that all share: jnp.full((C, d), scale)."
             )
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Any:
