@@ -20,7 +20,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal
 
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key
@@ -116,6 +115,9 @@ def moves(distribution: Any) -> bool:
 
     Nothing is computed, so the distribution may be one of shapes alone.
     """
+    # Here, since it takes long to import and few need it.
+    from jax.extend.core import Literal
+
     leaves, structure = jax.tree.flatten(distribution)
     leaves = [jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
     real = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
