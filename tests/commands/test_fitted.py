@@ -2,6 +2,7 @@
 
 import io
 import threading
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +61,13 @@ def test_a_model_of_ones_own_is_trained_measured_and_drawn(tmp_path) -> None:
     assert {"bits_per_dimension", "probe_accuracy", "constant_log_prob"} <= set(result)
     assert {path.stem for path in run.pictures()} == {"training_curve", "latent"}
     assert run.vae.encode(run.params, X[0]).mean.shape == (2,)
+
+
+def test_an_optimiser_of_ones_own_may_leave_steps_out(tmp_path) -> None:
+    rule = optax.MultiSteps(ADAM, 1, should_skip_update_fn=partial(optax.skip_large_updates, max_squared_norm=1e-9))
+    with pytest.warns(UserWarning, match="most steps of an epoch are left out.*the optimiser says so"):
+        run = fitted(tmp_path / "run", epochs=1, optimizer=rule.gradient_transformation())
+    assert run.history[-1]["train_left_out"] == 1.0
 
 
 def test_it_goes_on_bit_for_bit_and_opens_again(tmp_path, monkeypatch) -> None:

@@ -124,7 +124,7 @@ def moves(distribution: Any) -> bool:
     if not real:
         return True
 
-    def tangents(leaves: list[Array], tangents: list[Array]) -> list[Array]:
+    def pushed(leaves: list[Array], tangents: list[Array]) -> list[Array]:
         def drawn(parameters: list[Array]) -> list[Array]:
             given = dict(zip(real, parameters, strict=True))
             whole = structure.unflatten([given.get(i, leaf) for i, leaf in enumerate(leaves)])
@@ -133,7 +133,7 @@ def moves(distribution: Any) -> bool:
 
         return jax.jvp(drawn, ([leaves[i] for i in real],), (tangents,))[1]
 
-    traced = jax.make_jaxpr(tangents)(leaves, [leaves[i] for i in real]).jaxpr
+    traced = jax.make_jaxpr(pushed)(leaves, [leaves[i] for i in real]).jaxpr
     # JAX leaves out what is zero by its rules. So the derivative is not, where the tangents lead to it.
     reached = set(traced.invars[len(leaves) :])
     for equation in traced.eqns:

@@ -225,12 +225,7 @@ def _train_chunks(
                 add_metrics(run.directory, line)
                 tracker.log(step, flat(line))
                 if np.min(means.get("left_out", 0.0)) > _MOST_LEFT_OUT:
-                    warnings.warn(
-                        "most steps of an epoch are left out, since their gradients are larger than --skip-norm "
-                        f"{run.config.optimizer.skip_norm:g}, and nothing is learned from them. Raise it, or use "
-                        f"--skip-norm None --clip-norm {run.config.optimizer.skip_norm:g}, which makes them shorter.",
-                        stacklevel=2,
-                    )
+                    warnings.warn(_much_left_out(run.config.optimizer.skip_norm), stacklevel=2)
             display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
             # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
             state = place(state)
@@ -238,6 +233,17 @@ def _train_chunks(
                 checkpoints.save(step, state)
                 saved = time.monotonic()
     return state, signal
+
+
+def _much_left_out(norm: float | None) -> str:
+    said = "most steps of an epoch are left out, and nothing is learned from them"
+    # An optimiser that was made in Python has a rule of its own.
+    if norm is None:
+        return f"{said}: the optimiser says so."
+    return (
+        f"{said}: their gradients are larger than --skip-norm {norm:g}. Raise it, or use --skip-norm None "
+        f"--clip-norm {norm:g}, which makes them shorter."
+    )
 
 
 def _numbers(metrics: Metrics) -> dict[str, np.ndarray]:
