@@ -44,9 +44,11 @@ def test_help(capsys) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_says_how_to_go_on_and_ends_with_the_status_of_the_signal(number) -> None:
-    # A measurement that XLA computes in the background when the signal comes.
+    # A measurement that XLA computes in the background when the signal comes. Tests that a shell runs in the background
+    # inherit that SIGINT is ignored.
     program = """
-import jax, jax.numpy as jnp, sys
+import jax, jax.numpy as jnp, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from vae_jax import cli
 def slow(arguments, console):
     print("started", flush=True)

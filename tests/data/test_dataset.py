@@ -45,7 +45,9 @@ def test_splits_are_disjoint_and_fixed() -> None:
     assert [len(part.x) for part in parts] == [11, 4, 5]
     assert sorted(np.concatenate([part.x[:, 0] for part in parts])) == list(range(20))
     np.testing.assert_array_equal(parts[0].x, split_rows(split, (4, 5), 0)[0].x)
-    with pytest.raises(ValueError, match="20 examples cannot give 10 for validation and 10 for test"):
+    with pytest.raises(
+        ValueError, match="20 examples cannot give 10 for validation and 10 for test.* --validation-size None"
+    ):
         split_rows(split, (10, 10), 0)
 
 

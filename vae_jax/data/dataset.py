@@ -209,9 +209,10 @@ def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, 
     validation, test = sizes
     cut = len(order) - validation - test
     if cut < 1:
+        tenth = " --validation-size None takes a tenth for validation." if validation > len(order) // 10 else ""
         raise ValueError(
             f"{len(order)} examples cannot give {validation} for validation and {test} for test and leave one for "
-            "training."
+            f"training.{tenth}"
         )
     parts = (order[:cut], order[cut : cut + validation], order[cut + validation :])
     train, *others = (split.take(rows) for rows in parts)
