@@ -38,6 +38,7 @@ class Law(NamedTuple):
     check: Callable[[Any], None]
     right: Any
     wrong: Any
+    of_a_family: bool = False
 
 
 SINGLE = [
@@ -185,7 +186,7 @@ def of_families() -> list[Law]:
                     family._replace(extremes=(naive_bernoulli,)),
                 )
             )
-    return laws
+    return [law._replace(of_a_family=True) for law in laws]
 
 
 LAWS = [*of_bounds(), *of_estimators(), *of_families(), *SINGLE]
