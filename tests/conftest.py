@@ -1,4 +1,6 @@
 import atexit
+import functools
+import itertools
 import os
 import shutil
 import tempfile
@@ -31,8 +33,16 @@ if "VAE_JAX_CACHE" not in os.environ:
 import jax
 import matplotlib
 import pytest
+from jax._src.interpreters import mlir
 
 matplotlib.use("Agg")
+# JAX makes a new context of MLIR for each of the suite's thousands of programs, which takes longer than most of them do:
+# one serves a hundred, and not more, since it keeps their constants. The function is not public: where it is gone the
+# tests are only slower.
+if hasattr(mlir, "make_ir_context"):
+    _make, _programs = mlir.make_ir_context, itertools.count()
+    _kept = functools.lru_cache(maxsize=1)(lambda hundred: _make())
+    mlir.make_ir_context = lambda: _kept(next(_programs) // 100)
 # A product that broadcasts ranks by accident is a batch handled by accident.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -26,7 +26,7 @@ def experiment(dataset: str = "digits", **train: Any) -> Experiment:
         Data(dataset, binarisation="dynamic" if binary else "none", stand_in=True),
         Model(hidden=(16,), latent_size=2, likelihood="bernoulli" if binary else "normal"),
         train=Train(**{"epochs": 3, "batch_size": 32, **train}),
-        evaluate=Evaluate(evaluation_samples=10),
+        evaluate=Evaluate(evaluation_samples=10, gap_examples=5),
     )
 
 

@@ -86,7 +86,7 @@ def test_a_hierarchy_is_measured_as_far_as_it_goes(tmp_path) -> None:
 
 def test_a_conditional_model_is_measured_given_its_condition(tmp_path) -> None:
     run, state = trained(tmp_path / "run", dataclasses.replace(experiment(), system="conditional"))
-    asked = {"gap_examples": 2, "annealed_examples": 2, "temperatures": 100}
+    asked = {"annealed_examples": 2, "temperatures": 100}
     result = measured(run, state, CONDITIONAL_LIKELIHOOD, DIAGNOSTICS, ANNEALED, **asked)
     assert result["density_of"] == "x given its condition"
     assert {"index_code", "total_correlation", "amortisation_gap"} <= set(result)

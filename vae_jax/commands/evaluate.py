@@ -21,7 +21,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         k: int | None = None,
         seed: int = 0,
         epoch: int | None = None,
-        gaps: int = 100,
+        gaps: int | None = None,
         ais: int = 0,
         temperatures: int = 1000,
         decodings: int = 10,
@@ -33,7 +33,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
             k: Samples per example of the importance-weighted log p(x); by default the config's.
             seed: Seed of the samples.
             epoch: Measure the snapshot of this epoch instead; writes RUN/evaluation-epoch-N.json.
-            gaps: Measure the inference gaps on this many examples; 0 leaves them out, and is faster.
+            gaps: Measure the inference gaps on this many examples; by default the config's; 0 leaves them out.
             ais: Measure this many examples by annealed importance sampling too, with its BDMC gap; slow.
             temperatures: Temperatures of annealed importance sampling.
             decodings: Draws of a string for each code, of a model of strings; published numbers have 100.
@@ -49,18 +49,19 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         check_count("evaluate", "--temperatures", temperatures)
         check_count("evaluate", "--decodings", decodings)
         for flag, number in (("ais", ais), ("gaps", gaps)):
-            if number < 0:
+            if number is not None and number < 0:
                 raise RequestError(f"--{flag} must be at least 0, got {number}.")
         opened = open_run(run)
-        if k is not None:
-            measured = dataclasses.replace(opened.config.evaluate, evaluation_samples=k)
+        asked = {name: n for name, n in (("evaluation_samples", k), ("gap_examples", gaps)) if n is not None}
+        if asked:
+            measured = dataclasses.replace(opened.config.evaluate, **asked)
             config = validate(dataclasses.replace(opened.config, evaluate=measured))
             opened = dataclasses.replace(opened, config=config)
         state = load_state(opened)
         subject = subject_of(opened, state) if epoch is None else subject_of_snapshot(opened, epoch)
         if ais:
             check_annealed(subject)
-        options = Options(seed, decodings, gaps, ais, temperatures, console=console)
+        options = Options(seed, decodings, ais, temperatures, console=console)
         result = evaluate(subject, first_measurements(opened.config), options)
         # Written now, and again with more: what took long is kept if the rest is interrupted.
         path = write_evaluation(subject, result)

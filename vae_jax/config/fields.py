@@ -350,6 +350,8 @@ class Evaluate:
     """k of the importance-weighted log p(x), to begin with; after training it grows where that is not enough."""
     evaluation_size: Several[int | None] = None
     """Test examples to measure on; by default all."""
+    gap_examples: NotNegative[int] = 100
+    """Test examples of the inference gaps, which take a thousand gradient steps each; 0 leaves the gaps out."""
     measurements: tuple[str, ...] = ()
     """Your own measurements: paths of Python files, each with a MEASUREMENT."""
 
@@ -389,5 +391,9 @@ def quick(config: Experiment) -> Experiment:
         config,
         data=replace(config.data, stand_in=True),
         train=replace(config.train, epochs=2, batch_size=min(config.train.batch_size, 16)),
-        evaluate=replace(config.evaluate, evaluation_samples=min(config.evaluate.evaluation_samples, 25)),
+        evaluate=replace(
+            config.evaluate,
+            evaluation_samples=min(config.evaluate.evaluation_samples, 25),
+            gap_examples=min(config.evaluate.gap_examples, 5),
+        ),
     )

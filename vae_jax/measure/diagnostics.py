@@ -24,7 +24,7 @@ _GAPS = {"num_samples": 1000, "num_steps": 1000}
 
 
 def diagnostics(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
-    """The rate taken apart, the joint KL and its splits, and on `gap_examples` examples (0: none) the inference gaps.
+    """The rate taken apart, the joint KL and its splits, and the inference gaps.
 
     What a model has no answer for is left out: total correlation for a posterior that does not factorise, the joint KL
     where x is not discrete, repeats, or has a condition, the gaps where the posterior is of no simple family. Then the
@@ -54,7 +54,8 @@ def diagnostics(subject: Subject, options: Options, found: dict[str, Any]) -> di
         joint = joint_kl(codes, jnp.asarray(found["log_marginal"]), num_examples=size)
         result |= {f"joint_kl_{name}".removesuffix("_joint"): float(v) for name, v in joint._asdict().items()}
     with waiting(options.console, "inference gaps"):
-        return result | (_gaps(subject, gap_key, min(options.gap_examples, size)) if subject.has_family else {})
+        count = min(subject.run.config.evaluate.gap_examples, size)
+        return result | (_gaps(subject, gap_key, count) if subject.has_family else {})
 
 
 def _gaps(subject: Subject, key: Any, count: int) -> dict[str, Any]:

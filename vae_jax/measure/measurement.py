@@ -18,14 +18,13 @@ Section = tuple[str, tuple[Row, ...]]
 class Options:
     """How much is measured, and by which noise.
 
-    `seed`: of all draws. `decodings`: draws of a string for each code. `gap_examples`: examples of the inference gaps.
-    `annealed_examples`, `temperatures`, `chains`: of annealed importance sampling. `grows`: k may be made larger than
-    the config's where Pareto k says that it is not enough. `console`: where progress is shown.
+    `seed`: of all draws. `decodings`: draws of a string for each code. `annealed_examples`, `temperatures`, `chains`:
+    of annealed importance sampling. `grows`: k may be made larger than the config's where Pareto k says that it is not
+    enough. `console`: where progress is shown.
     """
 
     seed: int = 0
     decodings: int = 1
-    gap_examples: int = 100
     annealed_examples: int = 0
     temperatures: int = 1000
     chains: int = 16

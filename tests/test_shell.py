@@ -1,0 +1,80 @@
+"""The shell blocks of the README and the site, typed in their order: each command ends well.
+
+They are typed in a folder that holds what a page speaks of, as printed but for how long: an epoch, few samples, and
+`--quick`, which stands in for datasets that must be downloaded too.
+"""
+
+import re
+import shlex
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from tests.test_docs import PAGES, text
+from vae_jax.cli import main
+
+# What only another machine can do: several hosts, the Hub, a converter that no extra of ours installs.
+ELSEWHERE = ("--distributed", "--push", "--onnx")
+FEWER = {"--epochs": "1", "--k": "20", "--ais": "2", "--temperatures": "20", "--seeds": "2"}
+
+
+def typed(page: str) -> list[list[str]]:
+    """The words of the `vae-jax` commands of a page's shell blocks, but for what only another machine can do."""
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text(page), re.DOTALL)).replace("\\\n", " ")
+    found = [shlex.split(line, comments=True)[1:] for line in blocks.splitlines() if line.startswith("vae-jax ")]
+    return [words for words in found if not set(ELSEWHERE) & set(words)]
+
+
+def shortened(words: list[str]) -> list[str]:
+    """The same command for seconds."""
+    words = [FEWER.get(flag, word) for flag, word in zip(["", *words], words, strict=False)]
+    words = ["runs/digits" if word == "RUN" else word for word in words]
+    if words[0] not in ("train", "sweep"):
+        return words
+    if "DIR" in words:
+        place = words.index("--data-dir")
+        words = [*words[:place], *words[place + 2 :]]
+    added = {"--quick": ["--quick"], "--epochs": ["--epochs", "1"]}
+    return words + [word for flag in added if flag not in words for word in added[flag]]
+
+
+def write_data(folder: Path) -> None:
+    """What the pages call by name: photos, a table with gaps, strings, a grammar, arrays."""
+    digits = load_digits()
+    for name, photos in (("photos", digits.images[:400]), ("other_photos", digits.images[400:420])):
+        (folder / name).mkdir()
+        for number, photo in enumerate(photos):
+            Image.fromarray((photo * 15).astype(np.uint8)).resize((16, 16)).save(folder / name / f"{number}.png")
+    np.savez(folder / "my_images.npz", x=(digits.images[:400] * 15).astype(np.uint8))
+    random = np.random.default_rng(0)
+    rows = [
+        f"{number},{random.poisson(40)},{'fm'[number % 2]},{random.normal(170, 9) if number % 7 else '':.5}"
+        for number in range(300)
+    ]
+    (folder / "people.csv").write_text("\n".join(["id,age,sex,height", *rows]) + "\n")
+    parts = ["x", "1", "2", "sin(x)", "x*x", "exp(x)", "x/3", "sin(x*2)"]
+    (folder / "my.txt").write_text("".join(f"{a}+{b}\n" for a in parts for b in parts) * 4)
+    groups = ["C", "O", "N", "CC", "C(=O)", "c1ccccc1", "C(C)", "C#C"]
+    (folder / "my.smi").write_text("".join(f"C{a}{b}{c}C\n" for a in groups for b in groups for c in groups[:6]))
+    shutil.copy(files("vae_jax") / "languages/grammars/equations.lark", folder / "my.lark")
+    np.save(folder / "log_weights.npy", random.normal(-90, 1, (20, 50)))
+    np.save(folder / "codes.npy", random.normal(size=(200, 4)))
+    np.save(folder / "factors.npy", random.integers(3, size=(200, 2)))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
+def test_its_commands_end_well(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], digits, strings_run
+) -> None:
+    write_data(tmp_path)
+    for name in ("digits", "a", "b"):
+        shutil.copytree(digits[0].directory, tmp_path / "runs" / name)
+    shutil.copytree(strings_run[0].directory, tmp_path / "runs" / "equations")
+    monkeypatch.chdir(tmp_path)
+    for words in typed(page):
+        assert main(shortened(words)) == 0, (shlex.join(words), capsys.readouterr().err)
