@@ -36,9 +36,9 @@ import pytest
 from jax._src.interpreters import mlir
 
 matplotlib.use("Agg")
-# JAX makes a new context of MLIR for each of the suite's thousands of programs, which takes longer than most of them do:
-# one serves a hundred, and not more, since it keeps their constants. The function is not public: where it is gone the
-# tests are only slower.
+# JAX makes a new context of MLIR for each of the suite's thousands of programs, which takes longer than many of them
+# run. One serves a hundred, and not more, since it keeps their constants. The function is not public: where it is gone
+# the tests are only slower.
 if hasattr(mlir, "make_ir_context"):
     _make, _programs = mlir.make_ir_context, itertools.count()
     _kept = functools.lru_cache(maxsize=1)(lambda hundred: _make())

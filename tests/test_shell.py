@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tests.runs import experiment, trained
 from tests.test_docs import PAGES, text
 from vae_jax.cli import main
 
@@ -31,9 +32,12 @@ def typed(page: str) -> list[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """The same command for seconds."""
+    """The same command for seconds, of runs that are there: one of `--quick` says so in its name."""
     words = [FEWER.get(flag, word) for flag, word in zip(["", *words], words, strict=False)]
     words = ["runs/digits" if word == "RUN" else word for word in words]
+    words = [f"{word}-quick" if Path(f"{word}-quick").is_dir() and not Path(word).exists() else word for word in words]
+    if words[0] == "search":
+        return [*words, "--rounds", "1", "--batch", "5", "--start", "20"]
     if words[0] not in ("train", "sweep"):
         return words
     if "DIR" in words:
@@ -67,14 +71,25 @@ def write_data(folder: Path) -> None:
     np.save(folder / "factors.npy", random.integers(3, size=(200, 2)))
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory, digits, strings_run) -> Path:
+    """The data, and runs that a page takes for trained and measured."""
+    folder = tmp_path_factory.mktemp("pages")
+    write_data(folder)
+    shutil.copytree(strings_run[0].directory, folder / "runs" / "equations")
+    shutil.copytree(digits[0].directory, folder / "runs" / "digits")
+    trained(folder / "runs" / "digits-2", experiment(seed=1))
+    for name, same in (("digits", "a"), ("digits-2", "b")):
+        assert main(["evaluate", str(folder / "runs" / name)]) == 0
+        shutil.copytree(folder / "runs" / name, folder / "runs" / same)
+    return folder
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
 def test_its_commands_end_well(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], digits, strings_run
+    page: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_data(tmp_path)
-    for name in ("digits", "a", "b"):
-        shutil.copytree(digits[0].directory, tmp_path / "runs" / name)
-    shutil.copytree(strings_run[0].directory, tmp_path / "runs" / "equations")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for words in typed(page):
         assert main(shortened(words)) == 0, (shlex.join(words), capsys.readouterr().err)

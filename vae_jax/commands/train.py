@@ -297,7 +297,8 @@ def _report(run: Any, trained: Any, measurements: Sequence[Any], console: Consol
         return 0
     fitted = Fitted(run, state)
     subject = fitted.subject
-    result = evaluate(subject, measurements, Options(console=console, grows=True))
+    # Of a stand-in the numbers say nothing, however many samples they are of.
+    result = evaluate(subject, measurements, Options(console=console, grows=not run.config.data.stand_in))
     pictures = fitted.pictures()
     if run.config.train.track:
         with tracked(run.config, run.directory) as tracker:

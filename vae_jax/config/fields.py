@@ -394,6 +394,7 @@ def quick(config: Experiment) -> Experiment:
         evaluate=replace(
             config.evaluate,
             evaluation_samples=min(config.evaluate.evaluation_samples, 25),
+            evaluation_size=min(config.evaluate.evaluation_size or 100, 100),
             gap_examples=min(config.evaluate.gap_examples, 5),
         ),
     )

@@ -48,6 +48,8 @@ def caption(figure: Figure, text: str) -> None:
     """A small line under a figure that says what it is of."""
     # The layout decides where the rest ends: images are seldom as high as their paper.
     figure.draw_without_rendering()
+    # It stays as it is: to find it again when the file is written takes as long as all the rest.
+    figure.set_layout_engine("none")
     bottom = figure.get_tightbbox().y0 - 0.08
     style = {"fontsize": 7, "color": "0.45", "parse_math": False}
     figure.text(0.5, bottom / figure.get_figheight(), text, ha="center", va="top", **style)
