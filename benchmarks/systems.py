@@ -20,7 +20,7 @@ from vae_jax.cli import main as vae_jax
 CONFIGS = (
     *("autoencoder", "sparse_autoencoder", "denoising_autoencoder", "contractive_autoencoder"),
     *("vae", "beta_vae", "capacity_vae", "geco_vae"),
-    *("info_vae", "mmd_vae", "wae", "adversarial_autoencoder", "conditional_vae"),
+    *("info_vae", "mmd_vae", "wae", "adversarial_autoencoder", "conditional_vae", "discriminative_vae"),
 )
 # A column: its title, the field of evaluation.json, its format.
 COLUMNS = (
@@ -34,6 +34,8 @@ COLUMNS = (
 )
 # A constraint in nats is of one dataset: here two below the distortion of the VAE on validation images, as 80 on MNIST.
 CHANGES = {("geco_vae", "fashion_mnist"): ["--most-distortion", "225"]}
+# The config of this one has convolutions.
+EQUAL = {"discriminative_vae": ["--network", "mlp", "--hidden", "200", "200", "--activation", "relu"]}
 # What is measured of the test split: k and the number of images.
 K, IMAGES = 500, 2000
 
@@ -41,7 +43,7 @@ K, IMAGES = 500, 2000
 def measured(config: str, dataset: str, seed: int, runs: Path, data_dir: Path) -> dict[str, Any]:
     directory = runs / f"{config}-{dataset}-{seed}"
     arguments = [config, "--dataset", dataset, "--seed", str(seed), "--data-dir", str(data_dir)]
-    arguments += CHANGES.get((config, dataset), [])
+    arguments += EQUAL.get(config, []) + CHANGES.get((config, dataset), [])
     arguments += ["--evaluation-samples", str(K), "--evaluation-size", str(IMAGES)]
     trained(arguments, directory)
     result = json.loads((directory / "evaluation.json").read_text())

@@ -1,7 +1,7 @@
 """The shell blocks of the README and the site, typed in their order: each command ends well.
 
-They are typed in a folder that holds what a page speaks of, as printed but for how long: an epoch, few samples, and
-`--quick`, which stands in for datasets that must be downloaded too.
+They are typed in a folder that holds what a page speaks of, as printed but smaller: an epoch, few samples, images of 16
+by 16, and `--quick`, which stands in for datasets that must be downloaded too.
 """
 
 import re
@@ -21,7 +21,9 @@ from vae_jax.cli import main
 
 # What only another machine can do: several hosts, the Hub, a converter that no extra of ours installs.
 ELSEWHERE = ("--distributed", "--push", "--onnx")
-FEWER = {"--epochs": "1", "--k": "20", "--ais": "2", "--temperatures": "20", "--seeds": "2"}
+FEWER = dict.fromkeys(("--epochs", "--seeds", "--autoregressive-layers"), "1")
+FEWER |= {"--image-size": "16", "--k": "20", "--temperatures": "20", "--ais": "2"}
+SMALL = {"images": ["--image-size", "16"], "equations": ["--recurrent-size", "8"], "zinc": ["--recurrent-size", "8"]}
 
 
 def typed(page: str) -> list[list[str]]:
@@ -43,8 +45,8 @@ def shortened(words: list[str]) -> list[str]:
     if "DIR" in words:
         place = words.index("--data-dir")
         words = [*words[:place], *words[place + 2 :]]
-    added = {"--quick": ["--quick"], "--epochs": ["--epochs", "1"]}
-    return words + [word for flag in added if flag not in words for word in added[flag]]
+    added = [["--quick"], ["--epochs", "1"], SMALL.get(words[1], [])]
+    return words + [word for flag in added if not set(flag[:1]) & set(words) for word in flag]
 
 
 def write_data(folder: Path) -> None:
