@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -68,3 +69,14 @@ cli.run()
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "interrupted; what was written stays" in error
+
+
+@pytest.mark.parametrize("words", ["--help", "configs", "train digits --help-all", "manual"])
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(words: str) -> None:
+    program = f"import sys; from vae_jax import cli; sys.argv = ['vae-jax', *{words.split()}]; cli.run()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert done.returncode != 0
+    assert done.stderr == b""

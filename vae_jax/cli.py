@@ -32,6 +32,9 @@ from vae_jax.core.programs import keep_programs
 # What the package raises with a message that says what to do.
 _MENDABLE = (ValueError, TypeError, OSError, ImportError, RuntimeError, OverflowError)
 
+# The number of SIGPIPE, which not every system knows by its name.
+_BROKEN_PIPE = 13
+
 _USAGE = """usage: vae-jax COMMAND …
 
   train CONFIG [--field value …]   train a model; --quick tries any config in seconds, --out names the run
@@ -103,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return ENDED_BY + (signal.SIGTERM if isinstance(interrupt, TerminatedError) else signal.SIGINT)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         # An error inside the user's own file is shown with its line; of another only what a user can mend.
         own = users_line(error)
@@ -157,7 +162,13 @@ def run() -> None:
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     sys.unraisablehook = _unraisable
     keep_programs()
-    status = main()
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the output has seen enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = ENDED_BY + _BROKEN_PIPE
     if status > ENDED_BY:
         # Interrupted, XLA may still compute in threads of its own, and falls when Python takes itself apart.
         sys.stdout.flush()

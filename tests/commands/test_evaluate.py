@@ -9,9 +9,9 @@ from vae_jax.cli import main
 
 
 def test_a_run_is_evaluated_and_compared(run, capsys) -> None:
-    assert main(["evaluate", str(run), "--k", "7", "--ais", "3", "--temperatures", "20"]) == 0
+    assert main(["evaluate", str(run), "--k", "7", "--gaps", "2", "--ais", "3", "--temperatures", "20"]) == 0
     found = json.loads((run / "evaluation.json").read_text())
-    assert (found["k"], found["ais_examples"], found["ais_temperatures"]) == (7, 3, 20)
+    assert (found["k"], found["gap_examples"], found["ais_examples"], found["ais_temperatures"]) == (7, 2, 3, 20)
     printed = capsys.readouterr().out
     assert "BDMC gap" in printed
     assert "index code" in printed
@@ -41,6 +41,7 @@ def test_annealing_of_choices_is_refused_before_anything_is_measured(tmp_path) -
     [
         (["evaluate", "/nonexistent"], "/nonexistent holds no run"),
         (["evaluate", "/nonexistent", "--ais", "-1"], "--ais must be at least 0, got -1"),
+        (["evaluate", "/nonexistent", "--gaps", "-1"], "--gaps must be at least 0, got -1"),
         (["evaluate", "/nonexistent", "--temperatures", "0"], "--temperatures must be at least 1, got 0"),
         (["compare"], "name the runs to compare: vae-jax compare RUN RUN"),
         (["compare", "/nonexistent"], "/nonexistent holds no run"),

@@ -35,7 +35,10 @@ def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, caps
         named = {"conditional": "test log p(x | y)", "vq": "test bound"}
         assert named.get(load_config(name).system, "test log p(x)") in printed
     assert "stand-in" in printed
-    assert json.loads((out / "evaluation.json").read_text())["dataset"].endswith("(stand-in)")
+    evaluation = json.loads((out / "evaluation.json").read_text())
+    assert evaluation["dataset"].endswith("(stand-in)")
+    assert evaluation["evaluated_examples"] <= 100
+    assert evaluation.get("k", 0) <= 25
     assert (out / "config.json").is_file()
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 2
     assert list((out / "checkpoints").iterdir())
