@@ -4,6 +4,7 @@ from typing import Any
 
 from vae_jax.config.files import to_json
 from vae_jax.measure.subject import Subject
+from vae_jax.report.origin import title_of
 
 _LOAD = """```python
 from pathlib import Path
@@ -28,7 +29,7 @@ def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: s
         "license_name: unknown",
         "---",
         "",
-        f"# {run.config.description}",
+        f"# {title_of(run.config)}",
         "",
         f"A model of `{dataset.name}`, trained with vae_jax {version}. Its licence is not known: set `license` above.",
         "",

@@ -10,18 +10,15 @@ from typing import Any
 
 import jax
 
-from vae_jax.config.fields import Experiment
 from vae_jax.config.files import to_json
-from vae_jax.config.naming import command_of, description_of, nearest_config
 from vae_jax.core.files import write_whole
 from vae_jax.measure.measurement import Measurement
 from vae_jax.measure.subject import Subject
 from vae_jax.pictures.plane import Plane, Sheet, plane_of
 from vae_jax.pictures.run import followed, followed_name
+from vae_jax.report.origin import made_by, title_of
 from vae_jax.report.table import filled, sections_of
-from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.train.files import REPORT, read_metrics
-from vae_jax.train.source import ARRAYS
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 # What the pictures of a run show, for those who do not see them.
@@ -83,11 +80,11 @@ def page(
     }
     parts = {
         "title": html.escape(run.directory.name),
-        "description": html.escape(_description(run.config)),
+        "description": html.escape(title_of(run.config)),
         "explore": "" if plane is None else _EXPLORE,
         "tables": _tables(subject, result, measurements),
         "pictures": "\n".join(map(_picture, pictures)),
-        "command": html.escape(_made_by(run.config)),
+        "command": html.escape(made_by(run.config)),
         "config": html.escape(to_json(run.config)),
         "versions": f"vae_jax {version}, jax {jax.__version__}",
         # A text in the data must not end the script that holds them.
@@ -103,18 +100,6 @@ def _points(lines: Sequence[dict[str, Any]], split: str, name: str) -> list[list
     """The epochs with a number."""
     points = [[line["epoch"], line[split][name]] for line in lines if line[split]]
     return [point for point in points if math.isfinite(point[1])]
-
-
-def _is_of_a_command(config: Experiment) -> bool:
-    return config.system != IN_PYTHON and config.data.dataset != ARRAYS
-
-
-def _description(config: Experiment) -> str:
-    return description_of(config, nearest_config(config)) if _is_of_a_command(config) else config.description
-
-
-def _made_by(config: Experiment) -> str:
-    return command_of(config) if _is_of_a_command(config) else "made in Python, by vj.fit"
 
 
 _EXPLORE = """<section aria-labelledby="explore">
