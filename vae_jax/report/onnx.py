@@ -1,6 +1,8 @@
 """Encoder and decoder as ONNX, by jax2onnx."""
 
 import logging
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ RECIPE = "pip install --no-deps jax2onnx onnx-ir && pip install onnx onnxruntime
 
 
 def write_onnx(subject: Subject, out: Path) -> list[Path]:
-    """`encode.onnx` and `decode.onnx`, for any batch size.
+    """`encode.onnx` and `decode.onnx`, for any batch size; where jax2onnx needs a fixed one, for batches of one, told.
 
     ImportError with a recipe where jax2onnx is not installed. RequestError where it knows no form of an operation.
     """
@@ -32,14 +34,28 @@ def write_onnx(subject: Subject, out: Path) -> list[Path]:
     found, paths = programs(subject, 1), []
     for name in ("encode", "decode"):
         function, inputs = found[name]
-        # As a jaxpr: jax2onnx has forms of its own for Flax modules, which know no vmap.
-        plain = jax.extend.core.jaxpr_as_fun(jax.make_jaxpr(function)(*inputs))
-        try:
-            model: Any = jax2onnx.to_onnx(plain, jax.tree.leaves(inputs))
-        except Exception as error:
-            raise RequestError(f"jax2onnx cannot convert {name} of {subject.run.directory}: {error}") from error
         path = out / f"{name}.onnx"
+        try:
+            model = _converted(jax2onnx.to_onnx, function, inputs)
+        except Exception:
+            # Its form of a padding, which convolutions have, wants all sizes to be known.
+            try:
+                model = _converted(jax2onnx.to_onnx, function, jax.tree.map(_of_one, inputs))
+            except Exception as error:
+                raise RequestError(f"jax2onnx cannot convert {name} of {subject.run.directory}: {error}") from error
+            warnings.warn(f"{path} takes one example at a time: jax2onnx needs to know its batch size.", stacklevel=2)
         with replacing(path) as partial:
             save(model, partial)
         paths.append(path)
     return paths
+
+
+def _converted(to_onnx: Callable[..., Any], function: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+    # As a jaxpr: jax2onnx has forms of its own for Flax modules, which know no vmap.
+    plain = jax.extend.core.jaxpr_as_fun(jax.make_jaxpr(function)(*inputs))
+    return to_onnx(plain, jax.tree.leaves(inputs))
+
+
+def _of_one(shaped: Any) -> jax.ShapeDtypeStruct:
+    """The same with batches of one."""
+    return jax.ShapeDtypeStruct(tuple(n if isinstance(n, int) else 1 for n in shaped.shape), shaped.dtype)
