@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -45,6 +46,17 @@ def test_every_picture_that_fits_is_drawn(tmp_path, name: str) -> None:
         image = matplotlib.image.imread(path)
         assert min(image.shape[:2]) > 200
         assert image.std() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("config", "rows"),
+    [(CASES["two dimensions"][0], ["data", "its bits", "decoded"]), (CASES["grey images"][0], ["data", "decoded"])],
+)
+def test_the_rows_of_reconstructions_say_what_they_are(config, rows: list[str], tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("vae_jax.pictures.run.save_figures", lambda folder, figures: figures)
+    drawn: Any = write_pictures(subject_of(*trained(tmp_path / "run", config)))
+    (axes,) = drawn["reconstructions"].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == rows * 3
 
 
 def test_real_conditions_are_shown_in_order(tmp_path) -> None:

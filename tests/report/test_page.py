@@ -117,6 +117,11 @@ def test_the_plane_follows_pointer_and_keys(page: Any) -> None:
 
 def test_nothing_is_wider_than_the_window(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    words = page.evaluate(
+        "[...document.querySelectorAll('#curve text')].map(t => t.getBBox()).map(b => [b.x, b.x + b.width])"
+    )
+    assert words
+    assert all(left >= 0 and right <= 700 for left, right in words)
 
 
 def test_it_is_accessible(page: Any) -> None:

@@ -91,14 +91,13 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     rows = min(3, len(x) // columns)
     count = columns * rows
     means = jax.tree.map(lambda layer: layer[:count], means)
-    parts = [dataset.intensities(test.x[:count]), x[:count] / dataset.most, decoded(subject, means)]
-    names = ["data", "its bits", "decoded"]
-    if not dataset.is_binary:
-        parts, names = parts[1:], names[1:]
-    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in parts], axis=1)
+    parts = {"data": x[:count] / dataset.most, "decoded": decoded(subject, means)}
+    if dataset.is_binary:
+        parts = {"data": dataset.intensities(test.x[:count]), "its bits": parts["data"], "decoded": parts["decoded"]}
+    grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in parts.values()], axis=1)
     title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
     title += "; the model sees the bits" if dataset.is_binary else ""
-    return images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=names * rows)
+    return images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=[*parts] * rows)
 
 
 def _code_maps(subject: Subject, shown: Shown) -> Figure:
