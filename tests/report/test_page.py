@@ -12,8 +12,10 @@ import pytest
 from tests.runs import changed, experiment, trained
 from vae_jax.measure.evaluation import measurements_of
 from vae_jax.measure.subject import subject_of
-from vae_jax.pictures.run import write_pictures
-from vae_jax.report.page import _points, write_page
+from vae_jax.pictures.likeliest import LIKELIEST
+from vae_jax.pictures.run import PICTURES, write_pictures
+from vae_jax.pictures.views import VIEWS
+from vae_jax.report.page import _SHOWS, _points, write_page
 
 RESULT = {"log_marginal": -21.5, "k": 10, "note": "</script><b>"}
 
@@ -128,3 +130,7 @@ def test_it_is_accessible(page: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     results = axe.run(page)
     assert results.violations_count == 0, results.generate_report()
+
+
+def test_it_says_what_every_picture_shows() -> None:
+    assert set(_SHOWS) == {picture.name for picture in (*PICTURES, *VIEWS, LIKELIEST)}

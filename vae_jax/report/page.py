@@ -36,6 +36,12 @@ _SHOWS = {
     "interpolations": "What lies between two test examples, on a line and on an arc",
     "j_diagram": "What lies between three test examples, and their analogy",
     "classes": "Test examples moved towards a class",
+    "tsne": "Codes of test examples by t-SNE, which keeps neighbours together",
+    "umap": "Codes of test examples by UMAP, which keeps neighbours together",
+    "likeliest_codes": "Test examples, and what the encoder's codes and the most probable ones decode to",
+    "layers": "How much each layer tells of an example",
+    "temperatures": "Samples, the scale of every layer times a temperature",
+    "layer_by_layer": "Samples of which more and more layers are drawn, from the highest down, the others at their means",
 }
 
 
@@ -132,7 +138,7 @@ def _plane(plane: Plane) -> dict[str, Any]:
 
 
 def _picture(path: Path) -> str:
-    name = html.escape(_SHOWS.get(path.stem, path.stem.replace("_", " ")))
+    name = html.escape(_SHOWS[path.stem])
     return f'<figure><img src="{_source(path.read_bytes())}" alt="{name}"><figcaption>{name}</figcaption></figure>'
 
 
