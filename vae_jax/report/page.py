@@ -41,7 +41,7 @@ _SHOWS = {
     "likeliest_codes": "Test examples, and what the encoder's codes and the most probable ones decode to",
     "layers": "How much each layer tells of an example",
     "temperatures": "Samples, the scale of every layer times a temperature",
-    "layer_by_layer": "Samples of which more and more layers are drawn, from the highest down, the others at their means",
+    "layer_by_layer": "Samples of which more and more layers are drawn; those below are at their means",
 }
 
 
