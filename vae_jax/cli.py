@@ -1,5 +1,6 @@
 """The command line: `vae-jax train digits` and what can be done with the run that it leaves."""
 
+import io
 import logging
 import os
 import signal
@@ -167,7 +168,7 @@ def run() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # Who read the output has seen enough, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout = io.StringIO()
         status = ENDED_BY + _BROKEN_PIPE
     if status > ENDED_BY:
         # Interrupted, XLA may still compute in threads of its own, and falls when Python takes itself apart.

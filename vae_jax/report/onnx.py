@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.extend.core
+from jax import export
 
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
@@ -58,4 +59,4 @@ def _converted(to_onnx: Callable[..., Any], function: Callable[..., Any], inputs
 
 def _of_one(shaped: Any) -> jax.ShapeDtypeStruct:
     """The same with batches of one."""
-    return jax.ShapeDtypeStruct(tuple(n if isinstance(n, int) else 1 for n in shaped.shape), shaped.dtype)
+    return jax.ShapeDtypeStruct(tuple(1 if export.is_symbolic_dim(n) else n for n in shaped.shape), shaped.dtype)
