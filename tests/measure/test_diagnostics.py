@@ -17,6 +17,7 @@ from vae_jax.report.table import evaluation_table
 
 def test_diagnostics_add_up(digits) -> None:
     run, state = digits
+    run = dataclasses.replace(run, config=changed(run.config, "evaluate", gap_examples=10))
     asked = {"annealed_examples": 5, "temperatures": 100}
     found = result = chains = measured(run, state, LIKELIHOOD, DIMENSION_KL, DIAGNOSTICS, ANNEALED, **asked)
     estimates = example_log_marginals(subject_of(run, state), Options(), 10)

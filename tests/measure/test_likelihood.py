@@ -16,7 +16,7 @@ from vae_jax.measure.annealed import ANNEALED
 from vae_jax.measure.codes import PROBE
 from vae_jax.measure.diagnostics import DIAGNOSTICS
 from vae_jax.measure.evaluation import measurements_of, write_evaluation
-from vae_jax.measure.likelihood import CONDITIONAL_LIKELIHOOD, LIKELIHOOD, example_log_marginals
+from vae_jax.measure.likelihood import CONDITIONAL_LIKELIHOOD, LIKELIHOOD, enough_samples, example_log_marginals
 from vae_jax.measure.measurement import Options
 from vae_jax.measure.subject import subject_of
 from vae_jax.pictures.run import write_pictures
@@ -137,3 +137,20 @@ def test_a_decoder_that_ignores_z_is_told_of(digits, tmp_path) -> None:
     assert result["active_units"] == [0]
     assert "the decoder ignores z: a rate of 0.000 nats, 0 active units" in result["warning"]
     assert "warning" not in measured(run, state, LIKELIHOOD)
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "grows", "ends_at"), [(False, True, 640), (False, False, 40), (True, True, 40), (True, False, 40)]
+)
+def test_k_grows_where_it_is_not_enough_but_of_a_stand_in(
+    stand_in: bool, grows: bool, ends_at: int, digits, monkeypatch
+) -> None:
+    run, state = digits
+    # Never enough.
+    monkeypatch.setattr("vae_jax.measure.likelihood._FEW", -1.0)
+    # Pareto k is not known of so few as ten.
+    config = changed(changed(run.config, "data", stand_in=stand_in), "evaluate", evaluation_samples=40)
+    run = dataclasses.replace(run, config=config)
+    estimates, k = enough_samples(subject_of(run, state), Options(grows=grows))
+    assert k == ends_at
+    assert np.isfinite(estimates.value).all()

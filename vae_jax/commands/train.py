@@ -297,8 +297,7 @@ def _report(run: Any, trained: Any, measurements: Sequence[Any], console: Consol
         return 0
     fitted = Fitted(run, state)
     subject = fitted.subject
-    # Of a stand-in the numbers say nothing, however many samples they are of.
-    result = evaluate(subject, measurements, Options(console=console, grows=not run.config.data.stand_in))
+    result = evaluate(subject, measurements, Options(console=console, grows=True))
     pictures = fitted.pictures()
     if run.config.train.track:
         with tracked(run.config, run.directory) as tracker:

@@ -68,10 +68,12 @@ def enough_samples(subject: Subject, options: Options) -> tuple[LogMarginal, int
     """The estimates, and their k: the config's, or where it may grow, fourfold until it is enough or a limit is met."""
     k = subject.run.config.evaluate.evaluation_samples
     most = min(_MOST_GROWTH * k, _MOST_DRAWS // num_examples(subject.examples))
+    # Of a stand-in the numbers say nothing, however many samples they are of.
+    grows = options.grows and not subject.run.config.data.stand_in
     while True:
         estimates = example_log_marginals(subject, options, k)
         is_short = mean_log_marginal(estimates, num_samples=k).unreliable > _FEW
-        if not (is_short and options.grows) or 4 * k > most:
+        if not (is_short and grows) or 4 * k > most:
             return estimates, k
         k *= 4
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.extend.core
 from jax import export
+from jax.errors import InconclusiveDimensionOperation
 
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
@@ -37,14 +38,15 @@ def write_onnx(subject: Subject, out: Path) -> list[Path]:
         function, inputs = found[name]
         path = out / f"{name}.onnx"
         try:
-            model = _converted(jax2onnx.to_onnx, function, inputs)
-        except Exception:
-            # Its form of a padding, which convolutions have, wants all sizes to be known.
             try:
+                model = _converted(jax2onnx.to_onnx, function, inputs)
+            except InconclusiveDimensionOperation:
+                # Its form of a padding, which convolutions have, wants all sizes to be known.
                 model = _converted(jax2onnx.to_onnx, function, jax.tree.map(_of_one, inputs))
-            except Exception as error:
-                raise RequestError(f"jax2onnx cannot convert {name} of {subject.run.directory}: {error}") from error
-            warnings.warn(f"{path} takes one example at a time: jax2onnx needs to know its batch size.", stacklevel=2)
+                one = f"{path} takes one example at a time: jax2onnx needs to know its batch size."
+                warnings.warn(one, stacklevel=2)
+        except Exception as error:
+            raise RequestError(f"jax2onnx cannot convert {name} of {subject.run.directory}: {error}") from error
         with replacing(path) as partial:
             save(model, partial)
         paths.append(path)
