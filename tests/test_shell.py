@@ -4,10 +4,18 @@ They are typed in a folder that holds what a page speaks of, as printed but smal
 by 16, and `--quick`, which stands in for datasets that must be downloaded too.
 """
 
+import importlib.util
+import os
 import re
 import shlex
 import shutil
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +23,26 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tests.hub import local_hub
 from tests.runs import experiment, trained
-from tests.test_docs import PAGES, text
+from tests.test_docs import PAGES, ROOT, text
 from vae_jax.cli import main
+from vae_jax.train.files import METRICS
 
-# What only another machine can do: several hosts, the Hub, a converter that no extra of ours installs.
-ELSEWHERE = ("--distributed", "--push", "--onnx")
 FEWER = dict.fromkeys(("--epochs", "--seeds", "--autoregressive-layers"), "1")
-FEWER |= {"--image-size": "16", "--k": "20", "--temperatures": "20", "--ais": "2"}
+FEWER |= {"--batch-size": "32", "--image-size": "16", "--k": "20", "--temperatures": "20", "--ais": "2"}
 SMALL = {"images": ["--image-size", "16"], "equations": ["--recurrent-size", "8"], "zinc": ["--recurrent-size", "8"]}
 
 
 def typed(page: str) -> list[list[str]]:
-    """The words of the `vae-jax` commands of a page's shell blocks, but for what only another machine can do."""
+    """The words of the `vae-jax` commands of a page's shell blocks."""
     blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text(page), re.DOTALL)).replace("\\\n", " ")
-    found = [shlex.split(line, comments=True)[1:] for line in blocks.splitlines() if line.startswith("vae-jax ")]
-    return [words for words in found if not set(ELSEWHERE) & set(words)]
+    found = [re.match(r"(?:srun )?vae-jax (.*)", line) for line in blocks.splitlines()]
+    return [shlex.split(line[1], comments=True) for line in found if line]
+
+
+def of_one_process(page: str) -> list[list[str]]:
+    return [words for words in typed(page) if "--distributed" not in words]
 
 
 def shortened(words: list[str]) -> list[str]:
@@ -85,11 +97,65 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits, strings_run) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
+@pytest.mark.parametrize("page", [page for page in PAGES if of_one_process(page)])
 def test_its_commands_end_well(
     page: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    for words in typed(page):
-        assert main(shortened(words)) == 0, (shlex.join(words), capsys.readouterr().err)
+    with local_hub(monkeypatch):
+        for words in of_one_process(page):
+            if "--onnx" in words and not importlib.util.find_spec("jax2onnx"):
+                continue  # No extra of ours installs it.
+            assert main(shortened(words)) == 0, (shlex.join(words), capsys.readouterr().err)
+
+
+# JAX takes a port from the number of the job, among the highest.
+FIRST_PORT = 65536 - 2**12
+
+
+def job() -> int:
+    """The number of a job whose port is free."""
+    for number in np.random.default_rng().permutation(2**12):
+        with socket.socket() as listener:
+            if listener.connect_ex(("localhost", FIRST_PORT + number)):
+                return int(number)
+    raise AssertionError("no port is free")
+
+
+def told_by(launcher: str, job: int, process: int) -> dict[str, str]:
+    """What a launcher of two processes on this machine says to one of them."""
+    if launcher == "SLURM":
+        counts = {"NTASKS": 2, "PROCID": process, "LOCALID": process}
+        said = {"SLURM_JOB_ID": job, "SLURM_STEP_NODELIST": "localhost"} | {f"SLURM_{n}": i for n, i in counts.items()}
+    else:
+        counts = {"SIZE": 2, "RANK": process, "LOCAL_RANK": process}
+        said = {f"OMPI_COMM_WORLD_{name}": count for name, count in counts.items()}
+        said |= {"OMPI_MCA_orte_hnp_uri": f"{job * 2**12}.0;tcp://127.0.0.1:9"}
+    return {name: str(value) for name, value in said.items()}
+
+
+COMMANDS = [words for page in PAGES for words in typed(page) if "--distributed" in words]
+ALONE = [words for words in COMMANDS if words[-1] == "--distributed"]
+BY_HAND = [words for words in COMMANDS if words not in ALONE]
+
+
+@pytest.mark.parametrize("launcher", ["SLURM", "Open MPI", "by hand"])
+def test_two_processes_train_one_run(launcher: str, tmp_path: Path) -> None:
+    number, ends = job(), []
+    commands = BY_HAND if launcher == "by hand" else [ALONE[launcher != "SLURM"]] * 2
+    with ThreadPoolExecutor() as pool:
+        for process, words in enumerate(commands):
+            words = [f"localhost:{FIRST_PORT + number}" if ":" in word else word for word in shortened(words)]
+            words = [str(tmp_path / "run") if before == "--out" else word for before, word in pairwise(["", *words])]
+            told = {} if launcher == "by hand" else told_by(launcher, number, process)
+            environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | told
+            command = [sys.executable, "-m", "vae_jax.cli", *words]
+            run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+            ends.append(pool.submit(run, command))
+    for end in ends:
+        assert end.result().returncode == 0, end.result().stderr[-3000:]
+    first, second = (end.result().stdout for end in ends)
+    assert "devices: 2 of 2 (cpu), --mesh data=2" in first
+    assert "epoch" not in second
+    assert len((tmp_path / "run" / METRICS).read_text(encoding="utf-8").splitlines()) == 1

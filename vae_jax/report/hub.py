@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def push_folder(folder: Path, repository: str) -> str:
-    """Upload a folder to a model repository, which is made where there is none; returns its address.
+    """Upload a folder to a model repository, which is made where there is none; returns where it stands.
 
     ImportError where huggingface_hub is not installed; its own errors where nobody is logged in, or may not write.
     """

@@ -1,14 +1,12 @@
 """Encoder and decoder as ONNX, by jax2onnx."""
 
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.extend.core
-from jax import export
 from jax.errors import InconclusiveDimensionOperation
 
 from vae_jax.core.errors import RequestError
@@ -21,7 +19,7 @@ RECIPE = "pip install --no-deps jax2onnx onnx-ir && pip install onnx onnxruntime
 
 
 def write_onnx(subject: Subject, out: Path) -> list[Path]:
-    """`encode.onnx` and `decode.onnx`, for any batch size; where jax2onnx needs a fixed one, for batches of one, told.
+    """`encode.onnx` and `decode.onnx`, for any batch size.
 
     ImportError with a recipe where jax2onnx is not installed. RequestError where it knows no form of an operation.
     """
@@ -41,10 +39,8 @@ def write_onnx(subject: Subject, out: Path) -> list[Path]:
             try:
                 model = _converted(jax2onnx.to_onnx, function, inputs)
             except InconclusiveDimensionOperation:
-                # Its form of a padding, which convolutions have, wants all sizes to be known.
-                model = _converted(jax2onnx.to_onnx, function, jax.tree.map(_of_one, inputs))
-                one = f"{path} takes one example at a time: jax2onnx needs to know its batch size."
-                warnings.warn(one, stacklevel=2)
+                # Its form of a padding, which convolutions have, wants all sizes to be known: so they are, in a loop.
+                model = _converted(jax2onnx.to_onnx, _one_by_one(function), inputs)
         except Exception as error:
             raise RequestError(f"jax2onnx cannot convert {name} of {subject.run.directory}: {error}") from error
         with replacing(path) as partial:
@@ -59,6 +55,10 @@ def _converted(to_onnx: Callable[..., Any], function: Callable[..., Any], inputs
     return to_onnx(plain, jax.tree.leaves(inputs))
 
 
-def _of_one(shaped: Any) -> jax.ShapeDtypeStruct:
-    """The same with batches of one."""
-    return jax.ShapeDtypeStruct(tuple(1 if export.is_symbolic_dim(n) else n for n in shaped.shape), shaped.dtype)
+def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function of a batch, as a loop over its examples."""
+
+    def of_one(inputs: Any) -> Any:
+        return jax.tree.map(lambda found: found[0], function(*jax.tree.map(lambda x: x[None], inputs)))
+
+    return lambda *inputs: jax.lax.map(of_one, inputs)
