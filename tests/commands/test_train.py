@@ -17,7 +17,7 @@ from vae_jax.train.sweep import is_sweep
 
 # One of each kind; the others differ from these in numbers, or are trained in the tests of what they are made of. They
 # run with `pytest -m slow`.
-_EACH_KIND = {"curve"}
+_EACH_KIND = {"curve", "m2"}
 
 
 @pytest.mark.parametrize(

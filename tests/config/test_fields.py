@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from vae_jax.config import Data, Evaluate, Experiment, Model, Objective, Train, quick
+from vae_jax.config import Data, Experiment, Model, Objective
 from vae_jax.config.fields import sections
 from vae_jax.config.rules import check_ranges
 from vae_jax.core.errors import ConfigError
@@ -43,18 +43,6 @@ def test_ranges_stand_with_their_fields() -> None:
         value = (-1,) if isinstance(getattr(part, field), tuple) else -1
         with pytest.raises(ConfigError, match=f"--{field.replace('_', '-')} must be .*, got -1"):
             validate(dataclasses.replace(config, **{section: dataclasses.replace(part, **{field: value})}))
-
-
-def test_quick_is_the_same_experiment_for_a_few_steps_and_never_a_longer_one() -> None:
-    config = Experiment("a test", Data("mnist", data_dir="somewhere"))
-    short = quick(config)
-    assert short.data == dataclasses.replace(config.data, stand_in=True)
-    assert short.train == dataclasses.replace(config.train, epochs=2, batch_size=16)
-    assert short.evaluate == Evaluate(evaluation_samples=25, evaluation_size=100, gap_examples=5)
-    assert short.model == config.model
-    few = Evaluate(evaluation_samples=3, evaluation_size=7, gap_examples=0)
-    small = dataclasses.replace(config, train=Train(epochs=2, batch_size=4), evaluate=few, data=short.data)
-    assert quick(small) == small
 
 
 def test_no_default_is_outside_its_range() -> None:

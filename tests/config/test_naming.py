@@ -4,9 +4,10 @@ import shlex
 import pytest
 
 from vae_jax.commands.train import _experiment, _TrainOptions
-from vae_jax.config.fields import Experiment, quick, sections
+from vae_jax.config.fields import Experiment, sections
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.naming import changed_fields, command_of
+from vae_jax.config.trial import quick
 
 
 @pytest.mark.parametrize("name", config_names())

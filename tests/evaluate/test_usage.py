@@ -67,3 +67,20 @@ def test_the_rate_of_each_layer_is_its_kl_given_those_above() -> None:
     lower, upper = latent_means(model, None, jax.random.key(0), x)
     np.testing.assert_allclose(upper, x, rtol=1e-5)
     np.testing.assert_allclose(lower, x + 0.5 * x, rtol=1e-5)
+
+
+def test_a_layer_of_choices_has_a_rate_though_its_draws_carry_no_gradient() -> None:
+    def layers(logits, shift):
+        style = Partial(lambda shift, y: vj.DiagNormal(shift + y[0, :2], jnp.ones(2)), shift)
+        return vj.bottom_up(vj.OneHotCategorical(logits[None]), style)
+
+    model = vj.VAE(
+        encode=lambda p, x: layers(x, x[:2]),
+        decode=lambda p, z: vj.DiagNormal(z[1], jnp.ones(2)),
+        prior=lambda p: layers(jnp.zeros(3), jnp.zeros(2)),
+    )
+    x = jnp.array([[0.5, 0.0, 1.0], [-1.0, 1.5, 0.0]])
+    found = kl_per_layer(model, None, jax.random.key(0), x, num_samples=4000)
+    log_q = jax.nn.log_softmax(x)
+    choices = (jnp.exp(log_q) * (log_q + jnp.log(3.0))).sum(axis=1).mean()
+    np.testing.assert_allclose(found, [choices, 0.5 * jnp.square(x[:, :2]).sum(axis=1).mean()], rtol=0.05)

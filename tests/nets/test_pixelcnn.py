@@ -5,14 +5,14 @@ import pytest
 
 import vae_jax as vj
 from vae_jax.nets.likelihoods import BernoulliHead, CategoricalHead
-from vae_jax.nets.pixelcnn import AutoregressiveHead
+from vae_jax.nets.pixelcnn import AutoregressiveHead, CausalLayers
 
 SHAPE = (3, 4, 1)
 
 
-def decoder(likelihood, levels=1):
+def decoder(likelihood, levels=1, reach=1):
     """A head away from its start, where the pixels before say something."""
-    head = AutoregressiveHead(likelihood, layers=2, levels=levels, width=8)
+    head = AutoregressiveHead(likelihood, layers=2, levels=levels, width=8, reach=reach)
     out = jax.random.normal(jax.random.key(0), (*SHAPE, head.outputs))
     variables = head.init(jax.random.key(1), out)
     keys = jax.random.split(jax.random.key(2), len(jax.tree.leaves(variables)))
@@ -25,8 +25,9 @@ def decoder(likelihood, levels=1):
 BITS = BernoulliHead(np.full(SHAPE, 0.4, np.float32))
 
 
-def test_each_pixel_sees_those_before_it_alone() -> None:
-    p = decoder(BITS)
+@pytest.mark.parametrize("reach", [1, 2])
+def test_each_pixel_sees_those_before_it_alone(reach: int) -> None:
+    p = decoder(BITS, reach=reach)
     x = jax.random.bernoulli(jax.random.key(3), 0.5, SHAPE).astype(jnp.float32)
     jacobian = jax.jacobian(lambda x: jnp.ravel(p.conditional(x).logits))(x).reshape(12, 12)
     np.testing.assert_array_equal(jnp.triu(jacobian), 0.0)
@@ -35,8 +36,9 @@ def test_each_pixel_sees_those_before_it_alone() -> None:
         assert jacobian[5, before] != 0.0
 
 
-def test_all_images_sum_to_one_and_samples_follow() -> None:
-    small = AutoregressiveHead(BernoulliHead(np.full((2, 3, 1), 0.4, np.float32)), layers=1, width=6)
+@pytest.mark.parametrize("reach", [1, 2])
+def test_all_images_sum_to_one_and_samples_follow(reach: int) -> None:
+    small = AutoregressiveHead(BernoulliHead(np.full((2, 3, 1), 0.4, np.float32)), layers=1, width=6, reach=reach)
     out = jax.random.normal(jax.random.key(0), (2, 3, 1, 1))
     variables = small.init(jax.random.key(1), out)
     variables = jax.tree.map(lambda leaf: leaf + 0.4 * jax.random.normal(jax.random.key(7), leaf.shape), variables)
@@ -48,6 +50,16 @@ def test_all_images_sum_to_one_and_samples_follow() -> None:
     counts = np.bincount(np.asarray(draws @ (2.0 ** jnp.arange(6))).astype(int), minlength=64)
     error = np.sqrt(probabilities * (1 - probabilities) / 20_000)
     assert np.max(np.abs(counts / 20_000 - probabilities) / error) < 4.5
+
+
+def test_with_a_longer_reach_the_first_layer_sees_all_that_is_seen() -> None:
+    shape = (5, 7, 1)
+    x = jax.random.normal(jax.random.key(0), shape)
+    layers = CausalLayers(layers=3, width=8, reach=2)
+    params = layers.init(jax.random.key(1), x, jnp.zeros(shape))
+    jacobian = jax.jacobian(lambda x: layers.apply(params, x, jnp.zeros(shape))[3, 3].sum())(x)
+    seen = [(row, column) for row in (1, 2) for column in range(1, 6)] + [(3, 1), (3, 2)]
+    assert {(int(row), int(column)) for row, column, _ in np.argwhere(jacobian)} == set(seen)
 
 
 def test_a_categorical_decoder_samples_integers() -> None:

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from vae_jax.commands.parse import RunPath, parse
 from vae_jax.config import files
-from vae_jax.config.fields import Experiment, quick
+from vae_jax.config.fields import Experiment
 from vae_jax.config.naming import description_of
+from vae_jax.config.trial import quick
 from vae_jax.core.errors import ENDED_BY, ConfigError
 
 _HELP_ALL = "--help-all"

@@ -15,8 +15,8 @@ from vae_jax.config.fields import (
     Stages,
     Strings,
     Train,
-    quick,
 )
+from vae_jax.config.trial import quick
 from vae_jax.core.errors import ConfigError
 
 __all__ = [

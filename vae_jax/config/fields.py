@@ -134,6 +134,10 @@ class Model:
     """p(x | z): of bits, of real numbers, of intensities 0..1, of counts, or of a table's columns, each of its kind."""
     autoregressive_layers: NotNegative[int] = 0
     """Layers of masked convolutions in the decoder, which show each pixel those before it; by default none."""
+    autoregressive_reach: Positive[int] = 1
+    """Rows and columns that the first of them sees; above 1 the others see one pixel, which costs less."""
+    autoregressive_context: NotNegative[int] = 0
+    """Numbers that z says to them of each pixel, beside those of the likelihood."""
     likelihood_scale: Literal["fixed", "shared", "optimal", "predicted"] = "shared"
     """Standard deviation of a normal likelihood: fixed, one learned number, its optimum, or predicted."""
     initial_scale: Positive[float | None] = None
@@ -382,19 +386,3 @@ def sections(config: Experiment) -> dict[str, Any]:
     """The parts of an experiment by name: `data`, `model`, …"""
     parts = {part.name: getattr(config, part.name) for part in dataclasses.fields(Experiment)}
     return {name: part for name, part in parts.items() if dataclasses.is_dataclass(part)}
-
-
-def quick(config: Experiment) -> Experiment:
-    """The same experiment for a few steps on a small embedded stand-in for its data."""
-    replace = dataclasses.replace
-    return replace(
-        config,
-        data=replace(config.data, stand_in=True),
-        train=replace(config.train, epochs=2, batch_size=min(config.train.batch_size, 16)),
-        evaluate=replace(
-            config.evaluate,
-            evaluation_samples=min(config.evaluate.evaluation_samples, 25),
-            evaluation_size=min(config.evaluate.evaluation_size or 100, 100),
-            gap_examples=min(config.evaluate.gap_examples, 5),
-        ),
-    )

@@ -6,9 +6,10 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config.fields import Experiment, quick, sections
+from vae_jax.config.fields import Experiment, sections
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.rules import flag, setting
+from vae_jax.config.trial import quick
 
 # Where data and devices are is no part of what is trained.
 _PLACES = (("data", "data_dir"), ("data", "stand_in"), ("compute", "mesh"))

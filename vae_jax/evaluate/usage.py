@@ -13,8 +13,7 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions.divergences import has_kl, kl_terms
 from vae_jax.distributions.hierarchy import Chain
 from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
-from vae_jax.models.vae import VAE, Autoencoder
-from vae_jax.objectives.terms import sampled_terms
+from vae_jax.models.vae import VAE, Autoencoder, over_samples
 
 
 def active_units(means: Array, *, threshold: float = 0.01) -> Array:
@@ -89,6 +88,13 @@ def kl_per_layer(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int
 @per_model
 def _layer_kls(vae: VAE, num_samples: int) -> Callable[..., Array]:
     def terms(params: Params, key: Key, i: Array, x: Any) -> Array:
-        return sampled_terms(vae, params, jax.random.fold_in(key, i), x, num_samples=num_samples).kl
+        posterior, prior = vae.encode(params, x), vae.prior(params)
+
+        # Not the terms of a bound: a layer of choices has a KL too, though its draws carry no gradient.
+        def draw(key: Key) -> Array:
+            z, log_q = posterior.sample_and_layer_log_probs(key)
+            return log_q - prior.layer_log_probs(z)
+
+        return jnp.mean(over_samples(draw, jax.random.fold_in(key, i), num_samples), axis=0)
 
     return vectorised(terms, shared=2)

@@ -8,15 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax.config.fields import Experiment, Train
+from vae_jax.config.fields import Data, Experiment
 from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
 
 # Fields of a config that version 0.1.0 did not have.
 _LATER_FIELDS = (
     *(("data", name) for name in ("image_colour", "columns", "standardise")),
-    *(("model", "latent_layers"), ("optimizer", "skip_norm")),
+    *(("model", name) for name in ("latent_layers", "autoregressive_reach", "autoregressive_context")),
+    ("optimizer", "skip_norm"),
     *(("train", name) for name in ("track", "on_nonfinite", "most_skips")),
 )
+_LEFT_ALONE = Experiment("", Data(""))
 # How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
 _NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
 
@@ -31,7 +33,7 @@ def fingerprint(config: Experiment, params: Any, x: Any) -> str:
     # Fields that came later say nothing where they are left alone, and where a run is tracked never.
     for section, name in _LATER_FIELDS:
         value = fields[section][name]
-        if name == "track" or not value or value == getattr(Train(), name, None):
+        if name == "track" or not value or value == getattr(getattr(_LEFT_ALONE, section), name):
             del fields[section][name]
     digest = hashlib.sha256((json.dumps(fields, indent=2) + "\n").encode())
     for leaf in (*jax.tree.leaves(params), *jax.tree.leaves(x)):

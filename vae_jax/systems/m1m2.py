@@ -29,7 +29,7 @@ from vae_jax.nets.priors import normal
 from vae_jax.objectives.corruptions import shifted
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
 from vae_jax.systems.parts.families import POSTERIORS, corruption_of
-from vae_jax.systems.parts.requirements import no_path, optimal_scale_alone, trainable_bound
+from vae_jax.systems.parts.requirements import no_path, one_vector, optimal_scale_alone, trainable_bound
 from vae_jax.systems.parts.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, Spec, System
 from vae_jax.systems.vae import build as build_m1
@@ -144,5 +144,5 @@ SPEC = Spec(
         *("labels.label_batch", "labels.label_weight", "labels.classifier_weight", "labels.label_gradient"),
         "compute.accumulate",
     ),
-    requires=(trainable_bound, optimal_scale_alone, no_path, _one_upper_layer),
+    requires=(trainable_bound, optimal_scale_alone, no_path, one_vector, _one_upper_layer),
 )

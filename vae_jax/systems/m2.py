@@ -31,7 +31,7 @@ from vae_jax.objectives.terms import elbo_terms
 from vae_jax.systems.conditional import conditional_networks
 from vae_jax.systems.parts.families import corruption_of
 from vae_jax.systems.parts.networks import networks
-from vae_jax.systems.parts.requirements import gradient_scale, one_layer
+from vae_jax.systems.parts.requirements import gradient_scale, one_layer, one_vector
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(params, x) -> logits [C]` of q(y | x).
@@ -236,5 +236,5 @@ SPEC = Spec(
         *("labels.classifier_channels", "codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
         "compute.accumulate",
     ),
-    requires=(one_layer, gradient_scale),
+    requires=(one_layer, one_vector, gradient_scale),
 )

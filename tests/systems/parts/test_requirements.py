@@ -45,6 +45,7 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
     ),
     (requirements.one_layer, PATH, "--latent-layers are for --system vae; mine has layers of its own"),
     (requirements.no_path, PATH, "--latent-layers are for --system vae"),
+    (requirements.one_vector, with_model(network="grid"), "a vector at each place, and mine one for a whole example"),
     *(
         (requirements.layers_along_a_path, changed(PATH, "model", **fields), reason)
         for fields, reason in (

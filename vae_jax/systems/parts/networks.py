@@ -110,7 +110,13 @@ def likelihood_head(model: Model, elements: Elements) -> Any:
     start = default if model.initial_scale is None else model.initial_scale
     head = LIKELIHOODS[model.likelihood].make(elements, start, model.likelihood_scale)
     if model.autoregressive_layers:
-        head = AutoregressiveHead(head, model.autoregressive_layers, levels=_divisor(model, elements))
+        head = AutoregressiveHead(
+            head,
+            model.autoregressive_layers,
+            levels=_divisor(model, elements),
+            reach=model.autoregressive_reach,
+            context=model.autoregressive_context,
+        )
     return head
 
 

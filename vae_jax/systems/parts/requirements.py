@@ -83,6 +83,13 @@ def one_layer(config: Experiment) -> str | None:
     return no_path(config)
 
 
+def one_vector(config: Experiment) -> str | None:
+    """z is not cut into places."""
+    if config.model.network != "grid":
+        return None
+    return f"--network grid has a vector at each place, and {config.system} one for a whole example: use mlp or conv"
+
+
 def no_path(config: Experiment) -> str | None:
     """There are no layers along one path."""
     if not config.model.latent_layers:
