@@ -17,12 +17,9 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
+from program import program, training_data
 
 from vae_jax.config import Data, Experiment, Model
-from vae_jax.data.dataset import Dataset, Split
-from vae_jax.systems.vae import build
-from vae_jax.train import initial_state, train_until
 
 # No dependency of the project, and unknown to its type checker.
 torch: Any = importlib.import_module("torch")
@@ -31,21 +28,15 @@ CHANNELS, FEATURES, LATENT, BATCH, STEPS, ROUNDS = (32, 64, 128, 256), 256, 128,
 
 
 def package(images: np.ndarray) -> Callable[[], Any]:
-    nothing = Split(images[:0], None)
-    data = Dataset("random", Split(images, None), nothing, nothing, levels=255, binarisation="none", seed=0)
     model = Model(network="conv", hidden=CHANNELS, latent_size=LATENT, likelihood="normal", activation="relu")
-    system, tx = build(Experiment("a benchmark", Data("random"), model), data), optax.adam(1e-4)
-    stored = jax.device_put(data.train.batch())
-    state = initial_state(system, tx, data.prepare, stored, jax.random.key(0))
-    run = jax.jit(
-        lambda state, stored, stop: train_until(system, tx, data.prepare, stored, state, stop, batch_size=BATCH)
-    )
+    config, data = Experiment("a benchmark", Data("random"), model), training_data(images, binarisation="none")
+    state, run = program(config, data, batch_size=BATCH, learning_rate=1e-4)
     stop = 0
 
     def steps() -> Any:
         nonlocal state, stop
         stop += STEPS
-        state = run(state, stored, stop)
+        state = run(state, stop)
         return jax.block_until_ready(state)
 
     return steps

@@ -16,31 +16,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from program import images, program, training_data
 
 from vae_jax.config import Data, Experiment, Model
-from vae_jax.data.dataset import Dataset, Split
-from vae_jax.systems.vae import build
-from vae_jax.train import initial_state, train_until
 
 SIZE, BATCH, LATENT, HIDDEN, EPOCHS = 60_000, 128, 50, (200, 200), 5
 STEPS = SIZE // BATCH
 
 
-def images() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (SIZE, 28, 28, 1)).astype(np.uint8)
-
-
 def package(x: np.ndarray) -> tuple[Any, Callable[[Any, int], Any]]:
-    nothing = Split(x[:0], None)
-    data = Dataset("random", Split(x, None), nothing, nothing, levels=255, binarisation="dynamic", seed=0)
     config = Experiment("a benchmark", Data("random"), Model(hidden=HIDDEN, latent_size=LATENT))
-    system, tx = build(config, data), optax.adam(1e-3)
-    stored = jax.device_put(data.train.batch())
-    state = initial_state(system, tx, data.prepare, stored, jax.random.key(0))
-    run = jax.jit(
-        lambda state, stored, stop: train_until(system, tx, data.prepare, stored, state, stop, batch_size=BATCH)
-    )
-    return state, lambda state, epoch: run(state, stored, (epoch + 1) * STEPS)
+    state, run = program(config, training_data(x), batch_size=BATCH)
+    return state, lambda state, epoch: run(state, (epoch + 1) * STEPS)
 
 
 def by_hand(x: np.ndarray) -> tuple[Any, Callable[[Any, int], Any]]:

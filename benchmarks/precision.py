@@ -9,48 +9,30 @@ minutes each), and the difference of their test log p(x), k = 200, is printed wi
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
-import optax
-from epoch import images
 from founding_curves import trained
+from program import images, program, training_data
 
 from vae_jax.config import Data, Experiment, Model, Objective
 from vae_jax.config.compute import Precision
 from vae_jax.core.arrays import read_arrays
-from vae_jax.data.dataset import Dataset, Split
-from vae_jax.systems.vae import build
-from vae_jax.train import initial_state, train_until
 
 ARMS: tuple[Precision, ...] = ("device", "bfloat16")
 ROUNDS, EPOCHS, SAMPLES = 7, 25, 200
+MODEL = Model(hidden=(200, 200), latent_size=50)
 TASKS = {
     "k = 1, batch 128": (Objective(), 128, 200),
     "k = 50, batch 100": (Objective(bound="iwae", estimator="dreg", num_samples=50), 100, 20),
 }
 
 
-def program(objective: Objective, batch_size: int, precision: Precision) -> tuple[Any, Callable[[Any, int], Any]]:
-    """The state before the first step, and `(state, stop) -> state`, compiled."""
-    x = images()
-    nothing = Split(x[:0], None)
-    data = Dataset("random", Split(x, None), nothing, nothing, levels=255, binarisation="dynamic", seed=0)
-    config = Experiment("a benchmark", Data("random"), Model(hidden=(200, 200), latent_size=50), objective)
-    system, tx, stored = build(config, data), optax.adam(1e-3), jax.device_put(data.train.batch())
-    options: Any = {"batch_size": batch_size, "precision": precision}
-    run = jax.jit(lambda state, stored, stop: train_until(system, tx, data.prepare, stored, state, stop, **options))
-    return initial_state(system, tx, data.prepare, stored, jax.random.key(0)), lambda state, stop: run(
-        state, stored, stop
-    )
-
-
 def speed() -> None:
     for name, (objective, batch_size, steps) in TASKS.items():
-        programs = {precision: program(objective, batch_size, precision) for precision in ARMS}
+        config, data = Experiment("a benchmark", Data("random"), MODEL, objective), training_data(images())
+        programs = {precision: program(config, data, batch_size=batch_size, precision=precision) for precision in ARMS}
         states = {precision: state for precision, (state, _) in programs.items()}
         times: dict[str, list[float]] = {precision: [] for precision in ARMS}
         for number in range(1, ROUNDS + 2):

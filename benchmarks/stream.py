@@ -12,7 +12,8 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from epoch import STEPS, images
+from epoch import STEPS
+from program import images
 
 from vae_jax.config import Compute, Data, Experiment, Model
 from vae_jax.config.fields import Train

@@ -42,6 +42,8 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", bound="iwae", estimator="dreg", beta=2.0), "use --bound elbo --estimator analytic"),
         (changed("objective", estimator="dreg", free_bits=0.1), "--free-bits 0.1 needs the KL by itself"),
         (changed("objective", free_bits=0.1, capacity=3.0), "--free-bits and --capacity exclude each other"),
+        (changed("objective", beta=2.0, most_distortion=3.0), "--beta has no effect with --most-distortion"),
+        (changed("objective", beta_warmup=0.2, most_distortion=3.0), "--beta-warmup has no effect with --most-dist"),
         (changed("objective", beta_warmup=1.5), "--beta-warmup must be between 0 and 1, got 1.5"),
         (changed("objective", beta_cycles=3), "--beta-cycles 3 needs a rise in each"),
         (

@@ -122,6 +122,9 @@ def _check_rate(objective: Objective) -> None:
     alone = [name for name in ("free_bits", "capacity", "most_distortion") if name in changed]
     if len(alone) > 1:
         raise ConfigError(f"{' and '.join(map(flag, alone))} exclude each other.")
+    weights = [name for name in ("beta", "beta_warmup") if name in changed]
+    if weights and objective.most_distortion is not None:
+        raise ConfigError(f"{flag(weights[0])} has no effect with --most-distortion, which finds the weight by itself.")
     if objective.beta_cycles > 1 and not objective.beta_warmup:
         raise ConfigError(f"--beta-cycles {objective.beta_cycles} needs a rise in each: --beta-warmup 0.5.")
 
