@@ -50,7 +50,8 @@ def of_run(config: str, draw: int, runs: Path, data_dir: Path) -> float:
 def labelled_alone(config: Experiment, dataset: Dataset, draw: int) -> float:
     """The classifier of M2, trained by its cross-entropy only."""
     config = dataclasses.replace(config, labels=dataclasses.replace(config.labels, label_seed=draw))
-    network, batches, corrupt = classifier(config, dataset), few_labels(config, dataset), corruption_of(config.codes)
+    network, batches = classifier(config, dataset), few_labels(config, dataset)
+    corrupt = corruption_of(config.codes, dataset)
     judge, key = linen_apply(network), jax.random.key(draw)
     steps = config.train.epochs * (len(dataset.train.x) // config.train.batch_size)
     tx = make_optimizer(config.optimizer, steps)

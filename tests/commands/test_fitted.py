@@ -63,6 +63,22 @@ def test_a_model_of_ones_own_is_trained_measured_and_drawn(tmp_path) -> None:
     assert run.vae.encode(run.params, X[0]).mean.shape == (2,)
 
 
+def test_codes_that_are_numbers_of_choices_are_measured_and_drawn(tmp_path) -> None:
+    table = jnp.ones((3, 4, 64)) * 0.1
+    vae = vj.VAE(
+        lambda params, x: vj.Categorical((params["encoder"] @ x).reshape(3, 4)),
+        lambda params, z: vj.Bernoulli((params["table"][jnp.arange(3), z]).sum(axis=0).reshape(8, 8, 1)),
+        lambda params: vj.Categorical(jnp.zeros((3, 4))),
+    )
+    params = {"encoder": jnp.zeros((12, 64)), "table": table}
+    images = {"x": X.reshape(-1, 8, 8, 1), "label": DATA["label"]}
+    vae = vae._replace(encode=lambda params, x, encode=vae.encode: encode(params, x.reshape(-1)))
+    options = {"optimizer": ADAM, "estimate": vj.score(vj.iwae), "num_samples": 3, "batch_size": 32}
+    run = vj.fit(vae, images, params=params, directory=tmp_path / "run", epochs=2, console=quiet(), **options)
+    assert run.evaluate(k=10)["likelihood"] == "Bernoulli"
+    assert {path.stem for path in run.pictures()} >= {"training_curve", "samples"}
+
+
 def test_an_optimiser_of_ones_own_may_leave_steps_out(tmp_path) -> None:
     rule = optax.MultiSteps(ADAM, 1, should_skip_update_fn=partial(optax.skip_large_updates, max_squared_norm=1e-9))
     with pytest.warns(UserWarning, match="most steps of an epoch are left out.*the optimiser says so"):

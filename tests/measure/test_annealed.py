@@ -1,10 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tests.runs import measured
+from vae_jax.core.errors import RequestError
 from vae_jax.evaluate.batched import mapped
 from vae_jax.measure import annealed, resumable
-from vae_jax.measure.annealed import ANNEALED
+from vae_jax.measure.annealed import ANNEALED, check_annealed
 
 
 @pytest.mark.slow
@@ -37,3 +40,8 @@ def test_an_interrupted_annealing_goes_on(digits, monkeypatch) -> None:
     assert measured(run, state, ANNEALED, **options) == whole
     assert first_asked == [4]
     assert not partial.exists()
+
+
+def test_a_posterior_without_a_density_has_nothing_to_stand_beside_it() -> None:
+    with pytest.raises(RequestError, match="for which this posterior has no density"):
+        check_annealed(SimpleNamespace(has_density=False))

@@ -151,6 +151,7 @@ def test_variations_are_draws_of_the_posterior_moved_away_from_its_mean() -> Non
     [
         (vj.PointMass(jnp.zeros(2)), 1.0, TypeError, "one point, so there is nothing to draw"),
         (vj.flow(vj.standard_normal(2), Planar(jnp.ones(2), jnp.ones(2), jnp.array(0.0))), 2.0, TypeError, "no mean"),
+        (vj.VonMisesFisher(jnp.array([1.0, 0.0, 0.0]), jnp.array(9.0)), 2.0, TypeError, "on a sphere .* use spread 1"),
         (vj.standard_normal(2), 0.0, ValueError, "spread must be greater than 0, got 0.0"),
     ],
 )

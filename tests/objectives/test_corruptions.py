@@ -39,6 +39,9 @@ def test_shifts_move_the_image_each_way_as_often() -> None:
     where = np.asarray(moved.sum(axis=(0, 3)))[1:4, 1:4]
     assert where.sum() == 900
     np.testing.assert_allclose(where, 100, atol=4 * 10)
+    # By nothing, whatever x is.
+    row = image[2, :, 0]
+    assert corruptions.shifted(0)(KEY, row) is row
     # What moves in is empty.
     assert corruptions.shifted(2)(KEY, jnp.ones((4, 4, 1))).min() >= 0.0
 

@@ -53,6 +53,13 @@ def test_each_layer_is_drawn(subject: Subject) -> None:
     assert names >= {"layers", "temperatures", "layer_by_layer", "samples", "reconstructions", "latent"}
 
 
+def test_a_path_of_one_layer_is_a_path(tmp_path) -> None:
+    subject = subject_of(*trained(tmp_path / "run", config(latent_layers=(1,))))
+    assert subject.code == "layers"
+    names = {path.stem for path in write_pictures(subject)}
+    assert names >= {"temperatures", "samples", "reconstructions", "latent"}
+
+
 def test_a_layer_at_its_mean_is_the_same_for_every_noise_above_which_nothing_is_drawn(subject: Subject) -> None:
     cold = _drawn(subject, jnp.zeros(3))
     assert all(np.ptp(layer, axis=0).max() < 1e-5 for layer in cold)

@@ -130,3 +130,8 @@ def test_dollars_are_bonds_and_no_mathematics(valid: bool, tmp_path: Path) -> No
     string = r"C$C\frac$"
     figure = strings.drawn(subject(valid=lambda string: valid), [[(string, "")]], string)
     assert save_figure(tmp_path / "some.png", figure).is_file()
+
+
+def test_a_code_of_one_number_has_no_neighbourhood_in_a_plane() -> None:
+    subjects = (SimpleNamespace(grammar=object(), code_size=size) for size in (1, 2))
+    assert [strings.NEIGHBOURHOOD.suits(subject) for subject in subjects] == [False, True]

@@ -1,5 +1,6 @@
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
@@ -36,8 +37,12 @@ def test_two_dimensions_need_no_such_view_and_few_examples_have_none(digits, mon
     subject = subject_of(*digits)
     assert not any(picture.suits(subject) for picture in VIEWS)
     wide = dataclasses.replace(subject)
-    monkeypatch.setattr(type(wide), "code_size", 5)
+    monkeypatch.setattr(type(wide), "z", jax.ShapeDtypeStruct((5,), np.float32))
     assert VIEWS[0].suits(wide)
+    # What is shown is the highest layer.
+    layers = tuple(jax.ShapeDtypeStruct((size,), np.float32) for size in (5, 1))
+    monkeypatch.setattr(type(wide), "z", layers)
+    assert not VIEWS[0].suits(wide)
     monkeypatch.setattr(views, "_LEAST", 10_000)
     assert not VIEWS[0].suits(wide)
 

@@ -1,6 +1,10 @@
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.runs import changed, experiment, trained
 from vae_jax.measure.evaluation import evaluate, first_measurements
 from vae_jax.measure.measurement import Options
 from vae_jax.measure.subject import subject_of
@@ -24,9 +28,26 @@ def test_the_card_says_protocol_and_numbers_and_its_program_runs(digits, tmp_pat
         assert words in text
     write_export(subject, tmp_path, k=5)
     assert "Nothing yet: `vae-jax evaluate RUN`" in model_card(subject, None, k=5, version="1")
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    assert seven(text).shape == (7, 8, 8, 1)
+    assert Path("README.md").is_file()
+
+
+PARTS = [{"latent_layers": (2,), "hidden": (16,)}, {"posterior": "concrete", "classes": 3}]
+
+
+@pytest.mark.parametrize("parts", PARTS, ids=["layers", "choices"])
+def test_its_program_runs_whatever_a_code_is(parts: dict, tmp_path, monkeypatch) -> None:
+    config = changed(changed(experiment(epochs=1), "objective", bound="elbo", estimator="analytic"), "model", **parts)
+    subject = subject_of(*trained(tmp_path / "run", changed(config, "objective", num_samples=1)))
+    write_export(subject, tmp_path, k=5)
+    monkeypatch.chdir(tmp_path)
+    assert seven(model_card(subject, {}, k=5, version="1")).shape == (7, 8, 8, 1)
+
+
+def seven(card: str) -> Any:
+    """What the program of a card decodes, in the folder of the export."""
+    (program,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     names: dict = {}
     exec(program, names)
-    assert names["x"].shape == (7, 8, 8, 1)
-    assert Path("README.md").is_file()
+    return names["x"]

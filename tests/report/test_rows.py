@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,3 +95,11 @@ def test_a_model_without_columns_fills_no_gaps(digits, tmp_path) -> None:
     run, state = digits
     with pytest.raises(RequestError, match="no model of a table with gaps. Train one: vae-jax train table"):
         write_imputed(subject_of(run, state), data="digits", out=tmp_path / "x.csv", draws=0, samples=5, seed=0)
+
+
+@pytest.mark.parametrize("known", [{"has_density": False, "is_conditional": False}, {"is_conditional": True}])
+def test_gaps_are_filled_by_a_model_of_the_row_alone(known: dict, tmp_path) -> None:
+    run = SimpleNamespace(dataset=SimpleNamespace(columns=("age",)), directory="runs/a")
+    subject = SimpleNamespace(run=run, **{"has_density": True} | known)
+    with pytest.raises(RequestError, match=r"the model of runs/a has no log p\(x\) of an example by itself"):
+        write_imputed(subject, data="people.csv", out=tmp_path / "a.csv", draws=0, samples=5, seed=0)

@@ -103,3 +103,12 @@ def test_what_is_not_finite_is_named_in_the_order_of_computing(tmp_path) -> None
         return system.vae.decode(params, z * jnp.inf)
 
     assert look(system._replace(vae=system.vae._replace(decode=no_density))).summary.startswith("terms: log p(x | z)")
+
+
+def test_a_relaxed_sample_is_no_fault_under_a_prior_of_choices(tmp_path) -> None:
+    config = changed(CURVE, "model", posterior="concrete", latent_size=2, classes=3)
+    run = create(changed(config, "objective", estimator="analytic", bound="elbo", num_samples=1), tmp_path / "run")
+    state, data = run.initial().train, run.dataset.train.batch()
+    found = examined(run.system, run.dataset.prepare, data, state, batch_size=16, precision="device")
+    assert found.finite
+    assert set(found.terms) == {"log p(x | z)", "KL(q(z | x), p(z))"}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import num_examples
 from vae_jax.evaluate.annealed import ais, bdmc
 from vae_jax.evaluate.batched import mapped, mean_log_marginal
@@ -31,7 +32,9 @@ class _AnnealedExample(NamedTuple):
 
 
 def check_annealed(subject: Subject) -> None:
-    """RequestError or TypeError where annealing has no meaning for a model."""
+    """RequestError or TypeError where annealing has no meaning for a model, or nothing beside it."""
+    if not subject.has_density:
+        raise RequestError("--ais stands beside importance sampling, for which this posterior has no density.")
     check_real_codes("--ais", subject.density.prior(subject.params))
 
 

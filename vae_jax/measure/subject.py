@@ -18,7 +18,7 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import first_example, num_examples
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split
-from vae_jax.distributions import Certain, DiagNormal, PointMass
+from vae_jax.distributions import Certain, DiagNormal, PointMass, VonMisesFisher
 from vae_jax.distributions.hierarchy import Chain
 from vae_jax.distributions.kinds import is_discrete
 from vae_jax.evaluate.gaps import FAMILIES
@@ -145,7 +145,7 @@ class Subject:
     @cached_property
     def _decoded(self) -> Any:
         """p(x | z), abstract."""
-        return jax.eval_shape(self.coder.decode, self.params, self._z)
+        return jax.eval_shape(self.coder.decode, self.params, self.z)
 
     @property
     def _is_users(self) -> bool:
@@ -208,23 +208,34 @@ class Subject:
         return jax.eval_shape(self._model.prior, self.params) if isinstance(self._model, VAE) else None
 
     @cached_property
-    def _z(self) -> Any:
+    def z(self) -> Any:
+        """One code, abstract: an array, or a tuple of them where there are layers."""
         return jax.eval_shape(lambda posterior, key: posterior.sample(key), self.posterior, jax.random.key(0))
 
     @property
     def code(self) -> Code:
         """What one code is."""
-        leaves = jax.tree.leaves(self._z)
+        leaves = jax.tree.leaves(self.z)
         if all(jnp.issubdtype(leaf.dtype, jnp.integer) for leaf in leaves):
             return "indices"
-        if len(leaves) > 1:
+        if not jax.tree_util.all_leaves([self.z]):
             return "layers"
         return "choices" if leaves[0].ndim == 2 else "vector"
 
     @property
+    def has_averages(self) -> bool:
+        """Whether a mean of codes is a code: of numbers that are names only where x has one for certain."""
+        return self.code != "indices" or self.is_certain
+
+    @property
+    def is_direction(self) -> bool:
+        """Whether a code is a point of a sphere, so that most vectors are none."""
+        return isinstance(self.posterior, VonMisesFisher)
+
+    @property
     def code_size(self) -> int:
         """How many numbers one code has, of all layers."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self._z))
+        return sum(leaf.size for leaf in jax.tree.leaves(self.z))
 
     @property
     def has_codes(self) -> bool:
@@ -244,7 +255,9 @@ class Subject:
     @property
     def has_mean(self) -> bool:
         """Whether a code has a mean that says nothing but x; that of a conditional model is told the condition."""
-        return self.has_codes and not self.is_conditional and hasattr(type(self.posterior), "mean")
+        return (
+            self.has_codes and not self.is_conditional and self.has_averages and hasattr(type(self.posterior), "mean")
+        )
 
     @property
     def has_real_mean(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_jax.core.checks import check_array, check_count
 from vae_jax.core.types import Array, Key
-from vae_jax.distributions import DiagNormal, PointMass, standard_normal
+from vae_jax.distributions import DiagNormal, PointMass, VonMisesFisher, standard_normal
 from vae_jax.flows import Transformed
 
 
@@ -108,7 +108,8 @@ def variations(posterior: Any, key: Key, num: int, *, spread: float = 1.0) -> Ar
 
     Draws from its `posterior` q(z | x), whose distance from the mean is multiplied by `spread`. At 1 all are codes of
     the example itself, and differ by what the model is not sure of. TypeError where there is no mean to spread around,
-    or where all draws are the same; ValueError for num < 1 or a spread that is not positive.
+    where all draws are the same, or where codes are directions and the spread is not 1; ValueError for num < 1 or a
+    spread that is not positive.
     """
     check_count("variations", "num", num)
     if not spread > 0.0:
@@ -118,6 +119,8 @@ def variations(posterior: Any, key: Key, num: int, *, spread: float = 1.0) -> Ar
     codes = posterior.sample(key, (num,))
     if spread == 1.0:
         return codes
+    if isinstance(posterior, VonMisesFisher):
+        raise TypeError("variations: draws on a sphere cannot be moved away from their mean by a factor: use spread 1.")
     if not hasattr(posterior, "mean") or not jnp.issubdtype(jnp.result_type(codes), jnp.floating):
         raise TypeError(
             f"variations: {type(posterior).__name__} has no mean that its draws could be moved away from: use spread 1."

@@ -46,6 +46,8 @@ def dropout(level: float | Array) -> Corruption:
 
 def shifted(pixels: int, corrupt: Corruption = uncorrupted) -> Corruption:
     """Move an image `[H, W, C]` by up to `pixels` each way, with zeros moving in; then apply `corrupt`."""
+    if not pixels:
+        return corrupt
 
     def shift(key: Key, x: Any) -> Any:
         shift_key, corrupt_key = jax.random.split(key)

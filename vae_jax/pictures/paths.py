@@ -8,7 +8,7 @@ from vae_jax.data.labels import named
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import attribute_vector, interpolate, interpolate_sphere, j_diagram
 from vae_jax.pictures.decoded import decoded, images
-from vae_jax.pictures.picture import Picture, Shown, draws_vectors, shows_images
+from vae_jax.pictures.picture import MOST_EXAMPLES, Picture, Shown, draws_vectors, shows_images
 
 _STEPS, _SIDE = 9, 7
 _PAIRS = 3
@@ -78,6 +78,7 @@ def _moves(subject: Subject) -> bool:
     return (
         shows_images(subject)
         and subject.code == "vector"
+        and not subject.is_direction
         and subject.code_size > 2
         and len(subject.run.dataset.test.x) >= 3
     )
@@ -89,7 +90,7 @@ def _moves_around_zero(subject: Subject) -> bool:
 
 def _moves_to_classes(subject: Subject) -> bool:
     label = subject.run.dataset.test.label
-    return _moves(subject) and label is not None and len(set(np.asarray(label).tolist()) - {-1}) > 1
+    return _moves(subject) and label is not None and len(set(np.asarray(label[:MOST_EXAMPLES]).tolist()) - {-1}) > 1
 
 
 PATHS = (

@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 from vae_jax.data.dataset import Split
 from vae_jax.measure.subject import Subject
 
+# Pictures look at so many test examples at most.
+MOST_EXAMPLES = 5000
+
 
 class Shown(NamedTuple):
     """Test examples as they are stored, as the model sees them (`x`), and their mean codes (None where it has none)."""
@@ -26,6 +29,11 @@ def draws_vectors(subject: Subject) -> bool:
     """Whether pictures are drawn from codes that are vectors with a normal prior."""
     drawn = shows_images(subject) and subject.has_fitted_prior
     return drawn and subject.has_normal_prior and subject.code == "vector"
+
+
+def decoded_as(subject: Subject) -> str:
+    """Which of p(x | z) is shown."""
+    return "mean" if subject.decodes_to_mean else "a sample"
 
 
 class Picture(NamedTuple):

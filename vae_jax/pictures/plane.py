@@ -46,14 +46,14 @@ class Plane(NamedTuple):
 
 
 def plane_of(subject: Subject) -> Plane | None:
-    """The plane of a model of images with codes of two numbers or more; None of any other.
+    """The plane of a model of images with codes of two numbers or more, which fill their space; None of any other.
 
     Codes of more numbers are shown on the two directions in which those of the test split vary most, and what is
     decoded is their mean, moved along them.
     """
     if not (subject.has_codes and subject.has_images and subject.code == "vector" and not subject.is_conditional):
         return None
-    if subject.code_size < 2:
+    if subject.code_size < 2 or subject.is_direction:
         return None
     dataset = subject.run.dataset
     test = dataset.test.take(slice(_POINTS))

@@ -17,15 +17,14 @@ from vae_jax.pictures import plots
 from vae_jax.pictures.decoded import decoded, images
 from vae_jax.pictures.layers import LAYERS
 from vae_jax.pictures.paths import PATHS
-from vae_jax.pictures.picture import Picture, Shown, draws_vectors, shows_images
+from vae_jax.pictures.picture import MOST_EXAMPLES, Picture, Shown, decoded_as, draws_vectors, shows_images
 from vae_jax.pictures.plots import save_figures
 from vae_jax.pictures.strings import INTERPOLATION, NEIGHBOURHOOD
 from vae_jax.train.files import PICTURES as FOLDER
 from vae_jax.train.files import read_metrics
 
-# Pictures show this many examples in a row, and codes of at most so many.
+# Pictures show this many examples in a row.
 _COLUMNS = 12
-_MOST_CODES = 5000
 # Traversals show the dimensions that say most.
 _ROWS = 10
 # Share of the codes on each side that a traversal leaves out.
@@ -34,7 +33,7 @@ _INNER = 0.02
 
 def write_pictures(subject: Subject, further: tuple[Picture, ...] = ()) -> list[Path]:
     """Draw every picture that suits the model and its data, and of `further` ones, into RUN/pictures: their paths."""
-    test = subject.run.dataset.test.take(slice(_MOST_CODES))
+    test = subject.run.dataset.test.take(slice(MOST_EXAMPLES))
     x = subject.prepared(subject.run.dataset, test)
     means = latent_means(subject.coder, subject.params, jax.random.key(0), x) if subject.has_codes else None
     shown = Shown(test, x, means)
@@ -80,11 +79,6 @@ def _training_curve(subject: Subject, shown: Shown) -> Figure:
     )
 
 
-def _decoded_as(subject: Subject) -> str:
-    """Which of p(x | z) the pictures show."""
-    return "mean" if subject.decodes_to_mean else "a sample"
-
-
 def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     dataset, (test, x, means) = subject.run.dataset, shown
     columns = min(_COLUMNS, len(x))
@@ -95,7 +89,7 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     if dataset.is_binary:
         parts = {"data": dataset.intensities(test.x[:count]), "its bits": parts["data"], "decoded": parts["decoded"]}
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in parts.values()], axis=1)
-    title = f"reconstructions: {_decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
+    title = f"reconstructions: {decoded_as(subject)} of p(x | z) at the mean of q(z | x)"
     title += "; the model sees the bits" if dataset.is_binary else ""
     return images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=[*parts] * rows)
 
@@ -121,7 +115,7 @@ def _samples(subject: Subject, shown: Shown) -> Figure:
     z = subject.density.prior(subject.params).sample(jax.random.key(0), (rows * _COLUMNS,))
     shown_as = decoded(subject, z)
     grid = shown_as.reshape(rows, _COLUMNS, *shown_as.shape[1:])
-    return images(subject, grid, title=f"samples: {_decoded_as(subject)} of p(x | z), z from the prior")
+    return images(subject, grid, title=f"samples: {decoded_as(subject)} of p(x | z), z from the prior")
 
 
 def _conditions(subject: Subject, shown: Shown) -> Figure:
@@ -156,7 +150,7 @@ def _manifold(subject: Subject, shown: Shown) -> Figure:
     num = 20
     codes = manifold_grid(num, prior=subject.density.prior(subject.params))
     grid = decoded(subject, codes)
-    title = f"manifold: {_decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
+    title = f"manifold: {decoded_as(subject)} of p(x | z), z at equal steps of prior probability"
     if not subject.has_normal_prior:
         return images(subject, grid, title=title + ", through the flow")
     names = [f"{z:.2f}" if i % 3 == 0 else "" for i, z in enumerate(codes[0, :, 0])]
@@ -225,6 +219,12 @@ def _latent(subject: Subject, shown: Shown) -> Figure:
     return plots.codes([chosen, (centred @ axes[:2].T, components)], labels, title=title)
 
 
+def _has_grids(subject: Subject) -> bool:
+    """Whether x is an image, and its code a number at each place of a grid."""
+    named = subject.has_codes and subject.has_images and subject.code == "indices"
+    return named and all(leaf.ndim == 2 for leaf in jax.tree.leaves(subject.z))
+
+
 def _draws_images(subject: Subject) -> bool:
     return shows_images(subject) and subject.has_fitted_prior
 
@@ -240,10 +240,10 @@ def _draws_points(subject: Subject) -> bool:
 
 PICTURES = (
     Picture("training_curve", lambda subject: True, _training_curve),
-    Picture("codes", lambda subject: subject.has_codes and subject.code == "indices", _code_maps),
+    Picture("codes", _has_grids, _code_maps),
     Picture("latent", lambda subject: subject.has_codes and subject.code != "indices", _latent),
     Picture("conditions", lambda s: s.has_images and s.run.system.given is not None, _conditions),
-    Picture("reconstructions", shows_images, _reconstructions),
+    Picture("reconstructions", lambda subject: shows_images(subject) and subject.has_averages, _reconstructions),
     INTERPOLATION,
     NEIGHBOURHOOD,
     Picture("samples", _draws_images, _samples),

@@ -132,4 +132,6 @@ def _wrapped(string: str, width: int = 18) -> str:
 
 # Each code is drawn as what it is likeliest to be, rule by rule; what is not valid is written.
 INTERPOLATION = Picture("interpolation", lambda subject: subject.grammar is not None, _interpolation)
-NEIGHBOURHOOD = Picture("neighbourhood", lambda subject: subject.grammar is not None, _neighbourhood)
+NEIGHBOURHOOD = Picture(
+    "neighbourhood", lambda subject: subject.grammar is not None and subject.code_size > 1, _neighbourhood
+)

@@ -52,7 +52,7 @@ def _umap(subject: Subject, shown: Shown) -> Figure:
 
 def _has_many(subject: Subject) -> bool:
     real = subject.has_codes and subject.code in ("vector", "layers", "choices")
-    return real and subject.code_size > 2 and len(subject.run.dataset.test.x) >= _LEAST
+    return real and jax.tree.leaves(subject.z)[-1].size > 2 and len(subject.run.dataset.test.x) >= _LEAST
 
 
 VIEWS = (

@@ -24,6 +24,7 @@ from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import variations
 from vae_jax.models.vae import VAE, typical
+from vae_jax.pictures.picture import decoded_as
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES, VARIATIONS
 from vae_jax.train.outline import read_outline
@@ -87,7 +88,7 @@ def write_samples(
     if not subject.has_images:
         return [path]
     source = "the prior" if density is None else f"a {density} fitted to the codes"
-    return [path, _save_grid(path, subject, mean, title=f"samples: mean of p(x | z), z from {source}")]
+    return [path, _save_grid(path, subject, mean, title=f"samples: {decoded_as(subject)} of p(x | z), z from {source}")]
 
 
 def _write_variations(subject: Subject, like: int, spread: float, count: int, seed: int, path: Path) -> list[Path]:

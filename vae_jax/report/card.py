@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+
 from vae_jax.config.files import to_json
 from vae_jax.measure.subject import Subject
 from vae_jax.report.origin import title_of
@@ -48,7 +50,7 @@ def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: s
         "With jax alone, on CPU, CUDA or TPU. `encode(x)`, `decode(z)`, `sample(seeds)` and `log_marginal(seeds, x)` "
         f"(nats, k = {k}; seeds are uint32, one for each example) are there where the model has them:",
         "",
-        _LOAD.replace("{z}", f"np.zeros((7, {subject.code_size}), np.float32)"),
+        _LOAD.replace("{z}", _seven(subject.z)),
         "",
         "The parameters are in `params.safetensors`; `params.json` says the shape of each. The config:",
         "",
@@ -58,6 +60,12 @@ def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: s
         "",
     ]
     return "\n".join(lines)
+
+
+def _seven(z: Any) -> str:
+    """Seven codes of zeros, as they are written: an array, or a tuple of one for each layer."""
+    arrays = [f"np.zeros({(7, *leaf.shape)}, np.{leaf.dtype})" for leaf in jax.tree.leaves(z)]
+    return arrays[0] if jax.tree_util.all_leaves([z]) else f"({', '.join(arrays)},)"
 
 
 def _seen(subject: Subject) -> str:
@@ -76,9 +84,11 @@ def _measured(measured: dict[str, Any]) -> list[str]:
         return ["Nothing yet: `vae-jax evaluate RUN`."]
     lines = []
     if "log_marginal" in measured:
+        # Where x has one code there is nothing to draw, and the number is that of the code and x.
+        certainty = measured.get("certainty", "a lower bound")
         lines.append(
             f"- log p(x): {measured['log_marginal']:.2f} nats per test example, importance-weighted, "
-            f"k = {measured['k']}, {measured.get('certainty', 'exact')}; ± {measured['test_examples_error']:.2f} from "
+            f"k = {measured['k']}, {certainty}; ± {measured['test_examples_error']:.2f} from "
             f"the choice of {measured['evaluated_examples']} examples"
         )
     names = {"elbo": "ELBO", "rate": "rate", "distortion": "distortion", "bits_per_dimension": "bits per dimension"}

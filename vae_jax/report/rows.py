@@ -41,6 +41,7 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
             f"{subject.run.directory} is no model of a table with gaps. Train one: vae-jax train table "
             f"--dataset {data}."
         )
+    _check_density(subject)
     check_table(out)
     x = examples_like(subject, data, None).train.x
     completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
@@ -69,8 +70,7 @@ def write_anomalies(
     split, which the model was not trained on.
     """
     check_count("anomaly", "--samples", samples)
-    if not subject.has_density or subject.is_conditional:
-        raise RequestError(f"the model of {subject.run.directory} has no log p(x) of an example by itself.")
+    _check_density(subject)
     check_table(out)
     source = examples_like(subject, data, data_dir)
     ordinary = _scores(subject, subject.examples, samples, seed)
@@ -80,6 +80,11 @@ def write_anomalies(
     rows = {"row": list(range(len(scores))), "score": scores.tolist(), "strange": strange.tolist()}
     write_table(out, rows)
     return out, threshold, int(strange.sum())
+
+
+def _check_density(subject: Subject) -> None:
+    if not subject.has_density or subject.is_conditional:
+        raise RequestError(f"the model of {subject.run.directory} has no log p(x) of an example by itself.")
 
 
 def _scores(subject: Subject, x: Any, samples: int, seed: int) -> np.ndarray:

@@ -17,12 +17,13 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE, Autoencoder
 from vae_jax.nets.layers import layered_init, layered_vae
+from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.objectives import penalties
 from vae_jax.objectives.corruptions import Corruption, uncorrupted
 from vae_jax.objectives.penalties import Penalty
-from vae_jax.systems.parts.families import corruption_of
+from vae_jax.systems.parts.families import POSTERIORS, corruption_of
 from vae_jax.systems.parts.networks import networks
-from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
+from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, shares_to_corrupt
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(x, p(x | h)) -> distance`, of one example and the distribution that its code decodes to.
@@ -81,8 +82,20 @@ def build(config: Experiment, dataset: Dataset) -> System:
     layers, _ = networks(config.model, dataset)
     vae = layered_vae(layers)
     coder = Autoencoder(vae.encode, vae.decode)
-    loss = autoencoder_loss(coder, penalty=penalty_of(codes), corrupt=corruption_of(codes))
+    loss = autoencoder_loss(coder, penalty=penalty_of(codes), corrupt=corruption_of(codes, dataset))
     return System(init=layered_init(layers), loss=loss, vae=coder)
+
+
+def _penalised_codes(config: Experiment) -> str | None:
+    penalty, model = config.codes.penalty, config.model
+    posterior = POSTERIORS[model.posterior]
+    if penalty == "contractive" and LIKELIHOODS[model.likelihood].sees_counts:
+        return f"--penalty contractive is a slope by x, and the counts of --likelihood {model.likelihood} have none"
+    if penalty == "contractive" and not hasattr(posterior.kind, "mean"):
+        return f"--penalty contractive is of a mean code, which {model.posterior} has not: use --posterior point"
+    if penalty == "l1" and posterior.space == "choices":
+        return f"--penalty l1 is for vectors, and a {model.posterior} posterior has choices: use --posterior point"
+    return None
 
 
 def _weighed_penalty(config: Experiment) -> str | None:
@@ -104,5 +117,8 @@ SPEC = Spec(
         *("codes.penalty", "codes.penalty_weight", "codes.sparsity"),
         *("codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
     ),
-    requires=(one_layer, differentiable_codes, gradient_scale, _weighed_penalty),
+    requires=(
+        *(one_layer, differentiable_codes, gradient_scale, shares_to_corrupt),
+        *(_penalised_codes, _weighed_penalty),
+    ),
 )

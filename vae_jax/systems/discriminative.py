@@ -24,13 +24,14 @@ from vae_jax.core.trees import first_example, freeze, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
 from vae_jax.data.labels import UNLABELLED, num_classes
-from vae_jax.distributions import DiagNormal, PointMass, sample_and_log_prob
+from vae_jax.distributions import DiagNormal, sample_and_log_prob
 from vae_jax.models.vae import VAE, posterior_and_prior
 from vae_jax.nets.adapters import from_linen, linen_apply
 from vae_jax.nets.classifier import Classifier
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.optimizers.groups import apart
-from vae_jax.systems.parts.families import POSTERIORS
+from vae_jax.systems.parts.families import prior_name
+from vae_jax.systems.parts.legality import objection
 from vae_jax.systems.parts.networks import elements_of, reader, vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
@@ -99,12 +100,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
     return System(init, loss, vae, optimizer=optimizer, classify=classify, comparable=False)
 
 
-def _has_density(config: Experiment) -> str | None:
-    """q(z | x) has a density, since the loss has a bound in it."""
-    posterior = config.model.posterior
-    if POSTERIORS[posterior].kind is not PointMass:
-        return None
-    return f"a {posterior} has no density, so no bound: use --posterior diagonal"
+def _has_weights(config: Experiment) -> str | None:
+    """The loss has a log-weight in it, with the gradient of its draw."""
+    model = config.model
+    return objection(model.posterior, prior_name(model), model.likelihood, "elbo", "total")
 
 
 def _seen_by_its_mean(config: Experiment) -> str | None:
@@ -122,5 +121,5 @@ def _seen_by_its_mean(config: Experiment) -> str | None:
 SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
-    requires=(one_layer, differentiable_codes, gradient_scale, _has_density, _seen_by_its_mean),
+    requires=(one_layer, differentiable_codes, gradient_scale, _has_weights, _seen_by_its_mean),
 )

@@ -14,7 +14,13 @@ from vae_jax.models.vae import VAE
 from vae_jax.systems.parts.coded import Coded, coded_loss
 from vae_jax.systems.parts.critic import Critic, make_critic, with_critic
 from vae_jax.systems.parts.networks import vae_networks
-from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
+from vae_jax.systems.parts.requirements import (
+    differentiable_codes,
+    drawn_bound,
+    gradient_scale,
+    one_layer,
+    two_in_a_batch,
+)
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 # Folded into the key of a step, to keep the shuffling apart from the keys of the examples.
@@ -55,5 +61,5 @@ def build(config: Experiment, dataset: Dataset) -> System:
 SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
-    requires=(one_layer, differentiable_codes, gradient_scale, two_in_a_batch),
+    requires=(one_layer, differentiable_codes, gradient_scale, drawn_bound, two_in_a_batch),
 )

@@ -21,7 +21,13 @@ from vae_jax.objectives.discrepancy import imq, mmd, rbf
 from vae_jax.systems.parts.coded import Coded, coded_loss, prior_codes
 from vae_jax.systems.parts.families import POSTERIORS
 from vae_jax.systems.parts.networks import vae_networks
-from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, two_in_a_batch
+from vae_jax.systems.parts.requirements import (
+    differentiable_codes,
+    drawn_bound,
+    gradient_scale,
+    one_layer,
+    two_in_a_batch,
+)
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 # `(codes [n, d], codes [m, d]) -> scalar`.
@@ -72,5 +78,5 @@ def _kl_has_no_weight(config: Experiment) -> str | None:
 SPEC = Spec(
     build,
     reads=("codes.divergence", "codes.info_alpha", "codes.info_lambda"),
-    requires=(one_layer, differentiable_codes, gradient_scale, two_in_a_batch, _kl_has_no_weight),
+    requires=(one_layer, differentiable_codes, gradient_scale, drawn_bound, two_in_a_batch, _kl_has_no_weight),
 )

@@ -26,7 +26,6 @@ from vae_jax.nets.conditional import Given, conditional
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.posteriors import DiagNormalHead
 from vae_jax.nets.priors import normal
-from vae_jax.objectives.corruptions import shifted
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
 from vae_jax.systems.parts.families import POSTERIORS, corruption_of
 from vae_jax.systems.parts.requirements import no_path, one_vector, optimal_scale_alone, trainable_bound
@@ -63,7 +62,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
             f"M2 classifies the mean of q(z1 | x), and a {model.posterior} posterior has none: use --posterior "
             "diagonal."
         )
-    shift, corrupt = shifted(codes.corruption_shift), corruption_of(replace(codes, corruption_shift=0))
+    shift = corruption_of(replace(codes, corruption="none"), dataset)
+    corrupt = corruption_of(replace(codes, corruption_shift=0), dataset)
     m1 = build_m1(replace(config, model=replace(model, upper_latent_sizes=())), dataset)
     assert isinstance(m1.vae, VAE)
     vae, classes, size = m1.vae, num_classes(dataset), model.latent_size
@@ -132,6 +132,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
 
 def _one_upper_layer(config: Experiment) -> str | None:
     sizes = config.model.upper_latent_sizes
+    if not config.model.upper_hidden:
+        return "the classifier of M1 + M2 is as wide as the last of --upper-hidden, which needs at least one layer"
     if len(sizes) < 2:
         return None
     return f"M1 + M2 has one layer above z: --upper-latent-sizes takes one number, got {sizes}"

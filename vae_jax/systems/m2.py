@@ -31,7 +31,7 @@ from vae_jax.objectives.terms import elbo_terms
 from vae_jax.systems.conditional import conditional_networks
 from vae_jax.systems.parts.families import corruption_of
 from vae_jax.systems.parts.networks import networks
-from vae_jax.systems.parts.requirements import gradient_scale, one_layer, one_vector
+from vae_jax.systems.parts.requirements import closed_kl, gradient_scale, one_layer, one_vector, shares_to_corrupt
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(params, x) -> logits [C]` of q(y | x).
@@ -214,7 +214,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         losses_of(config, nets.given, classify),
         classify,
         few_labels(config, dataset),
-        corrupted(corruption_of(config.codes)),
+        corrupted(corruption_of(config.codes, dataset)),
         label_weight=labels.label_weight,
         classifier_weight=labels.classifier_weight,
         parts=config.compute.accumulate,
@@ -236,5 +236,5 @@ SPEC = Spec(
         *("labels.classifier_channels", "codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
         "compute.accumulate",
     ),
-    requires=(one_layer, one_vector, gradient_scale),
+    requires=(one_layer, one_vector, gradient_scale, closed_kl, shares_to_corrupt),
 )

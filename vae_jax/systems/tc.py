@@ -22,6 +22,7 @@ from vae_jax.systems.parts.requirements import (
     differentiable_codes,
     factorised_normal,
     gradient_scale,
+    normal_prior,
     one_layer,
     two_in_a_batch,
 )
@@ -76,5 +77,5 @@ def build(config: Experiment, dataset: Dataset) -> System:
 SPEC = Spec(
     build,
     reads=("objective.beta", "codes.index_weight", "codes.dimension_weight", "codes.minibatch"),
-    requires=(one_layer, differentiable_codes, gradient_scale, factorised_normal, two_in_a_batch),
+    requires=(one_layer, differentiable_codes, gradient_scale, factorised_normal, normal_prior, two_in_a_batch),
 )

@@ -11,7 +11,8 @@ import numpy as np
 from vae_jax.config.compute import Precision
 from vae_jax.core.trees import num_examples
 from vae_jax.core.types import Array, Key, Params
-from vae_jax.distributions import sample_and_log_prob
+from vae_jax.distributions import Concrete, OneHotCategorical, sample_and_log_prob
+from vae_jax.distributions.divergences import kl
 from vae_jax.models.vae import VAE
 from vae_jax.systems.system import System
 from vae_jax.train.precision import products_in
@@ -103,9 +104,13 @@ def _terms(system: System, params: Params, key: Key, batch: Any) -> dict[str, fl
         return {}
 
     def densities(key: Key, x: Any) -> dict[str, Array]:
-        z, log_q = sample_and_log_prob(vae.encode(params, x), key)
+        posterior, prior = vae.encode(params, x), vae.prior(params)
+        z, log_q = sample_and_log_prob(posterior, key)
         log_x = vae.decode(params, z).log_prob(x)
-        return {"log p(x | z)": log_x, "log p(z)": vae.prior(params).log_prob(z), "log q(z | x)": log_q}
+        if isinstance(posterior, Concrete) and isinstance(prior, OneHotCategorical):
+            # A relaxed sample is no choice, so it has no probability there; what is trained is the KL of the choices.
+            return {"log p(x | z)": log_x, "KL(q(z | x), p(z))": kl(posterior, prior)}
+        return {"log p(x | z)": log_x, "log p(z)": prior.log_prob(z), "log q(z | x)": log_q}
 
     xs = system.example(batch)
     try:

@@ -5,13 +5,16 @@ import pytest
 
 import vae_jax as vj
 from vae_jax.config import Codes, Model
+from vae_jax.core.errors import ConfigError
+from vae_jax.data import load
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS, corruption_of, prior_name
 
 KEY = jax.random.key(0)
+DIGITS = load("digits")
 
 
 def test_a_shift_comes_before_the_corruption_that_a_config_names() -> None:
-    named = corruption_of(Codes(corruption="gaussian", corruption_level=0.1, corruption_shift=1))
+    named = corruption_of(Codes(corruption="gaussian", corruption_level=0.1, corruption_shift=1), DIGITS)
     there = named(KEY, jnp.zeros((6, 6, 1)).at[3, 3].set(5.0))
     assert (there > 2.0).sum() == 1
     assert there.std() > 0.05
@@ -61,5 +64,10 @@ def test_a_prior_that_is_not_named_is_that_of_the_posteriors_space(posterior: st
 
 def test_no_corruption_leaves_an_example_alone() -> None:
     x = jnp.arange(4.0)
-    assert corruption_of(Codes())(KEY, x) is x
-    assert (corruption_of(Codes(corruption="masking", corruption_level=1.0))(KEY, x) == 0.0).all()
+    assert corruption_of(Codes(), DIGITS)(KEY, x) is x
+    assert (corruption_of(Codes(corruption="masking", corruption_level=1.0), DIGITS)(KEY, x) == 0.0).all()
+
+
+def test_what_is_no_image_is_not_moved() -> None:
+    with pytest.raises(ConfigError, match=r"moves images, but an example of cancer has the shape \(30,\): use --corr"):
+        corruption_of(Codes(corruption_shift=2), load("cancer"))

@@ -3,12 +3,20 @@
 import dataclasses
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from tests.runs import changed
 from vae_jax.config import Data, Experiment
+from vae_jax.config.files import load_config
+from vae_jax.core.errors import ConfigError
+from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts import requirements
+from vae_jax.systems.parts.families import POSTERIORS, PRIORS
+from vae_jax.systems.registry import spec_of, validate
 from vae_jax.systems.system import Requirement
+from vae_jax.train.source import load_data
 
 BASE = dataclasses.replace(Experiment("a test", Data("digits")), system="mine")
 
@@ -46,6 +54,21 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
     (requirements.one_layer, PATH, "--latent-layers are for --system vae; mine has layers of its own"),
     (requirements.no_path, PATH, "--latent-layers are for --system vae"),
     (requirements.one_vector, with_model(network="grid"), "a vector at each place, and mine one for a whole example"),
+    (requirements.one_vector, with_model(posterior="concrete"), "has choices, and mine one vector of an example"),
+    (requirements.closed_kl, with_model(posterior="iaf"), "and --posterior iaf --prior normal have none"),
+    (requirements.closed_kl, with_model(prior="mixture"), "use --posterior diagonal --prior normal"),
+    (requirements.closed_kl, with_model(posterior="point"), "takes the KL in closed form"),
+    (
+        requirements.drawn_bound,
+        with_model(posterior="straight_through", prior="relaxed_choices"),
+        "use --estimator analytic",
+    ),
+    (requirements.normal_prior, with_model(prior="mixture"), "a prior that factorises: use --prior normal or scaled"),
+    (
+        requirements.shares_to_corrupt,
+        changed(with_model(likelihood="logistic"), "codes", corruption="salt_pepper"),
+        "for values between 0 and 1, and --likelihood logistic for counts",
+    ),
     *(
         (requirements.layers_along_a_path, changed(PATH, "model", **fields), reason)
         for fields, reason in (
@@ -98,6 +121,11 @@ def test_the_usual_config_meets_all(requirement: Requirement) -> None:
         (requirements.layers_of_vectors, changed(LAYERS, "objective", estimator="total")),
         (requirements.differentiable_codes, with_model(posterior="concrete")),
         (requirements.factorised_normal, with_model(posterior="isotropic")),
+        (requirements.normal_prior, with_model(prior="scaled")),
+        (requirements.closed_kl, with_model(posterior="full")),
+        (requirements.drawn_bound, with_model(posterior="point")),
+        (requirements.drawn_bound, with_model(posterior="iaf", prior="mixture")),
+        (requirements.shares_to_corrupt, changed(with_model(likelihood="logistic"), "codes", corruption="masking")),
         (requirements.two_in_a_batch, changed(BASE, "train", batch_size=2)),
         (
             requirements.possible_distortion,
@@ -120,3 +148,55 @@ def test_every_requirement_is_tried() -> None:
         if getattr(value, "__module__", "") == requirements.__name__ and callable(value)
     }
     assert tried == own
+
+
+SMALL = {"hidden": (4, 8), "latent_size": 3, "classes": 4, "prior_components": 4, "flow_layers": 1, "flow_hidden": (4,)}
+# One part changed at a time. Only a likelihood of bits goes with bits.
+CHANGES: list[dict[str, Any]] = [
+    *({"posterior": name} for name in POSTERIORS),
+    *({"prior": name} for name in PRIORS),
+    {"posterior": "concrete", "prior": "relaxed_choices"},
+    {"posterior": "straight_through", "prior": "relaxed_choices"},
+    *({"likelihood": name} for name in LIKELIHOODS if name != "columns"),
+    *({"network": name} for name in ("mlp", "conv", "grid")),
+    *({"autoregressive_layers": 1}, {"upper_latent_sizes": (2,)}, {"upper_hidden": ()}, {"latent_layers": (1,)}),
+]
+# One config of each system, but for strings, which have networks of their own.
+EACH_SYSTEM = (
+    *("digits_conv", "autoencoder", "contractive_autoencoder", "sparse_autoencoder", "denoising_autoencoder"),
+    *("conditional_vae", "m2", "m1m2", "tc_vae", "dip_vae", "factor_vae", "info_vae", "adversarial_autoencoder"),
+    *("discriminative_vae", "geco_vae", "vq_vae", "ladder_mnist"),
+)
+
+
+def traced(config: Experiment) -> None:
+    """The gradient of a batch, traced, which costs little and finds what the networks cannot do."""
+    dataset = load_data(config)
+    system, batch = spec_of(config.system).build(config, dataset), dataset.train.take(slice(4)).batch()
+
+    def slope(key: Any) -> Any:
+        seen = dataset.prepare(key, batch)
+        params = system.init(key, seen)
+        return jax.grad(lambda params: system.loss(params, key, seen, jnp.int32(1))[0])(params)
+
+    jax.eval_shape(slope, jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "m2" else pytest.mark.slow) for name in EACH_SYSTEM]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_not_refused_can_be_computed(name: str) -> None:
+    config = changed(changed(load_config(name), "data", dataset="digits", image_size=None), "model", **SMALL)
+    odd = []
+    for change in CHANGES:
+        tried = changed(config, "model", **change)
+        if LIKELIHOODS[tried.model.likelihood].of != "bits":
+            tried = changed(tried, "data", binarisation="none")
+        try:
+            traced(validate(tried))
+        except ConfigError:
+            continue
+        except Exception as error:
+            odd.append((change, type(error).__name__, str(error)[:200]))
+    assert odd == []

@@ -7,6 +7,8 @@ import flax.linen as nn
 import numpy as np
 
 from vae_jax.config.fields import Codes, Model
+from vae_jax.core.errors import ConfigError
+from vae_jax.data.dataset import Dataset
 from vae_jax.distributions import (
     Concrete,
     DiagNormal,
@@ -34,11 +36,16 @@ from vae_jax.nets.priors import Prior
 from vae_jax.objectives.corruptions import Corruption, dropout, gaussian, masking, salt_pepper, shifted, uncorrupted
 
 
-def corruption_of(codes: Codes) -> Corruption:
-    """The corruption that a config names."""
+def corruption_of(codes: Codes, dataset: Dataset) -> Corruption:
+    """The corruption that a config names. ConfigError where what is no image is to be moved."""
+    if codes.corruption_shift and not dataset.is_image:
+        raise ConfigError(
+            f"--corruption-shift {codes.corruption_shift} moves images, but an example of {dataset.name} has the shape "
+            f"{dataset.shape}: use --corruption-shift 0."
+        )
     by_name = {"gaussian": gaussian, "masking": masking, "dropout": dropout, "salt_pepper": salt_pepper}
     corrupt = uncorrupted if codes.corruption == "none" else by_name[codes.corruption](codes.corruption_level)
-    return shifted(codes.corruption_shift, corrupt) if codes.corruption_shift else corrupt
+    return shifted(codes.corruption_shift, corrupt)
 
 
 class PosteriorPart(NamedTuple):

@@ -1,9 +1,10 @@
 """What systems require of a config: each function gives the reason why it cannot be run, or None where it can."""
 
 from vae_jax.config.fields import Experiment
-from vae_jax.distributions import OneHotCategorical
+from vae_jax.distributions import DiagNormal, OneHotCategorical, PointMass
+from vae_jax.distributions.divergences import has_closed_form
 from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, NORMALS
-from vae_jax.systems.parts.families import POSTERIORS, prior_name
+from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
 from vae_jax.systems.parts.legality import apart, objection
 from vae_jax.systems.system import Requirement
 
@@ -84,7 +85,12 @@ def one_layer(config: Experiment) -> str | None:
 
 
 def one_vector(config: Experiment) -> str | None:
-    """z is not cut into places."""
+    """z is not cut into places or choices."""
+    if POSTERIORS[config.model.posterior].space == "choices":
+        return (
+            f"a {config.model.posterior} posterior has choices, and {config.system} one vector of an example: use "
+            "--posterior diagonal"
+        )
     if config.model.network != "grid":
         return None
     return f"--network grid has a vector at each place, and {config.system} one for a whole example: use mlp or conv"
@@ -147,6 +153,47 @@ def differentiable_codes(config: Experiment) -> str | None:
         f"samples of a {model.posterior} posterior carry no gradient, which --system {config.system} needs: use "
         "--posterior concrete, or --system vae --estimator score"
     )
+
+
+def shares_to_corrupt(config: Experiment) -> str | None:
+    """What is added to x, or put in its place, is between 0 and 1, so x is too."""
+    corruption = config.codes.corruption
+    if corruption not in ("salt_pepper", "gaussian") or not LIKELIHOODS[config.model.likelihood].sees_counts:
+        return None
+    return (
+        f"--corruption {corruption} is for values between 0 and 1, and --likelihood {config.model.likelihood} for "
+        "counts: use masking or dropout"
+    )
+
+
+def closed_kl(config: Experiment) -> str | None:
+    """The KL between posterior and prior has a closed form."""
+    model = config.model
+    posterior, prior = POSTERIORS[model.posterior].kind, PRIORS[prior_name(model)].kind
+    if posterior is not PointMass and has_closed_form(posterior, prior):
+        return None
+    return (
+        f"--system {config.system} takes the KL in closed form, and --posterior {model.posterior} --prior "
+        f"{prior_name(model)} have none: use --posterior diagonal --prior normal"
+    )
+
+
+def drawn_bound(config: Experiment) -> str | None:
+    """The ELBO has a gradient by one draw of z, where q has a density; its KL is in closed form where there is one."""
+    model = config.model
+    posterior, prior = POSTERIORS[model.posterior].kind, PRIORS[prior_name(model)].kind
+    if posterior is PointMass:
+        return None
+    estimator = "analytic" if has_closed_form(posterior, prior) else "sampled"
+    return objection(model.posterior, prior_name(model), model.likelihood, "elbo", estimator)
+
+
+def normal_prior(config: Experiment) -> str | None:
+    """p(z) is a normal with a diagonal covariance."""
+    name = prior_name(config.model)
+    if PRIORS[name].kind is DiagNormal:
+        return None
+    return f"--system {config.system} is for a prior that factorises: use --prior normal or scaled, not {name}"
 
 
 def factorised_normal(config: Experiment) -> str | None:
