@@ -9,9 +9,9 @@ import pytest
 
 from vae_jax.cli import main
 from vae_jax.commands.train import _check_flags, _TrainOptions, free_directory
-from vae_jax.config.fields import quick
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.naming import description_of
+from vae_jax.config.trial import quick
 from vae_jax.core.errors import ConfigError
 from vae_jax.train.sweep import is_sweep
 
