@@ -214,6 +214,7 @@ def test_nothing_is_sampled_before_the_prior_is_fitted(tmp_path: Path) -> None:
         ("stages", {"second_stage_at": 1.0}, "--second-stage-at must be above 0 and below 1, got 1.0"),
         ("model", {"hidden": ()}, "--hidden needs at least one layer for --network grid"),
         ("model", {"network": "mlp"}, "use --network grid"),
+        ("model", {"prior": "mixture"}, "--prior has no effect with --system vq"),
         ("objective", {"beta": 2.0}, "--beta 2.0 has no effect with --system vq"),
     ],
 )

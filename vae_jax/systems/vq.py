@@ -258,4 +258,10 @@ def _grid_network(config: Experiment) -> str | None:
     return "--system vq has a code at each place of a grid: use --network grid"
 
 
-SPEC = Spec(build, reads=("quantisation", "stages"), requires=(one_layer, gradient_scale, _grid_network))
+def _own_prior(config: Experiment) -> str | None:
+    if config.model.prior == "default":
+        return None
+    return "--prior has no effect with --system vq, whose prior of codes is uniform, or learned in the second stage"
+
+
+SPEC = Spec(build, reads=("quantisation", "stages"), requires=(one_layer, gradient_scale, _grid_network, _own_prior))
