@@ -6,12 +6,10 @@ Batch 128. Steps of all alternate in one run; the medians are printed, and how m
 decoder each takes.
 """
 
-import time
 from dataclasses import replace
 
-import jax
 import numpy as np
-from program import images, program, training_data
+from program import images, milliseconds, program, training_data
 
 from vae_jax.config.files import load_config
 
@@ -33,16 +31,9 @@ def main() -> None:
     config, data = load_config("ladder_mnist"), training_data(images())
     configs = {name: replace(config, model=replace(config.model, **fields)) for name, fields in ROWS.items()}
     programs = {name: program(config, data, batch_size=BATCH) for name, config in configs.items()}
-    states = {name: state for name, (state, _) in programs.items()}
-    times: dict[str, list[float]] = {name: [] for name in ROWS}
-    for number in range(1, ROUNDS + 2):
-        for name, (_, run) in programs.items():
-            began = time.perf_counter()
-            states[name] = jax.block_until_ready(run(states[name], number * STEPS))
-            times[name].append((time.perf_counter() - began) / STEPS * 1e3)
-    least = np.median(times["none"][1:])
+    times = milliseconds(programs, rounds=ROUNDS, steps=STEPS)
     for name, each in times.items():
-        print(f"{name:<30} {np.median(each[1:]):6.1f} ms a step   {np.median(each[1:]) / least:5.2f}")
+        print(f"{name:<30} {np.median(each):6.1f} ms a step   {np.median(each / times['none']):5.2f}")
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ minutes each), and the difference of their test log p(x), k = 200, is printed wi
 """
 
 import sys
-import time
 from pathlib import Path
 
-import jax
 import numpy as np
 from founding_curves import trained
-from program import images, program, training_data
+from program import images, milliseconds, program, training_data
 
 from vae_jax.config import Data, Experiment, Model, Objective
 from vae_jax.config.compute import Precision
@@ -33,16 +31,9 @@ def speed() -> None:
     for name, (objective, batch_size, steps) in TASKS.items():
         config, data = Experiment("a benchmark", Data("random"), MODEL, objective), training_data(images())
         programs = {precision: program(config, data, batch_size=batch_size, precision=precision) for precision in ARMS}
-        states = {precision: state for precision, (state, _) in programs.items()}
-        times: dict[str, list[float]] = {precision: [] for precision in ARMS}
-        for number in range(1, ROUNDS + 2):
-            for precision, (_, run) in programs.items():
-                began = time.perf_counter()
-                states[precision] = jax.block_until_ready(run(states[precision], number * steps))
-                times[precision].append((time.perf_counter() - began) / steps * 1e3)
-        # The first round of each holds the compilation.
-        ratios = np.asarray(times["device"][1:]) / np.asarray(times["bfloat16"][1:])
-        listed = ", ".join(f"{precision} {np.median(each[1:]):.2f} ms" for precision, each in times.items())
+        times = milliseconds(programs, rounds=ROUNDS, steps=steps)
+        ratios = times["device"] / times["bfloat16"]
+        listed = ", ".join(f"{precision} {np.median(each):.2f} ms" for precision, each in times.items())
         print(f"{name}: {listed}; device / bfloat16 {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})")
 
 

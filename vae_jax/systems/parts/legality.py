@@ -27,7 +27,7 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
         return reason
     if estimator in ("analytic", "sampled") and bound != "elbo":
         return f"{estimator} is the ELBO in two terms and has no {bound} bound: use --estimator total or dreg"
-    if estimator == "analytic" and not has_closed_form(q.kind, p.kind):
+    if estimator == "analytic" and not has_closed_kl(posterior, prior):
         return (
             f"the KL between a {posterior} posterior and a {prior} prior has no closed form: use --estimator sampled, "
             "which draws it, or total or dreg"
@@ -49,6 +49,11 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
     if likelihood not in LIKELIHOODS:
         return f"there is no likelihood {likelihood}"
     return None
+
+
+def has_closed_kl(posterior: str, prior: str) -> bool:
+    """Whether the KL between a posterior and a prior has a closed form."""
+    return has_closed_form(POSTERIORS[posterior].kind, PRIORS[prior].kind)
 
 
 def apart(posterior: str, prior: str) -> str | None:

@@ -2,10 +2,9 @@
 
 from vae_jax.config.fields import Experiment
 from vae_jax.distributions import DiagNormal, OneHotCategorical, PointMass
-from vae_jax.distributions.divergences import has_closed_form
 from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, NORMALS
 from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
-from vae_jax.systems.parts.legality import apart, objection
+from vae_jax.systems.parts.legality import apart, has_closed_kl, objection
 from vae_jax.systems.system import Requirement
 
 
@@ -169,8 +168,7 @@ def shares_to_corrupt(config: Experiment) -> str | None:
 def closed_kl(config: Experiment) -> str | None:
     """The KL between posterior and prior has a closed form."""
     model = config.model
-    posterior, prior = POSTERIORS[model.posterior].kind, PRIORS[prior_name(model)].kind
-    if posterior is not PointMass and has_closed_form(posterior, prior):
+    if POSTERIORS[model.posterior].kind is not PointMass and has_closed_kl(model.posterior, prior_name(model)):
         return None
     return (
         f"--system {config.system} takes the KL in closed form, and --posterior {model.posterior} --prior "
@@ -181,10 +179,9 @@ def closed_kl(config: Experiment) -> str | None:
 def drawn_bound(config: Experiment) -> str | None:
     """The ELBO has a gradient by one draw of z, where q has a density; its KL is in closed form where there is one."""
     model = config.model
-    posterior, prior = POSTERIORS[model.posterior].kind, PRIORS[prior_name(model)].kind
-    if posterior is PointMass:
+    if POSTERIORS[model.posterior].kind is PointMass:
         return None
-    estimator = "analytic" if has_closed_form(posterior, prior) else "sampled"
+    estimator = "analytic" if has_closed_kl(model.posterior, prior_name(model)) else "sampled"
     return objection(model.posterior, prior_name(model), model.likelihood, "elbo", estimator)
 
 
