@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vae_jax.data import rows
 from vae_jax.data.folder import image_splits, images_of
 from vae_jax.data.images import Square
+from vae_jax.data.rows import Rows
 
 RANDOM = np.random.default_rng(0)
 
@@ -77,4 +79,23 @@ def test_what_is_no_image_is_named(tmp_path) -> None:
 
 def test_images_in_memory_are_read_in_the_same_way() -> None:
     grey = Image.new("L", (3, 2), 7)
-    np.testing.assert_array_equal(images_of([("row 0", grey)]), np.full((1, 2, 3, 1), 7))
+    found = images_of(2, lambda i: (f"row {i}", grey))
+    np.testing.assert_array_equal(found, np.full((2, 2, 3, 1), 7))
+
+
+def test_a_folder_that_does_not_fit_the_memory_is_decoded_when_it_is_needed(tmp_path, monkeypatch) -> None:
+    for part, count in (("train", 30), ("test", 5)):
+        for i in range(count):
+            image(tmp_path / part / "ab"[i % 2] / f"{i}.png", size=(6, 8))
+    read = image_splits(tmp_path, square=Square(4))
+    monkeypatch.setattr(rows, "_MOST_SHARE", 0.0)
+    monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path / "cache"))
+    left = image_splits(tmp_path, square=Square(4))
+    assert not (tmp_path / "cache").exists(), "what does not fit the memory is not kept either"
+    for part in ("train", "test"):
+        assert isinstance(left[part].x, Rows)
+        np.testing.assert_array_equal(np.asarray(left[part].x), read[part].x)
+        np.testing.assert_array_equal(left[part].label, read[part].label)
+    (tmp_path / "train" / "b" / "29.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"29.png cannot be read as an image"):
+        np.asarray(image_splits(tmp_path, square=Square(4))["train"].x)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vae_jax.data import rows
 from vae_jax.data.hugging_face import hugging_face_splits, is_saved
 from vae_jax.data.images import Square
 
@@ -26,6 +27,14 @@ def test_images_come_with_the_names_of_their_classes(tmp_path) -> None:
     assert hugging_face_splits(str(folder), square=Square(3), colour="colour")["test"].x.shape == (2, 3, 3, 3)
     with pytest.raises(ValueError, match="no such column; there are image, label"):
         hugging_face_splits(str(folder), label="job")
+
+
+def test_images_that_do_not_fit_the_memory_are_decoded_when_they_are_needed(tmp_path, monkeypatch) -> None:
+    images(4).save_to_disk(tmp_path / "rows")
+    monkeypatch.setattr(rows, "_MOST_SHARE", 0.0)
+    x = hugging_face_splits(str(tmp_path / "rows"))["train"].x
+    assert isinstance(x, rows.Rows)
+    assert x[:][:, 0, 0, 0].tolist() == [0, 40, 80, 120]
 
 
 def test_other_columns_are_a_table(tmp_path) -> None:

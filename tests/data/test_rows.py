@@ -2,10 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.runs import assert_equal_states, changed, experiment, trained
 from vae_jax.core.errors import ConfigError
-from vae_jax.data import Square, files, load, rows
+from vae_jax.data import Square, load, rows
 from vae_jax.data.load import whole_like
 from vae_jax.data.look import check_varies, faults
 from vae_jax.data.own import Reading
@@ -25,7 +26,7 @@ X = np.random.default_rng(0).integers(0, 256, (200, 4, 4), dtype=np.uint8)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Images in a file that is too large for the memory, of which seven rows are read at once."""
     np.save(tmp_path / "x.npy", X)
-    monkeypatch.setattr(files, "_MOST_SHARE", 0.0)
+    monkeypatch.setattr(rows, "_MOST_SHARE", 0.0)
     monkeypatch.setattr(rows, "_BLOCK_BYTES", 7 * X[0].size)
     return tmp_path / "x.npy"
 
@@ -80,8 +81,17 @@ def test_training_examples_stay_in_the_file_and_the_others_do_not(file: Path) ->
 def test_what_needs_all_of_them_at_once_is_refused(file: Path) -> None:
     with pytest.raises(ValueError, match=r"do not fit the memory\. Use --binarisation dynamic"):
         load(str(file), Reading("bits"), binarisation="static")
-    with pytest.raises(ValueError, match="save them at the size that you want"):
-        load(str(file), Reading("bits", square=Square(2, None)))
+
+
+def test_they_are_scaled_as_they_are_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading("bits", square=Square(2, None))
+    left = load(str(file), reading)
+    assert isinstance(left.train.x, Rows)
+    monkeypatch.setattr(rows, "_MOST_SHARE", 1.0)
+    read = load(str(file), reading)
+    assert left.shape == (2, 2, 1)
+    for one, other in zip(left.splits, read.splits, strict=True):
+        np.testing.assert_array_equal(np.asarray(one.x), other.x)
 
 
 def test_a_sweep_of_them_is_refused(file: Path, tmp_path: Path) -> None:
@@ -115,15 +125,21 @@ def test_copies_and_values_that_are_not_finite_are_found(file: Path) -> None:
         load(str(file), Reading("reals"))
 
 
-def test_a_run_is_the_one_whose_data_are_in_memory(file: Path, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("decoded", [False, True])
+def test_a_run_is_the_one_whose_data_are_in_memory(decoded: bool, file: Path, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("grain")
+    if decoded:
+        file = tmp_path / "images"
+        file.mkdir()
+        for i, x in enumerate(X):
+            Image.fromarray(x).save(file / f"{i}.png")
     config = changed(experiment(epochs=3), "data", dataset=str(file), stand_in=False)
     run, state = trained(tmp_path / "left", config)
     check_same(run.directory, run.dataset)
     found = evaluate(subject_of(run, state), first_measurements(run.config), Options(0))
     assert np.isfinite(found["log_marginal"])
 
-    monkeypatch.setattr(files, "_MOST_SHARE", 1.0)
+    monkeypatch.setattr(rows, "_MOST_SHARE", 1.0)
     held, in_memory = trained(tmp_path / "held", changed(config, "compute", stream=True))
     assert isinstance(held.dataset.train.x, np.ndarray)
     assert_equal_states(state.train, in_memory.train)

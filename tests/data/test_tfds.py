@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from vae_jax.config.files import load_config
-from vae_jax.data import Reading, Square, load, whole
+from vae_jax.data import Reading, Square, load, rows, whole
+from vae_jax.data.rows import Rows
 from vae_jax.train.loop import train
 from vae_jax.train.run import create
 
@@ -81,6 +82,27 @@ def test_faces_are_cut_and_scaled_and_labelled_by_an_attribute(celeb_a) -> None:
     assert data.test.label.tolist() == [int(row["attributes"]["Smiling"]) for row in rows["test"]]
     assert load("celeb_a", data_dir=folder).shape == (218, 178, 3)
     assert load("celeb_a", data_dir=folder).train.label is None
+
+
+def test_faces_that_do_not_fit_the_memory_are_decoded_when_they_are_needed(celeb_a, monkeypatch) -> None:
+    reading = Reading(square=Square(16), label="Smiling")
+    read = load("celeb_a", reading, data_dir=celeb_a[0], validation_size=2)
+    monkeypatch.setattr(rows, "_MOST_SHARE", 0.0)
+    monkeypatch.setenv("VAE_JAX_CACHE", str(celeb_a[0] / "cache"))
+    left = load("celeb_a", reading, data_dir=celeb_a[0], validation_size=2)
+    assert isinstance(left.train.x, Rows)
+    assert isinstance(left.test.x, np.ndarray)
+    for one, other in zip(left.splits, read.splits, strict=True):
+        np.testing.assert_array_equal(np.asarray(one.x), other.x)
+        np.testing.assert_array_equal(one.label, other.label)
+
+
+def test_images_of_several_sizes_are_refused_or_scaled(celeb_a) -> None:
+    folder, found = celeb_a
+    found["test"][3] = found["test"][3] | {"image": np.zeros((10, 12, 3), np.uint8)}
+    with pytest.raises(ValueError, match=r"test, row 0 is an image of 218×178 pixels, row 3 of 10×12. .*--image-size"):
+        load("celeb_a", data_dir=folder)
+    assert load("celeb_a", Reading(square=Square(8)), data_dir=folder).test.x.shape == (6, 8, 8, 3)
 
 
 def test_an_attribute_that_is_not_there_is_named(celeb_a) -> None:

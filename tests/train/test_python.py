@@ -4,7 +4,8 @@ import pytest
 
 import vae_jax as vj
 from vae_jax.core.errors import ConfigError
-from vae_jax.data import load
+from vae_jax.data import load, rows
+from vae_jax.data.rows import Rows
 from vae_jax.train.python import absolute, as_dataset, as_system, source_of
 
 RANDOM = np.random.default_rng(0)
@@ -78,6 +79,23 @@ def test_a_source_is_its_examples_stacked() -> None:
     for dataset in (alone, labelled):
         np.testing.assert_array_equal(dataset.train.x, expected.train.x)
     np.testing.assert_array_equal(labelled.test.label, expected.test.label)
+
+
+def test_a_source_that_does_not_fit_the_memory_is_asked_when_it_is_needed(monkeypatch) -> None:
+    draws = np.random.default_rng(0).random((40, 3))
+    source = Source([{"x": x, "label": i % 2} for i, x in enumerate(draws)])
+    read = as_dataset(source)
+    monkeypatch.setattr(rows, "_MOST_SHARE", 0.0)
+    left = as_dataset(source)
+    assert isinstance(left.train.x, Rows)
+    assert left.train.x.dtype == np.float32
+    for one, other in zip(left.splits, read.splits, strict=True):
+        np.testing.assert_array_equal(np.asarray(one.x), other.x)
+        np.testing.assert_array_equal(one.label, other.label)
+    # Bits are told by looking at all of them, and so is an example of another shape.
+    assert as_dataset(Source(list(draws.round()))).levels == 1
+    with pytest.raises(ValueError, match="x must be of one shape"):
+        as_dataset(Source([*draws, np.zeros(4)]))
 
 
 def test_a_source_of_grain_is_one() -> None:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -18,6 +19,7 @@ from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import DamagedError
 from vae_jax.core.files import replacing
 from vae_jax.core.text import read_lines
+from vae_jax.data.rows import Rows
 
 # Larger arrays are not kept: they would fill a disk that nobody offered.
 _MOST_BYTES = 2**30
@@ -30,13 +32,17 @@ def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Pa
     return folder / f"{kind}-{digest[:32]}{ending}"
 
 
-def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays in `path`. Where there is no whole file, `make` makes them, and they are written to it."""
+def kept_arrays(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The arrays in `path`. Where there is no whole file, `make` makes them, and they are written to it.
+
+    Nothing is written where some are `Rows`, which stay where they are.
+    """
     if path.is_file():
         with suppress(DamagedError):
             return read_arrays(path)
     made = make()
-    if sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
+    rows = any(isinstance(one, Rows) for one in made.values())
+    if not rows and sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
         _keep(path, lambda partial: np.savez(partial, **made))  # pyright: ignore[reportArgumentType]
     return made
 

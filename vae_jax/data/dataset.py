@@ -22,7 +22,7 @@ BINARISATIONS: tuple[str, ...] = get_args(Binarisation)
 
 
 class Split(NamedTuple):
-    """`x`: `[n, …]`, counts as integers (uint8 where they fit) or float32; `Rows` where they stay in their file.
+    """`x`: `[n, …]`, counts as integers (uint8 where they fit) or float32; `Rows` where they stay where they are.
 
     `label`: int32 `[n]`, −1 where the class of an example is not known. `condition`: float32 `[n, c]`. `factors`:
     numbers `[n, f]`, the values that an example was made from. Codes are measured by them; training never sees them.
@@ -37,6 +37,10 @@ class Split(NamedTuple):
     def take(self, rows: Any) -> "Split":
         """The given rows."""
         return Split._make(None if array is None else taken(array, rows) for array in self)
+
+    def in_memory(self) -> "Split":
+        """The same, with all examples read."""
+        return self._replace(x=np.asarray(self.x))
 
     def batch(self) -> dict[str, np.ndarray]:
         """The split as the batch that systems see (before `Dataset.prepare`): `x`, `label` and `condition` if there."""
@@ -165,7 +169,7 @@ class Dataset:
 def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     """The dataset under a binarisation; "static" draws the bits here, once, from the dataset's seed.
 
-    ValueError for real numbers, which are no probabilities, and for static bits of data that stay in their file.
+    ValueError for real numbers, which are no probabilities, and for static bits of data that do not fit the memory.
     """
     if binarisation not in BINARISATIONS:
         raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}, got {binarisation!r}.")
@@ -215,7 +219,6 @@ def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, 
             f"training.{tenth}"
         )
     parts = (order[:cut], order[cut : cut + validation], order[cut + validation :])
-    train, *others = (split.take(rows) for rows in parts)
-    # Only training examples may stay in their file: the others are measured at once.
-    validation_split, test_split = (other._replace(x=np.asarray(other.x)) for other in others)
-    return train, validation_split, test_split
+    train, validation_split, test_split = (split.take(rows) for rows in parts)
+    # Only training examples may stay where they are: the others are measured at once.
+    return train, validation_split.in_memory(), test_split.in_memory()

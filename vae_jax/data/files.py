@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.core.arrays import unreadable
-from vae_jax.core.memory import host_memory
 from vae_jax.data.dataset import Split
-from vae_jax.data.rows import Rows
+from vae_jax.data.rows import Rows, is_large
 
 # What the arrays of a split may be called. Training examples may also have the ending _train.
 _NAMES = {
@@ -17,8 +16,6 @@ _NAMES = {
     "condition": ("condition", "conditions"),
     "factors": ("factors",),
 }
-# A `.npy` file of more than this share of the memory is not read at once.
-_MOST_SHARE = 0.25
 _ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_valid", "_validation"), "test": ("_test",)}
 
 
@@ -35,8 +32,7 @@ def read_file(path: Path) -> dict[str, Split]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of an .npz or .npy file.")
-    most = host_memory()
-    if path.suffix == ".npy" and most is not None and path.stat().st_size > _MOST_SHARE * most:
+    if path.suffix == ".npy" and is_large(path.stat().st_size):
         return {"train": _left(path)}
     with path.open("rb") as opened:
         try:

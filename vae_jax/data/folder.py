@@ -1,6 +1,6 @@
 """Folders of images: `photos/*.png`, or `photos/CLASS/*.png` with the class of each, as torchvision has them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.dataset import Split
-from vae_jax.data.images import Square, scaled
+from vae_jax.data.examples import Examples
+from vae_jax.data.images import Square, check_size, scaled
+from vae_jax.data.rows import Rows, taken
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # What the folder of a split may be called.
@@ -28,7 +30,8 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
 
     Where its folders are called train, test and validation they are splits, else classes. `square`: what each is cut
     and scaled to; without it all must be of one size. `colour`: grey or colour; by default colour where one image has
-    it. Decoded images are kept between commands. ValueError, with what to do, where there are none or one is damaged.
+    it. Decoded images are kept between commands; those that do not fit the memory are decoded when they are needed
+    (`Rows`). ValueError, with what to do, where there are none or one is damaged.
     """
     parts = {SPLITS[part.name]: part for part in sorted(folder.iterdir()) if part.is_dir() and part.name in SPLITS}
     listed = (
@@ -41,12 +44,15 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
         )
     stamps = [(file.relative_to(folder), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     made_of = (folder.absolute(), square, colour, *stamps)
-    named_files = [(str(file), file) for file in files]
-    x = kept_arrays(cache_file("folder", made_of), lambda: {"x": images_of(named_files, square, colour)})["x"]
+
+    def read() -> dict[str, np.ndarray | Rows]:
+        return {"x": images_of(len(files), lambda i: (str(files[i]), files[i]), square, colour)}
+
+    x = kept_arrays(cache_file("folder", made_of), read)["x"]
     splits, first = {}, 0
     for part, named in listed.items():
         labels = np.array([one.label for one in named], str) if named and named[0].label is not None else None
-        splits[part] = Split(x[first : first + len(named)], labels)
+        splits[part] = Split(taken(x, slice(first, first + len(named))), labels)
         first += len(named)
     return {part: split for part, split in splits.items() if len(split.x)}
 
@@ -69,31 +75,36 @@ def _images(folder: Path) -> list[Path]:
 
 
 def images_of(
-    images: Sequence[tuple[str, Any]], square: Square | None = None, colour: Colour | None = None
-) -> np.ndarray:
-    """`(name, path or Pillow image)` pairs as one array, uint8 `[n, H, W, C]`.
+    count: int, image: Callable[[int], tuple[str, Any]], square: Square | None = None, colour: Colour | None = None
+) -> np.ndarray | Rows:
+    """Images as one array, uint8 `[count, H, W, C]`. `image(i)`: the name of one, and its path or Pillow image.
 
     ValueError names the first that does not fit.
     """
     if colour is None:
-        colour = "colour" if any(_is_colour(image) for _, image in images) else "grey"
-    arrays: list[np.ndarray] = []
-    for name, image in images:
-        opened = _opened(image).convert("L" if colour == "grey" else "RGB")
-        one = np.asarray(opened)[None]
-        one = one[..., None] if colour == "grey" else one
-        try:
-            one = one if square is None else scaled(one, square)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        if arrays and one.shape != arrays[0].shape:
-            sizes = ["×".join(map(str, array.shape[1:3])) for array in (arrays[0], one)]
-            raise ValueError(
-                f"{images[0][0]} is an image of {sizes[0]} pixels, {name} of {sizes[1]}. Scale all to one size: "
-                "--image-size 64."
-            )
-        arrays.append(one)
-    return np.concatenate(arrays)
+        colour = "colour" if any(_is_colour(image(i)[1]) for i in range(count)) else "grey"
+    first_name, first = image(0)
+    shape = _pixels(first_name, first, square, colour).shape
+
+    def read(numbers: list[int]) -> list[np.ndarray]:
+        found = []
+        for name, one in map(image, numbers):
+            pixels = _pixels(name, one, square, colour)
+            check_size(pixels.shape, shape, (first_name, name))
+            found.append(pixels)
+        return found
+
+    return Examples(count, read).held()
+
+
+def _pixels(name: str, image: Any, square: Square | None, colour: Colour) -> np.ndarray:
+    """uint8 `[H, W, C]`."""
+    pixels = np.asarray(_opened(image).convert("L" if colour == "grey" else "RGB"))
+    pixels = pixels[..., None] if colour == "grey" else pixels
+    try:
+        return pixels if square is None else scaled(pixels[None], square)[0]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _is_colour(image: Any) -> bool:

@@ -57,7 +57,8 @@ def _split(name: str, data: Any, label: str | None, square: Square | None, colou
     if label is not None and label not in data.features:
         raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(data.features)}.")
     chosen = label or next(iter(classes), None)
-    x = images_of([(f"{name}, row {i}", image) for i, image in enumerate(data[pictures[0]])], square, colour)
+    images = data.select_columns(pictures[:1])
+    x = images_of(len(data), lambda i: (f"{name}, row {i}", images[i][pictures[0]]), square, colour)
     if chosen is None:
         return Split(x, None)
     values = np.asarray(data[chosen])

@@ -1,4 +1,4 @@
-"""Images cut to a square and scaled."""
+"""Images cut to a square and scaled, and all of one size."""
 
 from typing import NamedTuple
 
@@ -10,6 +10,17 @@ class Square(NamedTuple):
 
     side: int
     crop: int | None = None
+
+
+def check_size(shape: tuple[int, ...], first: tuple[int, ...], names: tuple[str, str]) -> None:
+    """ValueError where an image has another shape than the first one; `names` of the first and of it."""
+    if shape == first:
+        return
+    sizes = ["×".join(map(str, one[:2])) for one in (first, shape)]
+    raise ValueError(
+        f"{names[0]} is an image of {sizes[0]} pixels, {names[1]} of {sizes[1]}. Scale all to one size: --image-size "
+        "64."
+    )
 
 
 def scaled(images: np.ndarray, square: Square) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from vae_jax.config.fields import Binarisation
 from vae_jax.data.columns import Column
 from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
+from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
 from vae_jax.data.own import Own, Reading, as_rows, is_decoded, is_own, proposed, read_own
@@ -76,8 +77,8 @@ def load(
     if validation_size is None:
         validation_size = 0 if own_validation is not None else (len(train.x) - test_size) // _VALIDATION_FRACTION
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
-    validation = validation if own_validation is None else own_validation
-    test = test if own_test is None else own_test
+    validation = validation if own_validation is None else own_validation.in_memory()
+    test = test if own_test is None else own_test.in_memory()
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
     known: dict[str, Any] = {"classes": classes, "columns": columns, "units": units}
     raw = Dataset(name, train, validation, test, levels=levels, binarisation="none", seed=seed, **known)
@@ -150,7 +151,7 @@ def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading, *
     if name in tfds_names():
         train, test = read_tfds(name, data_dir, label=reading.label, square=reading.square)
         # dsprites stores bits.
-        source = _Source(train, None, test, 255 if train.x.max(initial=0) > 1 else 1)
+        source = _Source(train, None, test, 255 if train.x.max() > 1 else 1)
     elif reading.label is not None:
         raise ValueError(
             f"--label {reading.label} chooses among several labels of a table or a TFDS dataset, but {name} has one at "
@@ -201,9 +202,12 @@ def _embedded(name: str, seed: int, square: Square | None, few: int | None) -> _
 
 
 def _scaled(x: Any, square: Square | None) -> Any:
-    if square is not None and isinstance(x, Rows):
-        raise ValueError("images that do not fit the memory are not scaled here: save them at the size that you want.")
-    return x if square is None else scaled(x, square)
+    if square is None:
+        return x
+    if isinstance(x, Rows):
+        # Once they are small they may fit.
+        return Examples(len(x), lambda numbers: scaled(x[np.array(numbers)], square)).held()
+    return scaled(x, square)
 
 
 def _sprites(name: str, square: Square | None, seed: int, few: int | None) -> Split:

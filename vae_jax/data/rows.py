@@ -1,27 +1,55 @@
-"""Examples that stay in their file, and are read a few rows at a time: for data that do not fit the memory."""
+"""Examples that stay where they are, and are read a few rows at a time: for data that do not fit the memory."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from vae_jax.core.memory import host_memory
+
 # A block has at most so many bytes. As float64 it has eight times as many, and statistics make some copies of it.
 _BLOCK_BYTES = 2**24
+# Arrays of more than this share of the memory are not read at once.
+_MOST_SHARE = 0.25
+
+
+def is_large(num_bytes: int) -> bool:
+    """Whether so many bytes are too many to be read into the memory at once."""
+    most = host_memory()
+    return most is not None and num_bytes > _MOST_SHARE * most
+
+
+class Stored(Protocol):
+    """Where rows may stay: a memory map, or examples that are decoded when they are asked for (`Examples`)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, …)`."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of their numbers."""
+        ...
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        """The rows of these numbers, an integer or an array of any shape."""
+        ...
 
 
 class Rows:
-    """Rows of an array that lies in a file: like an array `[n, …]`, of which no more is read than is asked for.
+    """Rows that stay where they are `stored`: like an array `[n, …]`, of which no more is read than is asked for.
 
-    `stored`: a memory map, as `np.load(path, mmap_mode="r")` gives. `order`: the numbers of its rows, in this order.
-    `dtype`: what they are read as. An index is one of the first axis; it gives an array.
+    `order`: the numbers of its rows, in this order. `dtype`: what they are read as. An index is one of the first axis;
+    it gives an array.
     """
 
-    def __init__(self, stored: np.ndarray, order: np.ndarray | None = None, dtype: Any = None) -> None:
+    def __init__(self, stored: Stored, order: np.ndarray | None = None, dtype: Any = None) -> None:
         self.stored = stored
-        self.order = np.arange(len(stored)) if order is None else order
+        self.order = np.arange(stored.shape[0]) if order is None else order
         self.dtype = np.dtype(dtype or stored.dtype)
         self.shape = (len(self.order), *stored.shape[1:])
-        self.ndim = stored.ndim
+        self.ndim = len(self.shape)
         self.size = int(np.prod(self.shape))
         self.nbytes = self.size * self.dtype.itemsize
 
@@ -37,7 +65,7 @@ class Rows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def take(self, rows: Any) -> "Rows":
-        """Some of the rows, which stay in the file too."""
+        """Some of the rows, which stay where they are too."""
         return Rows(self.stored, self.order[rows], self.dtype)
 
     def astype(self, dtype: Any) -> "Rows":

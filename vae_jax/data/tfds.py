@@ -9,9 +9,10 @@ import numpy as np
 
 from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.dataset import Split
-from vae_jax.data.images import Square, scaled
+from vae_jax.data.examples import Examples
+from vae_jax.data.images import Square, check_size, scaled
 
-# Items decoded at a time.
+# Items whose labels are read at a time.
 _BLOCK = 1024
 # A yes or no for each of several names, as celeb_a has them.
 _ATTRIBUTES = "attributes"
@@ -31,7 +32,8 @@ def read_tfds(
     """`(train, test or None)` of an image dataset: uint8 `[n, H, W, C]`, labels where there are any.
 
     `label`: the name of one among several; by default the one called label. `square`: what images are cut and scaled
-    to, block by block, so that large ones need not be held in memory. Decoded images are kept (`vae_jax.data.cache`).
+    to, one by one, so that large ones need not be held in memory. Decoded images are kept (`vae_jax.data.cache`); those
+    that do not fit the memory are decoded when they are needed (`vae_jax.data.rows.Rows`).
 
     `data_dir` is the folder that holds `name/version/`; by default the one of the variable TFDS_DATA_DIR, or
     `~/tensorflow_datasets`. FileNotFoundError, with the folder looked in and the command to prepare the
@@ -53,11 +55,11 @@ def read_tfds(
     return _split(kept, "train"), _split(kept, "test") if "test_x" in kept else None
 
 
-def _split(kept: dict[str, np.ndarray], part: str) -> Split:
+def _split(kept: dict[str, Any], part: str) -> Split:
     return Split(kept[f"{part}_x"], kept.get(f"{part}_label"), factors=kept.get(f"{part}_factors"))
 
 
-def _read_all(name: str, folder: Path, label: str | None, square: Square | None) -> dict[str, np.ndarray]:
+def _read_all(name: str, folder: Path, label: str | None, square: Square | None) -> dict[str, Any]:
     """The arrays of both splits that there are: `train_x`, `train_label`, …, `test_factors`."""
     try:
         import array_record  # noqa: F401
@@ -69,27 +71,42 @@ def _read_all(name: str, folder: Path, label: str | None, square: Square | None)
     import tensorflow_datasets as tfds
 
     sources: Any = tfds.data_source(name, data_dir=str(folder), download=False)
-    parts = ("train", "test") if "test" in sources else ("train",)
-    return {
-        f"{part}_{field}": array for part in parts for field, array in _read(name, sources[part], label, square).items()
-    }
+    if "image" not in sources["train"][0]:
+        raise ValueError(f"{name} has no images; its features are {sorted(sources['train'][0])}.")
+    # The same, without the work of decoding images.
+    decoders: Any = {"image": tfds.decode.SkipDecoding()}
+    beside: Any = tfds.data_source(name, data_dir=str(folder), download=False, decoders=decoders)
+    arrays = {}
+    for part in ("train", "test") if "test" in sources else ("train",):
+        arrays[f"{part}_x"] = _images(f"{name}, {part}", sources[part], square).held()
+        arrays |= {f"{part}_{field}": array for field, array in _beside(name, beside[part], label).items()}
+    return arrays
 
 
-def _read(name: str, source: Any, label: str | None, square: Square | None) -> dict[str, np.ndarray]:
-    """`x`, and `label` and `factors` where there are any."""
-    images: list[np.ndarray] = []
+def _images(name: str, source: Any, square: Square | None) -> Examples:
+    def pixels(image: np.ndarray) -> np.ndarray:
+        return image if square is None else scaled(image[None], square)[0]
+
+    shape = pixels(source[0]["image"]).shape
+
+    def read(numbers: list[int]) -> list[np.ndarray]:
+        found = [pixels(row["image"]) for row in source.__getitems__(numbers)]
+        for number, one in zip(numbers, found, strict=True):
+            check_size(one.shape, shape, (f"{name}, row 0", f"row {number}"))
+        return found
+
+    return Examples(len(source), read)
+
+
+def _beside(name: str, source: Any, label: str | None) -> dict[str, np.ndarray]:
+    """`label` and `factors` where there are any."""
     labels: list[Any] = []
     factors: list[Any] = []
-    size = len(source)
-    for start in range(0, size, _BLOCK):
-        rows = source.__getitems__(range(start, min(start + _BLOCK, size)))
-        if "image" not in rows[0]:
-            raise ValueError(f"{name} has no images; its features are {sorted(rows[0])}.")
-        block = np.stack([row["image"] for row in rows])
-        images.append(block if square is None else scaled(block, square))
+    for first in range(0, len(source), _BLOCK):
+        rows = source.__getitems__(range(first, min(first + _BLOCK, len(source))))
         labels.extend(_labels(name, rows, label))
         factors.extend([row[factor] for factor in _factor_names(rows[0])] for row in rows)
-    arrays = {"x": np.concatenate(images)}
+    arrays = {}
     if labels:
         arrays["label"] = np.asarray(labels, np.int32)
     if factors and factors[0]:

@@ -19,7 +19,9 @@ from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split, binarised, load
 from vae_jax.data.dataset import split_rows
+from vae_jax.data.examples import Examples
 from vae_jax.data.labels import numbered
+from vae_jax.data.rows import Rows, blocks, is_large
 from vae_jax.distributions import Bernoulli
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
@@ -70,16 +72,18 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     Arrays are `[n, …]`, or a dict of them: `x`, and `label` or `condition` if there are any, all of them with the
     ending `_val` or `_test` for splits of your own. Without these, a fifth of the examples becomes the test split, and
     a tenth of the others the validation split, drawn by `seed`. A source of single examples, each x or a dict of these
-    (Grain's `MapDataset` and `DataSource`, PyTorch's map-style datasets), is read whole. The model sees x as it is
+    (Grain's `MapDataset` and `DataSource`, PyTorch's map-style datasets), is read whole; where its x do not fit the
+    memory, the training examples are asked for when they are needed, in each epoch again. The model sees x as it is
     given. ValueError for others.
     """
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | Path):
         return load(str(data), seed=seed)
-    data = _read_whole(data) if _is_source(data) else data
+    data = _read(data) if _is_source(data) else data
     arrays = {
-        str(name): np.asarray(array) for name, array in (data if isinstance(data, Mapping) else {"x": data}).items()
+        str(name): array if isinstance(array, Rows) else np.asarray(array)
+        for name, array in (data if isinstance(data, Mapping) else {"x": data}).items()
     }
     if "x" not in arrays:
         raise ValueError(f"the data hold {', '.join(arrays)}, but no x.")
@@ -91,8 +95,8 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     train, validation, test = split_rows(splits[""], (validation_size, test_size), seed)
     kept = (train, splits.get("_val", validation), splits.get("_test", test))
     whole = train.x.dtype.kind in "bui"
-    most = max(int(split.x.max(initial=0)) for split in kept)
-    bits = not whole and all(np.isin(split.x, (0, 1)).all() for split in kept)
+    most = max(int(split.x.max()) for split in kept if len(split.x))
+    bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
     levels = max(most, 1) if whole or bits else None
     dataset = Dataset(ARRAYS, *kept, levels, "none", seed, as_counts=whole, classes=classes)
     return binarised(dataset, "none")
@@ -105,16 +109,33 @@ def _is_source(data: Any) -> bool:
     )
 
 
-def _read_whole(source: Any) -> dict[str, np.ndarray]:
+def _read(source: Any) -> Mapping[str, Any]:
+    """The arrays of a source of single examples; x stays there where it is too large for the memory."""
     if len(source) == 0:
         raise ValueError("the source of data holds no examples.")
-    examples = [source[i] for i in range(len(source))]
-    if not isinstance(examples[0], Mapping):
-        return {"x": _stacked("x", examples)}
-    return {name: _stacked(name, [example[name] for example in examples]) for name in examples[0]}
+    examples = (_fields(source[i]) for i in range(len(source)))
+    first = _fields(source[0])
+    if "x" not in first or not is_large(len(source) * np.asarray(first["x"]).nbytes):
+        return _stacked(list(examples))
+
+    def read(numbers: list[int]) -> np.ndarray:
+        return _column("x", [first["x"], *(_fields(source[i])["x"] for i in numbers)])[1:]
+
+    # Who wrote the source may not have thought of threads.
+    left = Examples(len(source), read, threads=1)
+    beside = [name for name in first if name != "x"]
+    return {"x": Rows(left), **_stacked([{name: one[name] for name in beside} for one in examples])}
 
 
-def _stacked(name: str, values: list[Any]) -> np.ndarray:
+def _fields(example: Any) -> Mapping[str, Any]:
+    return example if isinstance(example, Mapping) else {"x": example}
+
+
+def _stacked(examples: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: _column(name, [example[name] for example in examples]) for name in examples[0]}
+
+
+def _column(name: str, values: list[Any]) -> np.ndarray:
     arrays = [np.asarray(value) for value in values]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
@@ -122,7 +143,7 @@ def _stacked(name: str, values: list[Any]) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _split(arrays: Mapping[str, np.ndarray], ending: str) -> Split:
+def _split(arrays: Mapping[str, Any], ending: str) -> Split:
     x, *beside = arrays[f"x{ending}"], *(arrays.get(f"{name}{ending}") for name in ("label", "condition"))
     if x.ndim < 2 or x.dtype.kind not in "buif":
         raise ValueError(f"x{ending} must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
