@@ -1,4 +1,7 @@
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,14 @@ from tests.train.test_devices import NAMES, results, started
 from vae_jax.core.errors import ConfigError
 from vae_jax.train import processes
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.files import CHECKPOINTS, METRICS
+from vae_jax.train.files import CHECKPOINTS, METRICS, read_evaluation
 from vae_jax.train.processes import agreed, by_first, here, is_first, is_one_of_many, join_processes, own_folder
-from vae_jax.train.run import open_run
+from vae_jax.train.run import load_state, open_run
 
+SWEPT = (
+    *("--quick", "--epochs", "2", "--hidden", "8", "--seeds", "2", "--evaluation-samples", "20"),
+    *("--over", "optimizer.learning_rate=0.001,0.003"),
+)
 MANY = [pytest.param(NAMES, marks=pytest.mark.slow, id="all"), pytest.param(["vae", "streamed"], id="vae")]
 
 
@@ -24,6 +31,14 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
         return listener.getsockname()[1]
+
+
+def commanded(*arguments: str) -> subprocess.Popen:
+    """A process of `vae-jax`."""
+    command = [sys.executable, "-m", "vae_jax.cli", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"}
+    )
 
 
 @pytest.mark.parametrize("names", MANY)
@@ -44,6 +59,31 @@ def test_two_processes_of_four_devices_give_the_numbers_of_one(names: list[str],
     checkpoints.close()
     norm = sum(np.square(np.asarray(leaf)).sum() for leaf in jax.tree.leaves(state.train.params))
     np.testing.assert_allclose(norm, two["vae"]["norm"], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_sweep_of_two_processes_is_measured_as_that_of_one(tmp_path: Path) -> None:
+    address = f"localhost:{free_port()}"
+    one = commanded("sweep", "curve", *SWEPT, "--out", str(tmp_path / "one"))
+    two = [
+        commanded("sweep", "curve", *SWEPT, "--out", str(tmp_path / "two"), "--distributed", address, "2", str(number))
+        for number in range(2)
+    ]
+    for process in (one, *two):
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    results = [read_evaluation(tmp_path / name)["members"] for name in ("one", "two")]
+    assert len(results[0]) == len(results[1]) == 4
+    for first, second in zip(*results, strict=True):
+        assert first["member"] == second["member"]
+        np.testing.assert_allclose(second["log_marginal"], first["log_marginal"], rtol=1e-4)
+    # Each member is a run, whose checkpoint opens in one process.
+    member = Path("members", results[0][0]["member"])
+    norms = [
+        [np.linalg.norm(leaf) for leaf in jax.tree.leaves(load_state(open_run(tmp_path / name / member)).best_params)]
+        for name in ("one", "two")
+    ]
+    np.testing.assert_allclose(norms[1], norms[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("distributed", [("localhost:1",), ("localhost:1", "2"), ("localhost:1", "two", "0")])

@@ -270,18 +270,21 @@ def _train_and_report(run: Any, console: Console) -> int:
     return _then(run, console, lambda trained: _report(run, trained, measurements, console))
 
 
-def _then(run: Any, console: Console, report: Callable[[Any], int]) -> int:
-    """Train, and then report on all devices of the first process; its exit status."""
+def _then(
+    run: Any, console: Console, report: Callable[[Any], int], write: Callable[[Any], object] = lambda state: None
+) -> int:
+    """Train, let every process `write`, and then report on all devices of the first one; its exit status."""
     from vae_jax.core.mesh import on, place
     from vae_jax.train.devices import everywhere
     from vae_jax.train.loop import train
     from vae_jax.train.processes import is_first
 
     trained = train(run, console)
-    if not is_first():
-        return 0 if trained.signal is None else ENDED_BY + trained.signal
     if trained.signal is not None:
-        return _stopped(run, trained, console)
+        return _stopped(run, trained, console) if is_first() else ENDED_BY + trained.signal
+    write(trained.state)
+    if not is_first():
+        return 0
     with on(everywhere()):
         return report(trained._replace(state=place(trained.state)))
 
@@ -315,34 +318,35 @@ def _report(run: Any, trained: Any, measurements: Sequence[Any], console: Consol
 
 def _train_and_report_sweep(sweep: Any, console: Console) -> int:
     from vae_jax.measure.evaluation import first_measurements
+    from vae_jax.train.sweep import write_members
 
     # Read first, as for a run.
     first_measurements(sweep.config)
-    return _then(sweep, console, lambda trained: _report_sweep(sweep, trained, console))
+    return _then(
+        sweep,
+        console,
+        lambda trained: _report_sweep(sweep, trained, console),
+        lambda state: write_members(sweep, state),
+    )
 
 
 def _report_sweep(sweep: Any, trained: Any, console: Console) -> int:
     from vae_jax.measure.members import measure_members, write_results
     from vae_jax.pictures.sweep import write_sweep_pictures
     from vae_jax.report.sweep import sweep_table
-    from vae_jax.train.processes import is_one_of_many
-    from vae_jax.train.sweep import write_members
+    from vae_jax.train.files import MEMBERS
 
     state = trained.state
     if not trained.moved and _is_measured(sweep.directory, None, console):
         return 0
-    if is_one_of_many():
-        # Orbax saves what all processes have, and each member is a run of one.
-        console.print(f"all members are trained. Measure them with: vae-jax resume {sweep.directory}", soft_wrap=True)
-        return 0
-    written = write_members(sweep, state)
     results = measure_members(sweep, state, console)
     write_sweep_pictures(sweep, state, results)
     # Last: it says that all is done.
     path = write_results(sweep, results)
     console.print(sweep_table(sweep, results))
-    seconds = f"{float(state.seconds):.1f} s of training for all {len(written)} members"
-    console.print(f"{seconds}; each is a run: {written[0]}\nwritten: {path}", soft_wrap=True)
+    first, count = sweep.members[0][0], len(sweep.members)
+    seconds = f"{float(state.seconds):.1f} s of training for all {count} members"
+    console.print(f"{seconds}; each is a run: {sweep.directory / MEMBERS / first}\nwritten: {path}", soft_wrap=True)
     return 0
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -54,6 +55,8 @@ def place(tree: PyTree, axis: str | None = None) -> PyTree:
             return leaf
         if sharding.is_fully_addressable:
             return jax.device_put(leaf, sharding)
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         # Of many processes each gives its own devices their part of what all of them have.
         return jax.make_array_from_callback(np.shape(leaf), sharding, np.asarray(leaf).__getitem__)
 

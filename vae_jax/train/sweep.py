@@ -29,7 +29,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.mesh import MEMBERS as MEMBERS_AXIS
-from vae_jax.core.mesh import along, place, placement
+from vae_jax.core.mesh import along, on, place, placement, replicated
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
@@ -55,6 +55,7 @@ from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined
 from vae_jax.train.outline import check_same, outline_of, write_outline
+from vae_jax.train.processes import is_first
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
 from vae_jax.train.source import load_data, settled, warn_of_faults
@@ -305,7 +306,7 @@ def open_sweep(directory: Path) -> Sweep:
     return sweep
 
 
-def member_state(state: RunState, number: int) -> RunState:
+def member_state(state: RunState, number: Array | int) -> RunState:
     """The state of one member, as that of a run of its own."""
     train = _by_members(lambda part, many: jax.tree.map(lambda leaf: leaf[number], part) if many else part, state.train)
     best = [jax.tree.map(lambda leaf: leaf[number], part) for part in state[1:4]]
@@ -313,30 +314,43 @@ def member_state(state: RunState, number: int) -> RunState:
 
 
 def write_members(sweep: Sweep, state: RunState) -> list[Path]:
-    """Write every member as a finished run in SWEEP/members, for all other commands; those that are there stay."""
+    """Write every member as a finished run in SWEEP/members, for all other commands; those that are there stay.
+
+    Of many processes all must call it: a checkpoint is of them all. The first one writes what is beside it.
+    """
     lines, outline = read_metrics(sweep.directory), outline_of(sweep.dataset)
-    written = []
-    for number, (name, config) in enumerate(sweep.members):
-        directory = sweep.directory / MEMBERS / name
-        written.append(directory)
-        # The config is written last: it says that the rest is there.
-        if (directory / CONFIG).is_file():
-            continue
-        directory.mkdir(parents=True, exist_ok=True)
-        rate = staged_schedule(config, num_steps(sweep))
-        member_lines = [
-            line
-            | {part: _of_member(line[part], number) for part in ("train", "validation")}
-            | {"learning_rate": float(rate(line["step"]))}
-            for line in lines
-        ]
-        write_metrics(directory, member_lines)
-        checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
-        checkpoints.save(int(state.train.step), member_state(state, number))
-        checkpoints.close()
-        write_outline(directory, outline)
-        write_config(directory, config)
+    written = [sweep.directory / MEMBERS / name for name, _ in sweep.members]
+    with on(sweep.mesh):
+        state = place(state)
+        of_member = jax.jit(member_state, out_shardings=replicated())
+        for number, directory in enumerate(written):
+            # The config is written last: it says that the rest is there.
+            if (directory / CONFIG).is_file():
+                continue
+            directory.mkdir(parents=True, exist_ok=True)
+            checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
+            checkpoints.save(int(state.train.step), of_member(state, np.int32(number)))
+            checkpoints.close()
+            if is_first():
+                _write_beside(sweep, number, directory, lines, outline)
     return written
+
+
+def _write_beside(
+    sweep: Sweep, number: int, directory: Path, lines: list[dict[str, Any]], outline: dict[str, Any]
+) -> None:
+    """All of a member but its checkpoint."""
+    config = sweep.members[number][1]
+    rate = staged_schedule(config, num_steps(sweep))
+    member_lines = [
+        line
+        | {part: _of_member(line[part], number) for part in ("train", "validation")}
+        | {"learning_rate": float(rate(line["step"]))}
+        for line in lines
+    ]
+    write_metrics(directory, member_lines)
+    write_outline(directory, outline)
+    write_config(directory, config)
 
 
 def _of_member(metrics: dict[str, Any], number: int) -> dict[str, Any]:
