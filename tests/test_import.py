@@ -44,9 +44,14 @@ def test_what_is_loaded_later_is_there_too() -> None:
 
     for name in ("fit", "open_run", "Fitted", "VAETransformer", "as_system"):
         assert getattr(vae_jax, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="attribute nothing"):
         _ = vae_jax.nothing
 
 
 def test_programs_for_the_first_version_find_the_grammars() -> None:
     assert run("from vae_jax.grammar import load_grammar; print(load_grammar('equations').accepts('x+1'))") == "True"
+
+
+def test_the_command_line_says_what_there_is_without_jax() -> None:
+    loaded = run("import sys, vae_jax.cli; print(sorted({'jax', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules)))")
+    assert loaded == "[]"

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 COMPILE = """
-import jax
 from vae_jax.core import programs
 programs._LEAST_SECONDS = 0.0
 programs._processor = lambda: "{processor}"
 programs.keep_programs()
+import jax
 jax.jit(lambda x: x * 3.0)(2.0)
 """
 

@@ -8,7 +8,6 @@ import tyro
 from rich.console import Console
 
 from vae_jax.commands.parse import RunPath, on_all_devices, parse
-from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import write_json
 
@@ -38,6 +37,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
             temperatures: Temperatures of annealed importance sampling.
             decodings: Draws of a string for each code, of a model of strings; published numbers have 100.
         """
+        from vae_jax.core.checks import check_count
         from vae_jax.measure.annealed import check_annealed
         from vae_jax.measure.evaluation import FURTHER, evaluate, first_measurements, measurements_of, write_evaluation
         from vae_jax.measure.measurement import Options

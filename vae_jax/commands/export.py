@@ -6,7 +6,6 @@ import tyro
 from rich.console import Console
 
 from vae_jax.commands.parse import RunPath, opened_model, parse
-from vae_jax.core.checks import check_count
 
 
 def export_command(arguments: list[str], console: Console) -> int:
@@ -28,6 +27,7 @@ def export_command(arguments: list[str], console: Console) -> int:
             push: Upload the folder to this repository of the Hugging Face Hub; needs huggingface_hub and a login.
             out: The folder; by default RUN/export.
         """
+        from vae_jax.core.checks import check_count
         from vae_jax.report.export import write_export
         from vae_jax.report.hub import push_folder
         from vae_jax.report.onnx import write_onnx

@@ -6,7 +6,6 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
-import jax
 import platformdirs
 
 # Programs that compile faster are compiled again; and the least used go when all together have so many bytes.
@@ -14,19 +13,19 @@ _LEAST_SECONDS, _MOST_BYTES = 0.05, 2**29
 
 
 def keep_programs() -> None:
-    """Keep what JAX compiles from now on.
+    """Keep what JAX compiles from now on. Call it before jax is imported, which is then told by the environment.
 
     The folder is one of VAE_JAX_CACHE, by default of the system's caches. Where JAX_COMPILATION_CACHE_DIR names another
     it is that one; JAX_ENABLE_COMPILATION_CACHE=0 keeps nothing.
     """
-    if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     base = os.environ.get("VAE_JAX_CACHE") or platformdirs.user_cache_path("vae_jax")
     # A program for one processor may stop another.
     folder = Path(base).expanduser() / f"programs-{hashlib.sha256(_processor().encode()).hexdigest()[:16]}"
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
-    jax.config.update("jax_compilation_cache_max_size", _MOST_BYTES)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(_LEAST_SECONDS))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_MOST_BYTES))
 
 
 def _processor() -> str:

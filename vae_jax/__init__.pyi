@@ -1,0 +1,135 @@
+# The public names, for type checkers and for `vae_jax/__init__.py`, which loads each when it is asked for.
+from .commands.estimator import VAETransformer
+from .commands.fitted import Fitted, fit, open_run
+from .distributions import (
+    Autoregressive,
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Certain,
+    Columns,
+    Concrete,
+    ContinuousBernoulli,
+    Derivation,
+    DiagNormal,
+    DiscretisedLogistic,
+    ElementMixture,
+    FullNormal,
+    Masked,
+    Mixture,
+    NegativeBinomial,
+    Observed,
+    OneHotCategorical,
+    PointMass,
+    Poisson,
+    Product,
+    RelaxedBernoulli,
+    StraightThrough,
+    StudentT,
+    UniformSphere,
+    VonMisesFisher,
+    reparameterize,
+    standard_normal,
+    vamp_prior,
+)
+from .distributions.divergences import kl, register_kl
+from .distributions.hierarchy import bottom_up, top_down, top_down_path
+from .evaluate.anomaly import anomaly_score, anomaly_threshold
+from .evaluate.impute import impute
+from .evaluate.likelihood import LogMarginal, log_marginal
+from .evaluate.map_latent import MapLatent, map_latent
+from .flows import Transformed, flow
+from .models.latent import analogy, attribute_vector, interpolate, interpolate_sphere, j_diagram, manifold_grid, nearest
+from .models.vae import VAE, Autoencoder, discretised, generate, log_weights, reconstruct
+from .objectives.batch import capacity, free_bits, full_data_bound, geco
+from .objectives.bounds import ciwae, elbo, iwae, miwae, renyi
+from .objectives.discrepancy import mmd
+from .objectives.estimators import dreg, piwae, score, stl, total
+from .objectives.terms import Terms, elbo_terms, sampled_terms
+from .systems.system import System
+from .train.python import as_system
+
+__version__: str
+
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "Autoregressive",
+    "Bernoulli",
+    "Binomial",
+    "Categorical",
+    "Certain",
+    "Columns",
+    "Concrete",
+    "ContinuousBernoulli",
+    "Derivation",
+    "DiagNormal",
+    "DiscretisedLogistic",
+    "ElementMixture",
+    "Fitted",
+    "FullNormal",
+    "LogMarginal",
+    "MapLatent",
+    "Masked",
+    "Mixture",
+    "NegativeBinomial",
+    "Observed",
+    "OneHotCategorical",
+    "PointMass",
+    "Poisson",
+    "Product",
+    "RelaxedBernoulli",
+    "StraightThrough",
+    "StudentT",
+    "System",
+    "Terms",
+    "Transformed",
+    "UniformSphere",
+    "VAETransformer",
+    "VonMisesFisher",
+    "analogy",
+    "anomaly_score",
+    "anomaly_threshold",
+    "as_system",
+    "attribute_vector",
+    "bottom_up",
+    "capacity",
+    "ciwae",
+    "discretised",
+    "dreg",
+    "elbo",
+    "elbo_terms",
+    "fit",
+    "flow",
+    "free_bits",
+    "full_data_bound",
+    "geco",
+    "generate",
+    "impute",
+    "interpolate",
+    "interpolate_sphere",
+    "iwae",
+    "j_diagram",
+    "kl",
+    "log_marginal",
+    "log_weights",
+    "manifold_grid",
+    "map_latent",
+    "miwae",
+    "mmd",
+    "nearest",
+    "open_run",
+    "piwae",
+    "reconstruct",
+    "register_kl",
+    "renyi",
+    "reparameterize",
+    "sampled_terms",
+    "score",
+    "standard_normal",
+    "stl",
+    "top_down",
+    "top_down_path",
+    "total",
+    "vamp_prior",
+]
