@@ -1,12 +1,15 @@
 """`load(name)`: every source of data behind one name."""
 
 import difflib
+import importlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vae_jax.config.fields import Binarisation
+from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.columns import Column
 from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
 from vae_jax.data.examples import Examples
@@ -148,7 +151,8 @@ def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading, *
         own = _own(str(_frey_faces(data_dir)) if name == "frey_faces" else name, reading)
         levels = None if own.columns else largest_count(name, [split.x for split in own.splits.values()], kind, asked)
         return _stored(name, own, reading._replace(levels=levels))
-    if name in tfds_names():
+    # The names of TFDS take a second to ask for.
+    if not is_embedded(name) and name in tfds_names():
         train, test = read_tfds(name, data_dir, label=reading.label, square=reading.square)
         # dsprites stores bits.
         source = _Source(train, None, test, 255 if train.x.max() > 1 else 1)
@@ -240,7 +244,7 @@ def stand_in(
         train, levels = full.train.take(slice(_STAND_IN)), full.levels
         known: dict[str, Any] = {"classes": full.classes, "columns": full.columns}
     else:
-        if name not in {"digits", "frey_faces", *tfds_names()}:
+        if name not in ("digits", "frey_faces") and name not in tfds_names():
             raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")
         digits = _digits().take(slice(_STAND_IN))
         levels = 16
@@ -303,18 +307,24 @@ def _frey_faces(data_dir: str | Path | None) -> Path:
 
 
 def _digits() -> Split:
-    from sklearn.datasets import load_digits
-
-    digits: Any = load_digits()
-    return Split(digits.images.astype(np.uint8)[..., None], digits.target.astype(np.int32))
+    digits = _of_scikit_learn("load_digits")
+    return Split(digits["data"].reshape(-1, 8, 8, 1).astype(np.uint8), digits["target"].astype(np.int32))
 
 
 def _cancer() -> Split:
     """Measures of cell nuclei `[569, 30]`; label: 0 malignant, 1 benign."""
-    from sklearn.datasets import load_breast_cancer
+    cancer = _of_scikit_learn("load_breast_cancer")
+    return Split(cancer["data"].astype(np.float32), cancer["target"].astype(np.int32))
 
-    cancer: Any = load_breast_cancer()
-    return Split(cancer.data.astype(np.float32), cancer.target.astype(np.int32))
+
+def _of_scikit_learn(loader: str) -> dict[str, np.ndarray]:
+    """`data` and `target`, kept between commands: scikit-learn takes longer to load than anything else of a start."""
+
+    def read() -> dict[str, np.ndarray]:
+        found = getattr(importlib.import_module("sklearn.datasets"), loader)()
+        return {"data": found.data, "target": found.target}
+
+    return kept_arrays(cache_file(loader, [version("scikit-learn")]), read)
 
 
 def _curve(seed: int, size: int = 2000) -> Split:

@@ -1,14 +1,16 @@
 """Networks of any library in one form: a pure function `apply(params, x)` and its initial parameters."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from vae_jax.core.types import Key, PyTree
+
+if TYPE_CHECKING:
+    from flax import nnx
 
 _STATEFUL = (
     "a network must be a pure function of its parameters and of one example at a time (BatchNorm of one example "
@@ -37,11 +39,13 @@ def from_linen(module: nn.Module, key: Key, *x: Any) -> Network:
     return Network(params, linen_apply(module))
 
 
-def from_nnx(module: nnx.Module) -> Network:
+def from_nnx(module: "nnx.Module") -> Network:
     """An NNX module, whose `nnx.Param`s become the parameters.
 
     ValueError if it has any other state (running statistics, the generator of a Dropout): `apply` must be pure.
     """
+    from flax import nnx
+
     graph, params, rest = nnx.split(module, nnx.Param, ...)
     state = sorted({type(leaf).__name__ for _, leaf in nnx.to_flat_state(rest)})
     if state:
@@ -54,6 +58,8 @@ def from_nnx(module: nnx.Module) -> Network:
 
 
 def _restore(state: Any, values: PyTree) -> Any:
+    from flax import nnx
+
     restored = jax.tree.map(lambda leaf: leaf, state)
     nnx.replace_by_pure_dict(restored, values)
     return restored
