@@ -1,9 +1,9 @@
-"""How long `vae-jax train digits` takes from enter to its first epoch, with and without programs that were kept.
+"""How long `vae-jax train digits` takes from enter to its first epoch, with and without what was kept; and `--help`.
 
     python benchmarks/start.py
 
 Each time is that of a process of its own, until the first line of metrics.jsonl is there; then it is killed. The first
-one finds an empty cache.
+one finds an empty cache. `--help` and a command that there is not are timed to their end.
 """
 
 import os
@@ -32,9 +32,19 @@ def first_epoch(folder: Path, number: int) -> float:
     return seconds
 
 
+def answered(*arguments: str) -> float:
+    """Seconds of a command that says something and ends."""
+    began = time.perf_counter()
+    subprocess.run(["vae-jax", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return time.perf_counter() - began
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cold, *warm = (first_epoch(Path(folder), number) for number in range(STARTS))
+    for arguments in (("--help",), ("trian",), ("train", "digts")):
+        seconds = [answered(*arguments) for _ in range(STARTS)]
+        print(f"vae-jax {' '.join(arguments)}: {', '.join(f'{each:.2f}' for each in seconds)} s")
     print(f"first: {cold:.1f} s; later: {', '.join(f'{seconds:.1f}' for seconds in warm)} s")
 
 

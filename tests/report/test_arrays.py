@@ -27,6 +27,13 @@ def test_samples(digits, tmp_path) -> None:
         write_samples(subject_of(run, state), count=1, seed=0, out=tmp_path / "s.png")
 
 
+def test_where_there_is_no_mean_none_is_written(tmp_path) -> None:
+    config = changed(experiment(epochs=1), "model", autoregressive_layers=1)
+    paths = write_samples(subject_of(*trained(tmp_path / "run", config)), count=24, seed=0, out=tmp_path / "s.npz")
+    assert [path.suffix for path in paths] == [".npz", ".png"]
+    assert set(np.load(paths[0])) == {"x", "z"}
+
+
 def test_variations_are_around_one_example(digits, tmp_path) -> None:
     subject = subject_of(*digits)
     paths = write_samples(subject, count=23, seed=0, out=tmp_path / "v.npz", like=4, spread=2.0)

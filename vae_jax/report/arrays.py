@@ -23,7 +23,7 @@ from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import variations
-from vae_jax.models.vae import VAE, typical
+from vae_jax.models.vae import VAE
 from vae_jax.pictures.picture import decoded_as
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES, VARIATIONS
@@ -46,7 +46,7 @@ def write_samples(
     like: int | None = None,
     spread: float = 1.0,
 ) -> list[Path]:
-    """`count` draws of x: an .npz with `x`, `mean` (of p(x | z)) and `z`, and a picture of them if x is an image.
+    """`count` draws of x: an .npz with `x`, `mean` (of p(x | z), where it has one) and `z`, and a picture of images.
 
     `condition`: a class by its name or number, or the numbers that a conditional model is told; by default each x has a
     `condition` of its own, one of the data's. Of strings a .txt file beside it, one on each line. `density`: draw z
@@ -72,14 +72,14 @@ def write_samples(
         decoded = vae.decode(params, z)
         x = decoded.sample(key)
         if subject.is_conditional and not condition:
-            return {**x, "mean": typical(decoded.decode(x["condition"]), key)}
-        return {"x": x, "mean": typical(decoded, key)}
+            return x | _mean(subject, decoded.decode(x["condition"]))
+        return {"x": x} | _mean(subject, decoded)
 
     arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
     if dataset.as_counts and np.issubdtype(arrays["x"].dtype, np.floating):
         # Those of a Poisson are floats; a file of floats would be read as real numbers.
         arrays["x"] = np.asarray(arrays["x"]).astype(np.int64)
-    x, mean = arrays["x"], arrays["mean"]
+    x = arrays["x"]
     _save_arrays(path, **arrays, **_layers("z", z))
     if subject.grammar is not None:
         text = path.with_suffix(".txt")
@@ -88,7 +88,8 @@ def write_samples(
     if not subject.has_images:
         return [path]
     source = "the prior" if density is None else f"a {density} fitted to the codes"
-    return [path, _save_grid(path, subject, mean, title=f"samples: {decoded_as(subject)} of p(x | z), z from {source}")]
+    title = f"samples: {decoded_as(subject)} of p(x | z), z from {source}"
+    return [path, _save_grid(path, subject, arrays.get("mean", x), title=title)]
 
 
 def _write_variations(subject: Subject, like: int, spread: float, count: int, seed: int, path: Path) -> list[Path]:
@@ -109,15 +110,20 @@ def _write_variations(subject: Subject, like: int, spread: float, count: int, se
 
     def decode(z: Any, key: Any) -> dict[str, Any]:
         decoded = coder.decode(params, z)
-        return {"x": decoded.sample(key), "mean": typical(decoded, key)}
+        return {"x": decoded.sample(key)} | _mean(subject, decoded)
 
     arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
     _save_arrays(path, **arrays, z=z, like=x)
     if not subject.has_images:
         return [path]
-    shown = np.concatenate([np.asarray(x)[None], arrays["mean"]])
+    shown = np.concatenate([np.asarray(x)[None], arrays.get("mean", arrays["x"])])
     title = f"variations of test example {like}, top left: codes at {spread:g} times its posterior's spread"
     return [path, _save_grid(path, subject, shown, title=title)]
+
+
+def _mean(subject: Subject, decoded: Any) -> dict[str, Any]:
+    """The mean of p(x | z) as an array of its name, where it has one."""
+    return {"mean": decoded.mean} if subject.decodes_to_mean else {}
 
 
 def _save_grid(path: Path, subject: Subject, x: Any, *, title: str) -> Path:

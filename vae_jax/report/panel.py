@@ -17,10 +17,12 @@ def panel(subject: Subject, result: dict[str, Any], measurements: Sequence[Measu
     """The summary of what was measured: every number with its unit, its k and its error."""
     run = subject.run
     lines = [line for measurement in measurements if measurement.answers(subject) for line in measurement.summary]
-    values = result | {"epochs": result["step"] // run.steps_per_epoch, "pictures": run.directory / PICTURES}
+    epochs = result["step"] // run.steps_per_epoch
+    took = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    values = result | {"took": took, "pictures": run.directory / PICTURES}
     training = [
         ("data", "{dataset}, binarisation {binarisation}"),
-        ("training", "{training_seconds:.1f} s, {epochs} epochs, parameters of epoch {parameters_of_epoch}"),
+        ("training", "{training_seconds:.1f} s, {took}, parameters of epoch {parameters_of_epoch}"),
         ("pictures", "{pictures}"),
     ]
     # What is wrong with a run is said last, where it is seen.
