@@ -49,7 +49,7 @@ def anchors(page: Path) -> set[str]:
 
 def public() -> dict[str, Any]:
     """Every public symbol by the shortest name that it has."""
-    names = {f"vae_jax.{name}": getattr(vae_jax, name) for name in [*vae_jax.__all__, *vae_jax._LATER]}
+    names = {f"vae_jax.{name}": getattr(vae_jax, name) for name in vae_jax.__all__}
     for face in FACES:
         module = importlib.import_module(f"vae_jax.{face}")
         names |= {f"vae_jax.{face}.{name}": getattr(module, name) for name in module.__all__}

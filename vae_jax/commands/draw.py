@@ -23,7 +23,7 @@ def sample_command(arguments: list[str], console: Console) -> int:
         spread: float = 1.0,
         out: Path | None = None,
     ) -> int:
-        """Draw x from the model: an .npz with `x`, `z` and where there is one `mean` of p(x | z), and a picture of images.
+        """Draw x from the model: an .npz with `x`, `z` and, where it has one, `mean` of p(x | z); of images a picture.
 
         Args:
             run: Directory of the run.
