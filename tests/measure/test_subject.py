@@ -64,7 +64,7 @@ KINDS: dict[str, tuple[Experiment, str, set[str]]] = {
         dataclasses.replace(BASE, system="conditional"),
         "vector",
         {"has_density", "is_discrete", "is_conditional", "has_stddev", "has_family", "factorises"}
-        | {"has_normal_prior", "has_fitted_prior", "has_images"},
+        | {"has_normal_prior", "has_fitted_prior", "decodes_to_mean", "has_images"},
     ),
     "a class and a style": (
         dataclasses.replace(BASE, system="m2", labels=Labels(labelled=20, label_batch=10)),

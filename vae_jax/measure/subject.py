@@ -272,7 +272,10 @@ class Subject:
     @cached_property
     def decodes_to_mean(self) -> bool:
         """Whether p(x | z) has a mean in closed form; else a picture shows a sample."""
-        return hasattr(type(self._decoded), "mean")
+        if not self.is_conditional:
+            return hasattr(type(self._decoded), "mean")
+        given = jax.eval_shape(lambda *pz: self.coder.decode(*pz).decode(self._one["condition"]), self.params, self.z)
+        return hasattr(type(given), "mean")
 
     @property
     def has_family(self) -> bool:
