@@ -11,11 +11,18 @@ from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 
 
+@jax.custom_jvp
 def softplus(logits: Array) -> Array:
     """`log(1 + exp l)`."""
-    # Written out, because `jax.nn.softplus` is the dearer form on CPU; finite at logits ±1e4. The minimum is −|l| with
-    # the derivative 0 at l = 0, so that there all is ½; that of `jnp.abs` is 1.
-    return jnp.maximum(logits, 0.0) + jnp.log1p(jnp.exp(jnp.minimum(logits, -logits)))
+    # Written out, because `jax.nn.softplus` is the dearer form on CPU; finite at logits ±1e4.
+    return jnp.maximum(logits, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # Its derivative in one expression of the logits: that of the parts takes twice as long.
+    ((logits,), (tangent,)) = primals, tangents
+    return softplus(logits), jax.nn.sigmoid(logits) * tangent
 
 
 @jax.tree_util.register_dataclass
