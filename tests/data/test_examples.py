@@ -13,7 +13,7 @@ def test_examples_are_like_the_array(threads: int | None, monkeypatch: pytest.Mo
     monkeypatch.setattr(examples, "_AT_ONCE", 7)
     some = Examples(200, lambda numbers: X[numbers], threads)
     assert (some.shape, some.dtype) == (X.shape, X.dtype)
-    for index in (2, -1, slice(3, 40), np.array([4, 0, 4]), np.arange(60).reshape(3, 20), slice(0), np.array([], int)):
+    for index in (2, np.array([4, 0, 4]), np.arange(60).reshape(3, 20), np.array([], int)):
         np.testing.assert_array_equal(some[index], X[index])
 
 

@@ -14,7 +14,7 @@ _AT_ONCE = 64
 
 
 class Examples:
-    """`count` examples as the rows of an array `[count, …]`.
+    """`count` examples as the rows of an array `[count, …]`, which are asked for by their numbers, of any shape.
 
     `read(numbers)` gives those of these numbers, each of the shape and kind of the first one. Many are read by
     `threads` at once, by default as many as there are processors: decoders of images do not wait for each other.
@@ -28,7 +28,7 @@ class Examples:
         self.shape, self.dtype = (count, *first.shape), first.dtype
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        numbers = np.arange(self.shape[0])[rows]
+        numbers = np.asarray(rows)
         flat = numbers.ravel()
         found = np.empty((flat.size, *self.shape[1:]), self.dtype)
 
