@@ -55,3 +55,8 @@ def test_programs_for_the_first_version_find_the_grammars() -> None:
 def test_the_command_line_says_what_there_is_without_jax() -> None:
     loaded = run("import sys, vae_jax.cli; print(sorted({'jax', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules)))")
     assert loaded == "[]"
+
+
+@pytest.mark.parametrize("room", ["bijections", "config", "distributions", "evaluate", "flows", "nets", "objectives"])
+def test_the_rooms_are_there_without_being_imported(room: str) -> None:
+    assert run(f"import vae_jax as vj; print(vj.{room}.__name__)") == f"vae_jax.{room}"

@@ -3,13 +3,27 @@
 import importlib
 import sys
 import types
+from typing import Any
 
 import lazy_loader
 
 __version__ = "0.2.0"
 
 # The public names stand in `__init__.pyi`. Each is loaded when it is asked for, so that `vae-jax --help` needs no jax.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    # A room of the package is there without being imported, as vj.evaluate.
+    if name not in __all__ and not name.startswith("_"):
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            # A room may itself want what is not installed.
+            if error.name != f"{__name__}.{name}":
+                raise
+    return _public(name)
+
 
 # Programs that were written for 0.1.0 import the grammars from there.
 _grammar = types.ModuleType(f"{__name__}.grammar", "See `vae_jax.languages.grammar`.")
