@@ -1,4 +1,4 @@
-"""A training step of one VAE in six libraries, beside the matrix products that none of them can leave out.
+"""A training step of one VAE in five libraries, beside the matrix products that none of them can leave out.
 
     pip install 'torch==2.13.0' 'pythae==0.1.2' numpyro
     python benchmarks/peers.py [--rounds 9] [--json FILE] [--picture FILE]

@@ -25,7 +25,14 @@ def __getattr__(name: str) -> Any:
     return _public(name)
 
 
+def _of_grammar(name: str) -> Any:
+    # Who looks through all modules asks for names as `__file__`, and shall not load it.
+    if name.startswith("__"):
+        raise AttributeError(f"module {_grammar.__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("vae_jax.languages.grammar"), name)
+
+
 # Programs that were written for 0.1.0 import the grammars from there.
 _grammar = types.ModuleType(f"{__name__}.grammar", "See `vae_jax.languages.grammar`.")
-_grammar.__getattr__ = lambda name: getattr(importlib.import_module("vae_jax.languages.grammar"), name)
+_grammar.__getattr__ = _of_grammar
 sys.modules[_grammar.__name__] = _grammar

@@ -35,6 +35,12 @@ def test_those_that_fit_the_memory_are_read_at_once(monkeypatch: pytest.MonkeyPa
     assert sorted(asked) == [0, 3, 5], "the first tells the shape; then no more than what is asked for"
 
 
+@pytest.mark.parametrize("other", [X[3].astype(np.float32), X[3, :1], X[3].T])
+def test_examples_that_are_not_alike_are_refused(other: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"example 3 holds .* and the first one uint8 of shape \(4, 3\): all must be"):
+        Examples(200, lambda numbers: [other if number == 3 else X[number] for number in numbers]).held()
+
+
 def test_the_error_of_an_example_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(numbers: list[int]) -> np.ndarray:
         if 150 in numbers:

@@ -106,8 +106,9 @@ def test_all_of_them_are_encoded_as_the_array_is(file: Path, tmp_path: Path) -> 
     )
     whole = whole_like(str(file), subject.run.dataset, Reading("bits"))
     assert isinstance(whole.train.x, Rows)
-    x = subject.prepared(subject.run.dataset, whole.train.take(slice(20)))
-    assert x.shape == (20, 4, 4, 1)
+    x = subject.seen(subject.run.dataset, whole.train)
+    assert x.shape == (200, 4, 4, 1)
+    np.testing.assert_array_equal(x[:20], subject.seen(subject.run.dataset, whole.train.take(slice(20))))
 
 
 def test_copies_and_values_that_are_not_finite_are_found(file: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ _LEAST_SECONDS, _MOST_BYTES = 0.05, 2**29
 
 
 def keep_programs() -> None:
-    """Keep what JAX compiles from now on. Call it before jax is imported, which is then told by the environment.
+    """Keep what JAX compiles from now on. It is told by the environment, and directly where it is loaded already.
 
     The folder is one of VAE_JAX_CACHE, by default of the system's caches. Where JAX_COMPILATION_CACHE_DIR names another
     it is that one; JAX_ENABLE_COMPILATION_CACHE=0 keeps nothing.
@@ -23,9 +24,15 @@ def keep_programs() -> None:
     base = os.environ.get("VAE_JAX_CACHE") or platformdirs.user_cache_path("vae_jax")
     # A program for one processor may stop another.
     folder = Path(base).expanduser() / f"programs-{hashlib.sha256(_processor().encode()).hexdigest()[:16]}"
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(_LEAST_SECONDS))
-    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_MOST_BYTES))
+    settings = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": _LEAST_SECONDS,
+        "jax_compilation_cache_max_size": _MOST_BYTES,
+    }
+    os.environ.update({name.upper(): str(value) for name, value in settings.items()})
+    if "jax" in sys.modules:
+        for name, value in settings.items():
+            sys.modules["jax"].config.update(name, value)
 
 
 def _processor() -> str:

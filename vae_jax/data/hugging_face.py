@@ -56,6 +56,8 @@ def _split(name: str, data: Any, label: str | None, square: Square | None, colou
         return Table(table.columns | named)
     if label is not None and label not in data.features:
         raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(data.features)}.")
+    if not len(data):
+        raise ValueError(f"{name} has a split without rows: leave it out.")
     chosen = label or next(iter(classes), None)
     images = data.select_columns(pictures[:1])
     x = images_of(len(data), lambda i: (f"{name}, row {i}", images[i][pictures[0]]), square, colour)

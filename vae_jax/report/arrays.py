@@ -212,9 +212,10 @@ def _check_classes(subject: Subject, source: Dataset) -> None:
 
 def _warn_of_range(subject: Subject, source: Dataset) -> None:
     """A warning where real numbers are of another scale than those that the model was trained on."""
-    outline, x = read_outline(subject.run.directory), source.train.x
+    outline = read_outline(subject.run.directory)
     if outline is None or source.levels is not None or source.columns is not None:
         return
+    x = np.asarray(source.train.x)
     least, most = outline["range"]
     room = 2.0 * (most - least)
     if np.nanmin(x) < least - room or np.nanmax(x) > most + room:

@@ -73,8 +73,8 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     ending `_val` or `_test` for splits of your own. Without these, a fifth of the examples becomes the test split, and
     a tenth of the others the validation split, drawn by `seed`. A source of single examples, each x or a dict of these
     (Grain's `MapDataset` and `DataSource`, PyTorch's map-style datasets), is read whole; where its x do not fit the
-    memory, the training examples are asked for when they are needed, in each epoch again. The model sees x as it is
-    given. ValueError for others.
+    memory, the training examples are asked for when they are needed, in each epoch again, by another thread. The model
+    sees x as it is given. ValueError for others.
     """
     if isinstance(data, Dataset):
         return data
@@ -123,7 +123,8 @@ def _read(source: Any) -> Mapping[str, Any]:
 
     # Who wrote the source may not have thought of threads.
     left = Examples(len(source), read, threads=1)
-    beside = [name for name in first if name != "x"]
+    if not (beside := [name for name in first if name != "x"]):
+        return {"x": Rows(left)}
     return {"x": Rows(left), **_stacked([{name: one[name] for name in beside} for one in examples])}
 
 

@@ -318,21 +318,23 @@ def write_members(sweep: Sweep, state: RunState) -> list[Path]:
 
     Of many processes all must call it: a checkpoint is of them all. The first one writes what is beside it.
     """
-    lines, outline = read_metrics(sweep.directory), outline_of(sweep.dataset)
     written = [sweep.directory / MEMBERS / name for name, _ in sweep.members]
+    # The config is written last: it says that the rest is there.
+    missing = [number for number, directory in enumerate(written) if not (directory / CONFIG).is_file()]
+    if not missing:
+        return written
     with on(sweep.mesh):
         state = place(state)
         of_member = jax.jit(member_state, out_shardings=replicated())
-        for number, directory in enumerate(written):
-            # The config is written last: it says that the rest is there.
-            if (directory / CONFIG).is_file():
-                continue
-            directory.mkdir(parents=True, exist_ok=True)
-            checkpoints = Checkpoints(directory / CHECKPOINTS, keep=2)
+        for number in missing:
+            written[number].mkdir(parents=True, exist_ok=True)
+            checkpoints = Checkpoints(written[number] / CHECKPOINTS, keep=2)
             checkpoints.save(int(state.train.step), of_member(state, np.int32(number)))
             checkpoints.close()
-            if is_first():
-                _write_beside(sweep, number, directory, lines, outline)
+    if is_first():
+        lines, outline = read_metrics(sweep.directory), outline_of(sweep.dataset)
+        for number in missing:
+            _write_beside(sweep, number, written[number], lines, outline)
     return written
 
 
