@@ -19,7 +19,8 @@ def keep_programs() -> None:
     The folder is one of VAE_JAX_CACHE, by default of the system's caches. Where JAX_COMPILATION_CACHE_DIR names another
     it is that one; JAX_ENABLE_COMPILATION_CACHE=0 keeps nothing.
     """
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    jax = sys.modules.get("jax")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or (jax and jax.config.jax_compilation_cache_dir):
         return
     base = os.environ.get("VAE_JAX_CACHE") or platformdirs.user_cache_path("vae_jax")
     # A program for one processor may stop another.
@@ -30,9 +31,9 @@ def keep_programs() -> None:
         "jax_compilation_cache_max_size": _MOST_BYTES,
     }
     os.environ.update({name.upper(): str(value) for name, value in settings.items()})
-    if "jax" in sys.modules:
+    if jax:
         for name, value in settings.items():
-            sys.modules["jax"].config.update(name, value)
+            jax.config.update(name, value)
 
 
 def _processor() -> str:

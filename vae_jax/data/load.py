@@ -151,7 +151,7 @@ def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading, *
         own = _own(str(_frey_faces(data_dir)) if name == "frey_faces" else name, reading)
         levels = None if own.columns else largest_count(name, [split.x for split in own.splits.values()], kind, asked)
         return _stored(name, own, reading._replace(levels=levels))
-    # The names of TFDS take a second to ask for.
+    # TFDS is loaded for its names, and that takes long.
     if not is_embedded(name) and name in tfds_names():
         train, test = read_tfds(name, data_dir, label=reading.label, square=reading.square)
         # dsprites stores bits.
@@ -318,7 +318,7 @@ def _cancer() -> Split:
 
 
 def _of_scikit_learn(loader: str) -> dict[str, np.ndarray]:
-    """`data` and `target`, kept between commands: scikit-learn takes longer to load than anything else of a start."""
+    """`data` and `target`, kept between commands, since scikit-learn takes long to load."""
 
     def read() -> dict[str, np.ndarray]:
         found = getattr(importlib.import_module("sklearn.datasets"), loader)()

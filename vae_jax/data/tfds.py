@@ -78,8 +78,9 @@ def _read_all(name: str, folder: Path, label: str | None, square: Square | None)
     beside: Any = tfds.data_source(name, data_dir=str(folder), download=False, decoders=decoders)
     arrays = {}
     for part in ("train", "test") if "test" in sources else ("train",):
-        arrays[f"{part}_x"] = _images(f"{name}, {part}", sources[part], square).held()
+        # First: a label that there is not is told before all images are decoded.
         arrays |= {f"{part}_{field}": array for field, array in _beside(name, beside[part], label).items()}
+        arrays[f"{part}_x"] = _images(f"{name}, {part}", sources[part], square).held()
     return arrays
 
 

@@ -20,7 +20,7 @@ def softplus(logits: Array) -> Array:
 
 @softplus.defjvp
 def _softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    # Its derivative in one expression of the logits: that of the parts takes twice as long.
+    # Its derivative in one expression of the logits: that of the parts takes longer.
     ((logits,), (tangent,)) = primals, tangents
     return softplus(logits), jax.nn.sigmoid(logits) * tangent
 

@@ -13,7 +13,7 @@ __all__ = ["Network", "NnxMLP", "conv", "from_equinox", "from_linen", "from_nnx"
 
 
 def __getattr__(name: str) -> Any:
-    # NNX takes as long to load as all other networks, and is for those who ask for it.
+    # NNX takes long to load, and is for those who ask for it.
     if name == "NnxMLP":
         from vae_jax.nets.nnx_mlp import NnxMLP
 
