@@ -84,6 +84,10 @@ def test_files_that_a_config_names_are_sought_beside_it_and_then_here(tmp_path, 
     found = with_absolute_paths(config, there)
     assert found.system == str(there / "a.py")
     assert found.evaluate.measurements == (str(here / "b.py"), str(there / "a.py"))
+    # So is the run that it begins with, which is a folder.
+    (here / "run").mkdir()
+    begun = with_absolute_paths(changed("train", start_from="run"), there)
+    assert begun.train.start_from == str(here / "run")
     # A published model is a name, not a file.
     assert with_absolute_paths(BASE, there) == BASE
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.core.trees import first_example, freeze, num_examples, summed
+from vae_jax.core.trees import by_name, first_difference, first_example, freeze, num_examples, summed
 
 
 def test_freeze_leaves_integers_and_functions_alone() -> None:
@@ -39,3 +39,13 @@ def test_a_sum_keeps_the_digits_of_narrow_numbers() -> None:
     assert summed(narrow).dtype == jnp.float32
     np.testing.assert_allclose(summed(narrow), 10_000 * float(narrow[0]), rtol=1e-5)
     assert summed(jnp.arange(3.0)).dtype == jnp.arange(3.0).dtype
+
+
+def test_leaves_have_names_and_the_first_that_differs_is_told() -> None:
+    tree = {"params": {"Dense_0": {"kernel": np.ones((2, 3))}}, "layers": [np.ones(4), jax.random.key(0)]}
+    assert list(by_name(tree)) == ["layers.0", "layers.1", "params.Dense_0.kernel"]
+    assert first_difference(tree, jax.tree.map(lambda leaf: leaf, tree)) is None
+    other = tree | {"params": {"Dense_0": {"kernel": np.ones((2, 4))}}}
+    assert first_difference(tree, other) == ("params.Dense_0.kernel", "(2, 3)", "(2, 4)")
+    assert first_difference(tree, {"params": tree["params"]}) == ("layers.0", "(4,)", "none")
+    assert first_difference({"params": tree["params"]}, tree) == ("layers.0", "none", "(4,)")

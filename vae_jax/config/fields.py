@@ -332,6 +332,8 @@ class Train:
     """Stop after this many epochs without a better validation loss; by default never."""
     seed: NotNegative[int] = 0
     """Seed of the parameters, the order of the data and the noise."""
+    start_from: str | None = None
+    """A trained run of the same architecture, whose parameters this one begins with; by default new ones."""
     snapshots: Positive[tuple[int, ...]] = ()
     """Epochs after which the parameters are kept, to be measured later: vae-jax evaluate RUN --epoch N."""
     save_seconds: NotNegative[float] = 30.0

@@ -48,20 +48,27 @@ def absolute_path(name: str, folder: Path) -> str:
     path, separator, function = name.partition(".py:")
     if not name.endswith(".py") and not separator:
         return name
-    path = path + ".py" if separator else name
-    beside = folder / Path(path).expanduser()
-    found = (beside if beside.is_file() else Path(path).expanduser()).absolute()
+    found = _sought(path + ".py" if separator else name, folder)
     return f"{found}:{function}" if separator else str(found)
 
 
 def with_absolute_paths(config: Experiment, folder: Path) -> Experiment:
-    """The same with the Python files that it names as absolute paths, sought in `folder` and then here.
+    """The same with the Python files and the run that it names as absolute paths, sought in `folder` and then here.
 
     A run may be looked at from another folder than the one that it was started in.
     """
     measurements = tuple(absolute_path(name, folder) for name in config.evaluate.measurements)
     evaluate = dataclasses.replace(config.evaluate, measurements=measurements)
-    return dataclasses.replace(config, system=absolute_path(config.system, folder), evaluate=evaluate)
+    train, start = config.train, config.train.start_from
+    if start is not None:
+        train = dataclasses.replace(train, start_from=str(_sought(start, folder)))
+    return dataclasses.replace(config, system=absolute_path(config.system, folder), train=train, evaluate=evaluate)
+
+
+def _sought(name: str, folder: Path) -> Path:
+    """The whole path of a file or folder that lies in `folder`, or else here."""
+    beside = folder / Path(name).expanduser()
+    return (beside if beside.exists() else Path(name).expanduser()).absolute()
 
 
 # A saved config says how it is to be read. Those of version 0.1.0 do not: theirs is format 1, where the grammar that is

@@ -1,4 +1,4 @@
-"""Functions of arrays and pytrees: stop gradients, count examples, take the first one, add up."""
+"""Functions of arrays and pytrees: stop gradients, count examples, take the first one, name leaves, add up."""
 
 from typing import Any
 
@@ -30,6 +30,26 @@ def num_examples(stacked: PyTree) -> int:
 def first_example(stacked: PyTree) -> PyTree:
     """Example 0 of a pytree of arrays `[n, …]`."""
     return jax.tree.map(lambda leaf: leaf[0], stacked)
+
+
+def by_name(tree: PyTree) -> dict[str, Any]:
+    """The leaves of a pytree by their dotted paths, "params.Dense_0.kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def first_difference(found: PyTree, expected: PyTree) -> tuple[str, str, str] | None:
+    """The name of the first array whose shape differs between two pytrees, and both shapes, "none" where it lacks."""
+    one, other = ({name: _shape(leaf) for name, leaf in by_name(tree).items()} for tree in (found, expected))
+    for name in sorted(one.keys() | other.keys()):
+        if one.get(name) != other.get(name):
+            return name, str(one.get(name, "none")), str(other.get(name, "none"))
+    return None
+
+
+def _shape(leaf: Any) -> tuple[int, ...]:
+    is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return tuple(jax.random.key_data(leaf).shape if is_key else leaf.shape)
 
 
 def summed(terms: Array) -> Array:

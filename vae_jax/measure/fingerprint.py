@@ -16,7 +16,7 @@ _LATER_FIELDS = (
     *(("data", name) for name in ("image_colour", "columns", "standardise")),
     *(("model", name) for name in ("latent_layers", "autoregressive_reach", "autoregressive_context")),
     ("optimizer", "skip_norm"),
-    *(("train", name) for name in ("track", "on_nonfinite", "most_skips")),
+    *(("train", name) for name in ("track", "start_from", "on_nonfinite", "most_skips")),
 )
 _LEFT_ALONE = Experiment("", Data(""))
 # How much is measured decides no number. Written as version 0.1.0 wrote it, so that what it measured is known again.
@@ -30,10 +30,11 @@ def fingerprint(config: Experiment, params: Any, x: Any) -> str:
     del fields["compute"], fields["data"]["mirror"], fields["data"]["shift"]
     grammar = fields["strings"]["grammar"]
     fields["strings"]["grammar"] = GRAMMAR_OF_FORMAT_1.get(grammar, grammar)
-    # Fields that came later say nothing where they are left alone, and where a run is tracked never.
+    # Fields that came later say nothing where they are left alone. Where a run is tracked, and what it began with, say
+    # nothing ever.
     for section, name in _LATER_FIELDS:
         value = fields[section][name]
-        if name == "track" or not value or value == getattr(getattr(_LEFT_ALONE, section), name):
+        if name in ("track", "start_from") or not value or value == getattr(getattr(_LEFT_ALONE, section), name):
             del fields[section][name]
     digest = hashlib.sha256((json.dumps(fields, indent=2) + "\n").encode())
     for leaf in (*jax.tree.leaves(params), *jax.tree.leaves(x)):

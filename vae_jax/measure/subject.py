@@ -50,7 +50,7 @@ class Subject:
 
     run: Run
     params: Params
-    progress: dict[str, int | float]
+    progress: dict[str, Any]
     snapshot: int | None
     stored: Params
 
@@ -376,23 +376,20 @@ def subject_of_snapshot(run: Run, epoch: int) -> Subject:
     """A run with the parameters of its snapshot after `epoch`. ConfigError if it kept none."""
     params = load_snapshot(run, epoch)
     seconds = [line["seconds"] for line in read_metrics(run.directory) if line["epoch"] == epoch]
-    progress = {
-        "step": epoch * run.steps_per_epoch,
-        "num_steps": num_steps(run),
-        "parameters_of_epoch": epoch,
-        "training_seconds": seconds[0] if seconds else math.nan,
-    }
+    progress = _progress(run, epoch * run.steps_per_epoch, epoch, seconds[0] if seconds else math.nan)
     return Subject(run, params, progress, epoch, params)
 
 
-def progress_of(run: Run, state: RunState) -> dict[str, int | float]:
+def progress_of(run: Run, state: RunState) -> dict[str, Any]:
     """How far a run was in a state; `parameters_of_epoch`: which epoch its best parameters are of."""
-    return {
-        "step": int(state.train.step),
-        "num_steps": num_steps(run),
-        "parameters_of_epoch": int(state.best_epoch),
-        "training_seconds": float(state.seconds),
-    }
+    return _progress(run, int(state.train.step), int(state.best_epoch), float(state.seconds))
+
+
+def _progress(run: Run, step: int, epoch: int, seconds: float) -> dict[str, Any]:
+    start = run.config.train.start_from
+    begun = {} if start is None else {"start_from": start}
+    done = {"step": step, "num_steps": num_steps(run), "parameters_of_epoch": epoch, "training_seconds": seconds}
+    return done | begun
 
 
 def stream(seed: int, measurement: str) -> Key:

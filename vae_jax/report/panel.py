@@ -23,6 +23,7 @@ def panel(subject: Subject, result: dict[str, Any], measurements: Sequence[Measu
     training = [
         ("data", "{dataset}, binarisation {binarisation}"),
         ("training", "{training_seconds:.1f} s, {took}, parameters of epoch {parameters_of_epoch}"),
+        ("began with", "the parameters of {start_from}"),
         ("pictures", "{pictures}"),
     ]
     # What is wrong with a run is said last, where it is seen.

@@ -21,6 +21,7 @@ _PROTOCOL: Section = (
             "step {step} of {num_steps}",
             "parameters of epoch {parameters_of_epoch}, {training_seconds:.0f} s, seed {train_seed}",
         ),
+        ("began with", "{start_from}", "a run, whose parameters were the first of this one"),
         ("evaluation seed", "{evaluation_seed}", ""),
     ),
 )

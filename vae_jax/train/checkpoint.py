@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import absl.logging
-import jax
-import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from vae_jax.core.errors import ConfigError, DamagedError
 from vae_jax.core.seal import sealed, unsealed
 from vae_jax.core.text import read_text
+from vae_jax.core.trees import first_difference
 from vae_jax.core.types import PyTree
 
 # The folder of the arrays in a checkpoint, and the file in it that lists the checksums of all others.
@@ -133,13 +132,9 @@ class Checkpoints:
     def _read(self, number: int, template: PyTree) -> PyTree:
         """The tree of a checkpoint, or any error of the libraries."""
         # Orbax reports a mismatch by printing both trees; one line is enough.
-        saved, expected = _shapes(self._manager.item_metadata(number).tree), _shapes(template)
-        for name in sorted(saved.keys() | expected.keys()):
-            if saved.get(name) != expected.get(name):
-                raise _OtherArchitectureError(
-                    f"{name} has shape {saved.get(name, 'none')} there and {expected.get(name, 'none')} in the run's "
-                    "config.json."
-                )
+        if (difference := first_difference(self._manager.item_metadata(number).tree, template)) is not None:
+            name, saved, expected = difference
+            raise _OtherArchitectureError(f"{name} has shape {saved} there and {expected} in the run's config.json.")
         return self._manager.restore(number, args=_Restore(template))
 
     def _verify(self, step: Path) -> bool:
@@ -193,15 +188,6 @@ def checksum(file: Path) -> str:
     """BLAKE2 of a file, in hexadecimal digits."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
-    def shape(leaf: Any) -> tuple[int, ...]:
-        is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return tuple(jax.random.key_data(leaf).shape if is_key else leaf.shape)
-
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): shape(leaf) for path, leaf in leaves}
 
 
 def _in_one_line(error: Exception) -> str:

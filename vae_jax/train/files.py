@@ -13,6 +13,7 @@ from vae_jax.core.text import read_text
 
 CONFIG = "config.json"
 DATA = "data.npz"
+INITIAL = "initial.npz"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 SNAPSHOTS = "snapshots"

@@ -2,6 +2,7 @@
 
     RUN/config.json      every field of the experiment
     RUN/data.npz         what the model must know of its data, and a digest of them
+    RUN/initial.npz      with --start-from, the parameters that it begins with
     RUN/metrics.jsonl    one line per epoch
     RUN/checkpoints/     everything needed to go on: parameters, optimiser, step, key, best so far
     RUN/snapshots/       parameters after each epoch of --snapshots
@@ -28,6 +29,7 @@ from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import place, replicated
+from vae_jax.core.trees import first_difference
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
 from vae_jax.data.look import check_varies
@@ -40,17 +42,21 @@ from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
     DATA,
+    INITIAL,
     LOCK,
+    MEMBERS,
     METRICS,
     NONFINITE,
     SKIPS,
     SNAPSHOTS,
+    SWEEP,
     TRACKERS,
     WRITER,
     read_config,
     read_metrics,
     write_config,
 )
+from vae_jax.train.initial import read_initial, write_initial
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
@@ -94,6 +100,15 @@ class Run:
 
     def initial(self) -> RunState:
         """The state before the first step, placed on the devices."""
+        drawn = self.drawn()
+        if self.config.train.start_from is None:
+            return drawn
+        params = place(read_initial(self.directory, drawn.best_params))
+        average = None if drawn.train.average is None else params
+        return drawn._replace(train=drawn.train._replace(params=params, average=average), best_params=params)
+
+    def drawn(self) -> RunState:
+        """That state with parameters that are drawn by the seed."""
         return place(jax.jit(self._start, out_shardings=replicated())(np.int32(self.config.train.seed)))
 
     def abstract(self) -> RunState:
@@ -204,13 +219,35 @@ def create(config: Experiment, directory: Path) -> Run:
     check_varies(run.dataset)
     check_compute(run)
     check_stream(run.config.compute.stream, run.dataset.train.batch())
+    initial = None if config.train.start_from is None else _params_of(Path(config.train.start_from), run)
     warn_of_faults(run.config, run.dataset)
-    write_start(directory, run.config, run.dataset)
+    write_start(directory, run.config, run.dataset, initial=initial)
     return run
 
 
-def write_start(directory: Path, config: Experiment, dataset: Dataset, files: Mapping[str, Any] | None = None) -> None:
-    """Make the directory of a new run with its config, what is kept of its data, and other .json `files` by name.
+def _params_of(other: Path, run: Run) -> Params:
+    """The best parameters of another run, with which `run` shall begin. ConfigError where they are not of its kind."""
+    if (other / SWEEP).is_file():
+        raise ConfigError(f"--start-from {other} is a sweep: name one of its members, in {other / MEMBERS}.")
+    params = load_state(open_model(other)).best_params
+    if (difference := first_difference(params, run.abstract().best_params)) is not None:
+        name, found, expected = difference
+        raise ConfigError(
+            f"--start-from {other} is of another architecture: {name} has shape {found} there and {expected} here. "
+            f"Give the model the same flags; {other / CONFIG} has them."
+        )
+    return params
+
+
+def write_start(
+    directory: Path,
+    config: Experiment,
+    dataset: Dataset,
+    files: Mapping[str, Any] | None = None,
+    *,
+    initial: Params | None = None,
+) -> None:
+    """Make the directory of a new run: its config, what is kept of its data, other .json `files` by name, parameters.
 
     ConfigError where there is one already.
     """
@@ -223,6 +260,8 @@ def write_start(directory: Path, config: Experiment, dataset: Dataset, files: Ma
         write_outline(directory, outline_of(dataset))
         for name, content in (files or {}).items():
             write_json(directory / name, content)
+        if initial is not None:
+            write_initial(directory, initial)
         # Last: it says that here is a run.
         write_config(directory, config)
 
@@ -249,7 +288,7 @@ def _came_to_nothing(directory: Path) -> bool:
 
 
 def _discard(directory: Path) -> None:
-    for name in (CONFIG, DATA, METRICS, NONFINITE, SKIPS, TRACKERS):
+    for name in (CONFIG, DATA, INITIAL, METRICS, NONFINITE, SKIPS, TRACKERS):
         (directory / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, SNAPSHOTS):
         shutil.rmtree(directory / name, ignore_errors=True)
@@ -281,7 +320,7 @@ def newest_state(run: Run) -> RunState | None:
     if not folder.is_dir():
         return None
     checkpoints = Checkpoints(folder, read_only=True)
-    state = checkpoints.restore(run.initial())
+    state = checkpoints.restore(run.drawn())
     checkpoints.close()
     return state
 
@@ -299,7 +338,7 @@ def load_snapshot(run: Run, epoch: int) -> Params:
     """The parameters that a run measured after `epoch`. ConfigError if it kept none (`--snapshots`)."""
     folder = run.directory / SNAPSHOTS
     snapshots = Checkpoints(folder, read_only=True) if folder.is_dir() else None
-    params = snapshots.restore(run.initial().best_params, epoch) if snapshots else None
+    params = snapshots.restore(run.drawn().best_params, epoch) if snapshots else None
     if snapshots is None or params is None:
         epochs = " ".join(map(str, snapshots.numbers())) if snapshots else "none"
         raise ConfigError(f"{run.directory} kept no snapshot of epoch {epoch}; those it has: {epochs}.")

@@ -251,6 +251,8 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) -
         raise ConfigError("--stream is for one run: the members of a sweep see their data in different orders.")
     if config.train.snapshots:
         raise ConfigError("--snapshots are for one run: a sweep keeps the best parameters of each member.")
+    if config.train.start_from is not None:
+        raise ConfigError("--start-from is for one run: members of a sweep begin with parameters of their seeds.")
     if config.train.on_nonfinite == "skip":
         raise ConfigError("--on-nonfinite skip is for one run: members of a sweep go on each by itself, whole or not.")
     for point in grid_points(grid):
