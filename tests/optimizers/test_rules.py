@@ -1,12 +1,16 @@
 import dataclasses
 import typing
+from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from vae_jax.config import Optimizer
+from vae_jax.optimizers.rules import skipping
 from vae_jax.train import make_optimizer, make_schedule
 
 HINTS = typing.get_type_hints(Optimizer)
@@ -65,3 +69,21 @@ def test_a_step_with_too_large_a_gradient_is_left_out() -> None:
     found, _ = tx.update(small, after, params)
     np.testing.assert_array_equal(found["w"], expected["w"])
     assert (found["w"] != 0.0).all()
+
+
+def test_it_does_what_multi_steps_of_optax_does_with_the_same_state() -> None:
+    # A run that was begun with that must go on to the same numbers.
+    rule = optax.adam(0.1)
+    skips = partial(optax.skip_large_updates, max_squared_norm=25.0)
+    expected, found = optax.MultiSteps(rule, 1, should_skip_update_fn=skips), skipping(rule, 5.0)
+    params = {"w": jnp.ones(3), "b": jnp.zeros(())}
+    states = [expected.init(params), found.init(params)]
+    gradients = jax.random.normal(jax.random.key(0), (12, 3)) * jnp.array([[1.0], [4.0], [jnp.nan], [2.0]] * 3)
+    for row in gradients:
+        gradient = {"w": row, "b": row.sum()}
+        updates = [None, None]
+        for i, transformation in enumerate((expected, found)):
+            updates[i], states[i] = transformation.update(gradient, states[i], params)
+        chex.assert_trees_all_close(updates[1], updates[0], rtol=1e-6)
+    chex.assert_trees_all_close(states[1], states[0], rtol=1e-6)
+    assert 0 < int(states[1].gradient_step) < 12

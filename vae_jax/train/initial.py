@@ -1,6 +1,7 @@
 """RUN/initial.npz: the parameters that a run begins with, where they are another run's, which may go away."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,8 +16,9 @@ from vae_jax.train.files import INITIAL
 
 def write_initial(directory: Path, params: Params) -> None:
     """Keep the parameters that the run of a directory begins with."""
+    arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in by_name(params).items()}
     with replacing(directory / INITIAL) as partial:
-        np.savez(partial, **{name: np.asarray(leaf) for name, leaf in by_name(params).items()})
+        np.savez(partial, **arrays)
 
 
 def read_initial(directory: Path, like: Params) -> Params:
