@@ -35,6 +35,8 @@ ROWS = {
     "without warm-up of the KL": ("ladder_mnist", "--beta-warmup", "0"),
     "half a nat free in each layer": ("ladder_mnist", "--free-bits", "0.5"),
     "without averaging": ("ladder_mnist", "--average-decay", "None"),
+    "a flow on the highest layer": ("ladder_mnist", "--posterior", "iaf", "--estimator", "sampled"),
+    "singular values pressed down": ("ladder_mnist", "--spectral-weight", "0.01"),
     "products in bfloat16": ("ladder_mnist", "--precision", "bfloat16"),
     "k = 5 in the last third": (
         *("ladder_mnist", "--bound", "iwae", "--estimator", "dreg", "--beta-warmup", "0"),

@@ -53,6 +53,11 @@ class Transformed:
         """Shape of one value, `(d,)`."""
         return self.base.event_shape
 
+    @property
+    def centre(self) -> Array:
+        """The image of the base's mean, `[d]`: near most of the samples, but not their mean."""
+        return self.bijection.forward(self.base.mean)[0]
+
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values `shape + (d,)`."""
         check_key("Transformed.sample", key)

@@ -1,6 +1,7 @@
 import dataclasses
 import typing
 from functools import partial
+from typing import Any
 
 import chex
 import jax
@@ -81,7 +82,7 @@ def test_it_does_what_multi_steps_of_optax_does_with_the_same_state() -> None:
     gradients = jax.random.normal(jax.random.key(0), (12, 3)) * jnp.array([[1.0], [4.0], [jnp.nan], [2.0]] * 3)
     for row in gradients:
         gradient = {"w": row, "b": row.sum()}
-        updates = [None, None]
+        updates: list[Any] = [None, None]
         for i, transformation in enumerate((expected, found)):
             updates[i], states[i] = transformation.update(gradient, states[i], params)
         chex.assert_trees_all_close(updates[1], updates[0], rtol=1e-6)

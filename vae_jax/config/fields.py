@@ -312,6 +312,8 @@ class Optimizer:
     """Largest global norm of the gradient."""
     skip_norm: Positive[float | None] = None
     """A step whose gradient has a larger global norm than this is left out."""
+    spectral_weight: Positive[float | None] = None
+    """Weight of the sum of the largest singular values of all kernels, which it presses down; by default none."""
     weight_decay: NotNegative[float] = 0.0
     """Decoupled weight decay (adamw and muon)."""
     adam_epsilon: Positive[float] = 1e-8

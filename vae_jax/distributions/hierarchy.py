@@ -106,8 +106,11 @@ class Chain:
 
     @property
     def means(self) -> tuple[Any, ...]:
-        """The mean of each layer given the means of those drawn before it; not the mean of the whole distribution."""
-        return self._walk(lambda i, d: (d.mean, None))[0]
+        """The mean of each layer given the means of those drawn before it; not the mean of the whole distribution.
+
+        Of a flow, whose mean is not known, the image of its base's mean.
+        """
+        return self._walk(lambda i, d: (d.mean if hasattr(d, "mean") else d.centre, None))[0]
 
     def tempered(self, temperatures: Array) -> "Chain":
         """The same with the scale of every layer times its temperature `[layers]`, the lowest first.

@@ -15,7 +15,7 @@ from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
 _LATER_FIELDS = (
     *(("data", name) for name in ("image_colour", "columns", "standardise")),
     *(("model", name) for name in ("latent_layers", "autoregressive_reach", "autoregressive_context")),
-    ("optimizer", "skip_norm"),
+    *(("optimizer", name) for name in ("skip_norm", "spectral_weight")),
     *(("train", name) for name in ("track", "start_from", "on_nonfinite", "most_skips")),
 )
 _LEFT_ALONE = Experiment("", Data(""))

@@ -93,6 +93,19 @@ class LayerPosterior(nn.Module):
         return DiagNormal(prior.loc + prior.scale * loc, prior.scale * jnp.exp(log_scale))
 
 
+class FlowPosterior(nn.Module):
+    """`LayerPosterior` pushed through a flow that the state and the features tell; `flow`: a head of `flow_heads`."""
+
+    flow: nn.Module
+    size: int
+    activation: Activation
+
+    @nn.compact
+    def __call__(self, prior: DiagNormal, state: Array, features: Array) -> Any:
+        base = LayerPosterior(self.size, self.activation)(prior, state, features)
+        return self.flow(jnp.concatenate([state, features], axis=-1), base)
+
+
 class LayerStep(nn.Module):
     """The state after a layer, from that before it and z; with `doubled` channels, on a grid of twice the sides."""
 
@@ -192,14 +205,21 @@ def dense_ladder(
     layers: int,
     size: int,
     width: int,
+    flow: nn.Module | None = None,
     reader: nn.Module | None = None,
     activation: Activation = nn.silu,
 ) -> Ladder:
-    """`layers` layers of z `[size]`, whose states are vectors `[width]`."""
+    """`layers` layers of z `[size]`, whose states are vectors `[width]`.
+
+    `flow`: a head of `flow_heads`, through which the posterior of the highest layer goes, that of most nats.
+    """
+    posteriors: list[nn.Module] = [LayerPosterior(size, activation)] * layers
+    if flow is not None:
+        posteriors[-1] = FlowPosterior(flow, size, activation)
     return Ladder(
         DenseReading(reader or OneExample(shape), layers, width, activation),
         [LayerPrior(size, activation)] * layers,
-        [LayerPosterior(size, activation)] * layers,
+        posteriors,
         [LayerStep(activation, 1.0 / layers)] * layers,
         DenseEnd(likelihood, shape, activation),
         (width,),

@@ -11,6 +11,7 @@ import optax
 from jax import lax
 
 from vae_jax.config.fields import Experiment, Optimizer
+from vae_jax.optimizers.spectral import spectral_decay
 
 Schedule = Callable[[Any], Any]
 
@@ -67,6 +68,8 @@ def make_optimizer(config: Optimizer, num_steps: int) -> optax.GradientTransform
         "muon": lambda: optax.contrib.muon(rate, eps=epsilon, weight_decay=decay),
     }
     rule = rules[config.optimizer]()
+    if config.spectral_weight is not None:
+        rule = optax.chain(spectral_decay(config.spectral_weight), rule)
     if config.clip_norm is not None:
         rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
     if config.skip_norm is not None:

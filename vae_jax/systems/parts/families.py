@@ -94,6 +94,8 @@ POSTERIORS: dict[str, PosteriorPart] = {
     "point": PosteriorPart("vectors", PointMass, lambda m: PointHead(m.latent_size)),
     "unit_point": PosteriorPart("vectors", PointMass, lambda m: UnitPointHead(m.latent_size)),
 }
+# Those of a normal that goes through a flow.
+FLOW_POSTERIORS = tuple(name for name, part in POSTERIORS.items() if part.kind is Transformed)
 
 
 def _vamp(model: Model, x: np.ndarray) -> Prior:

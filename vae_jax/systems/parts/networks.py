@@ -24,7 +24,7 @@ from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, Elements
 from vae_jax.nets.mlp import OneExample
 from vae_jax.nets.pixelcnn import AutoregressiveHead
 from vae_jax.nets.priors import Prior
-from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
+from vae_jax.systems.parts.families import FLOW_POSTERIORS, POSTERIORS, PRIORS, prior_name
 
 ACTIVATIONS = {"tanh": nn.tanh, "relu": nn.relu, "silu": nn.silu, "gelu": nn.gelu, "softplus": nn.softplus}
 # A VampPrior starts at some of the first so many examples.
@@ -84,6 +84,8 @@ def ladder_networks(model: Model, shape: tuple[int, ...], elements: Elements) ->
     head = likelihood_head(model, elements)
     if model.network == "grid":
         return grid_ladder(shape, head, layers=model.latent_layers, channels=model.hidden, **options)
+    if model.posterior in FLOW_POSTERIORS:
+        options["flow"] = POSTERIORS[model.posterior].make(model)
     return dense_ladder(shape, head, layers=model.latent_layers[0], width=model.hidden[0], **options)
 
 

@@ -3,7 +3,7 @@
 from vae_jax.config.fields import Experiment
 from vae_jax.distributions import DiagNormal, OneHotCategorical, PointMass
 from vae_jax.nets.likelihoods import KINDS, LIKELIHOODS, NORMALS
-from vae_jax.systems.parts.families import POSTERIORS, PRIORS, prior_name
+from vae_jax.systems.parts.families import FLOW_POSTERIORS, POSTERIORS, PRIORS, prior_name
 from vae_jax.systems.parts.legality import apart, has_closed_kl, objection
 from vae_jax.systems.system import Requirement
 
@@ -113,10 +113,12 @@ def layers_along_a_path(config: Experiment) -> str | None:
         return "--latent-layers are for --network mlp, whose states are vectors, or grid, whose states are images"
     if model.upper_latent_sizes:
         return "--latent-layers and --upper-latent-sizes are two kinds of several layers: use one of them"
-    if model.posterior != "diagonal" or prior_name(model) != "normal":
+    flows = FLOW_POSTERIORS if network == "mlp" else ()
+    if model.posterior not in ("diagonal", *flows) or prior_name(model) != "normal":
         return (
             f"--latent-layers are normals, and the first state is their prior: --posterior {model.posterior} --prior "
-            f"{prior_name(model)} have no place there; use diagonal and normal"
+            f"{prior_name(model)} have no place there; use diagonal and normal, or for --network mlp a flow, through "
+            "which the highest goes"
         )
     if network == "mlp" and (len(layers) > 1 or len(model.hidden) != 1):
         return f"--latent-layers of --network mlp is one number, and --hidden the width of all states: {got}"
