@@ -69,7 +69,7 @@ def changed(section: str, **fields) -> Experiment:
         (changed("optimizer", schedule="exponential", final_fraction=0.0), "exponential never reaches 0"),
         (
             replace(changed("model", posterior="sphere", prior="normal"), system="info"),
-            "a sphere posterior lives on sphere and a normal prior on vectors: use --prior uniform_sphere",
+            "the posterior sphere lives on sphere and the prior normal on vectors: use --prior uniform_sphere",
         ),
         (
             replace(changed("model", posterior="categorical"), system="info"),

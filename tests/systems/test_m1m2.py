@@ -76,7 +76,7 @@ def test_what_m1_is_decides_for_both() -> None:
     assert m1m2.build(config, DIGITS).comparable
     assert not m1m2.build(changed(config, "objective", most_distortion=30.0), DIGITS).comparable
     without_mean = changed(changed(config, "model", posterior="planar"), "objective", estimator="sampled")
-    with pytest.raises(ConfigError, match="a planar posterior has none: use --posterior diagonal"):
+    with pytest.raises(ConfigError, match="the posterior planar has none: use --posterior diagonal"):
         m1m2.build(without_mean, DIGITS)
 
 

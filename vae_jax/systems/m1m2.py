@@ -59,7 +59,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     labels, model, codes = config.labels, config.model, config.codes
     if not hasattr(POSTERIORS[model.posterior].kind, "mean"):
         raise ConfigError(
-            f"M2 classifies the mean of q(z1 | x), and a {model.posterior} posterior has none: use --posterior "
+            f"M2 classifies the mean of q(z1 | x), and the posterior {model.posterior} has none: use --posterior "
             "diagonal."
         )
     shift = corruption_of(replace(codes, corruption="none"), dataset)

@@ -29,7 +29,7 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
         return f"{estimator} is the ELBO in two terms and has no {bound} bound: use --estimator total or dreg"
     if estimator == "analytic" and not has_closed_kl(posterior, prior):
         return (
-            f"the KL between a {posterior} posterior and a {prior} prior has no closed form: use --estimator sampled, "
+            f"the KL between the posterior {posterior} and the prior {prior} has no closed form: use --estimator sampled, "
             "which draws it, or total or dreg"
         )
     if q.kind is OneHotCategorical and estimator in _REPARAMETERISED:
@@ -62,7 +62,7 @@ def apart(posterior: str, prior: str) -> str | None:
     if q.space == p.space:
         return None
     same = ", ".join(name for name, part in PRIORS.items() if part.space == q.space)
-    return f"a {posterior} posterior lives on {q.space} and a {prior} prior on {p.space}: use --prior {same}"
+    return f"the posterior {posterior} lives on {q.space} and the prior {prior} on {p.space}: use --prior {same}"
 
 
 def is_biased(posterior: str, prior: str, bound: str, estimator: str) -> str | None:
