@@ -48,7 +48,7 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", beta_cycles=3), "--beta-cycles 3 needs a rise in each"),
         (
             changed("model", posterior="iaf"),
-            "iaf posterior and a normal prior has no closed form: use --estimator samp",
+            "the posterior iaf and the prior normal has no closed form: use --estimator samp",
         ),
         (changed("model", upper_latent_sizes=(2,)), "closed form, which several stochastic layers lack"),
         (changed("model", posterior="sphere", latent_size=1), "a direction needs at least 2 dimensions"),

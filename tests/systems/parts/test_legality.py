@@ -121,10 +121,10 @@ def test_every_legal_pair_of_parts_trains(case: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        (("diagonal", "uniform_sphere", "normal", "elbo", "total"), "lives on vectors and a uniform_sphere prior on"),
+        (("diagonal", "uniform_sphere", "normal", "elbo", "total"), "lives on vectors and the prior uniform_sphere on"),
         (("diagonal", "normal", "bernoulli", "iwae", "analytic"), "analytic is the ELBO in two terms"),
         (("iaf", "normal", "bernoulli", "elbo", "analytic"), "has no closed form: use --estimator sampled"),
-        (("diagonal", "vamp", "bernoulli", "elbo", "analytic"), "a vamp prior has no closed form"),
+        (("diagonal", "vamp", "bernoulli", "elbo", "analytic"), "the prior vamp has no closed form"),
         (("categorical", "uniform_choices", "bernoulli", "iwae", "dreg"), "carry no gradient for dreg: use --esti"),
         (("straight_through", "uniform_choices", "bernoulli", "elbo", "stl"), "use --estimator analytic"),
         (("concrete", "uniform_choices", "bernoulli", "elbo", "total"), "use --prior relaxed_choices"),

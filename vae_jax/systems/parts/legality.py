@@ -29,8 +29,8 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
         return f"{estimator} is the ELBO in two terms and has no {bound} bound: use --estimator total or dreg"
     if estimator == "analytic" and not has_closed_kl(posterior, prior):
         return (
-            f"the KL between the posterior {posterior} and the prior {prior} has no closed form: use --estimator sampled, "
-            "which draws it, or total or dreg"
+            f"the KL between the posterior {posterior} and the prior {prior} has no closed form: use --estimator "
+            "sampled, which draws it, or total or dreg"
         )
     if q.kind is OneHotCategorical and estimator in _REPARAMETERISED:
         return f"samples of a {posterior} posterior carry no gradient for {estimator}: use --estimator score"
