@@ -100,8 +100,10 @@ def _is_fast_on_cpu(primitive: core.Primitive, operands: Sequence[Array], params
     """
     if primitive.name != "dot_general":
         return False
-    (contracted, _), batched = params["dimension_numbers"]
-    return batched == ((), ()) and tuple(contracted) == (operands[0].ndim - 1,)
+    (contracted, _), (batched, _) = params["dimension_numbers"]
+    # A batch of one, as Muon makes of each matrix, is none.
+    alone = all(operands[0].shape[axis] == 1 for axis in batched)
+    return alone and tuple(contracted) == (operands[0].ndim - 1,)
 
 
 def check_precision(precision: Precision) -> None:

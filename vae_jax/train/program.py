@@ -101,11 +101,13 @@ def train_step(
     """The state after one step on one prepared batch: its loss and metrics are added to the sums in `metrics`.
 
     A running mean of the parameters, where the state keeps one, is over about `1 / (1 − average_decay)` steps, and
-    at the start over about a ninth of those done. `precision`: that of the products in the loss and its gradient.
+    at the start over about a ninth of those done. `precision`: that of the products in the loss, its gradient and the
+    optimiser, which for Muon are most of a step.
     """
     value_and_grad = products_in(precision, jax.value_and_grad(system.loss, has_aux=True))
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)
-    updates, opt_state = system.optimizer(tx).update(gradient, state.opt_state, state.params)
+    update = products_in(precision, system.optimizer(tx).update)
+    updates, opt_state = update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     average = state.average
     if average is not None:
