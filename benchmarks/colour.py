@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from program import program, training_data
 
 from vae_jax.config import Data, Experiment, Model
@@ -30,7 +31,7 @@ CHANNELS, FEATURES, LATENT, BATCH, STEPS, ROUNDS = (32, 64, 128, 256), 256, 128,
 def package(images: np.ndarray) -> Callable[[], Any]:
     model = Model(network="conv", hidden=CHANNELS, latent_size=LATENT, likelihood="normal", activation="relu")
     config, data = Experiment("a benchmark", Data("random"), model), training_data(images, binarisation="none")
-    state, run = program(config, data, batch_size=BATCH, learning_rate=1e-4)
+    state, run = program(config, data, batch_size=BATCH, optimizer=optax.adam(1e-4))
     stop = 0
 
     def steps() -> Any:

@@ -27,10 +27,15 @@ def training_data(x: np.ndarray, *, binarisation: Any = "dynamic") -> Dataset:
 
 
 def program(
-    config: Experiment, data: Dataset, *, batch_size: int, learning_rate: float = 1e-3, precision: Precision = "device"
+    config: Experiment,
+    data: Dataset,
+    *,
+    batch_size: int,
+    optimizer: optax.GradientTransformation | None = None,
+    precision: Precision = "device",
 ) -> tuple[Any, Callable[[Any, int], Any]]:
-    """The state before the first step, and `(state, stop) -> state`, which trains until that step."""
-    system, tx, stored = build(config, data), optax.adam(learning_rate), jax.device_put(data.train.batch())
+    """The state before the first step, and `(state, stop) -> state`, which trains until that step. By default Adam."""
+    system, tx, stored = build(config, data), optimizer or optax.adam(1e-3), jax.device_put(data.train.batch())
 
     @jax.jit
     def run(state: Any, stored: Any, stop: Any) -> Any:

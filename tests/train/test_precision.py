@@ -3,6 +3,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import lax
 
@@ -75,6 +76,16 @@ def test_no_product_is_left_out(program: Any) -> None:
     text = jax.jit(products_in("bfloat16", program)).lower(W, X, KEY).as_text()
     products, rounded = text.count("stablehlo.dot_general"), text.count("xbf16>, tensor<")
     assert products == rounded > 0
+
+
+def test_the_products_of_muon_are_rounded_too() -> None:
+    # It makes a batch of one of each matrix, which is no batch.
+    tx, params = optax.contrib.muon(1.0), {"w": W}
+    update = lambda gradient: tx.update({"w": gradient}, tx.init(params), params)[0]["w"]
+    text = jax.jit(products_in("bfloat16", update)).lower(W).as_text()
+    assert text.count("stablehlo.dot_general") == text.count("xbf16>, tensor<") > 0
+    whole, short = (jax.jit(products_in(kind, update))(W) for kind in ("float32", "bfloat16"))
+    assert 0.0 < np.linalg.norm(short - whole) < 0.05 * np.linalg.norm(whole)
 
 
 def test_a_product_is_that_of_rounded_operands_summed_in_float32() -> None:

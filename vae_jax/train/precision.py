@@ -1,7 +1,7 @@
-"""Products in fewer digits: what `--precision` does to the gradient of any loss, whatever library its networks are of.
+"""Products in fewer digits: what `--precision` does to any training step, whatever library its networks are of.
 
 Only products of arrays change. Their operands are rounded just before, and their sums are float32. Everything else,
-the densities, the parameters and the optimiser, stays as it was written.
+the densities, the parameters and the sums of an optimiser, stays as it was written.
 """
 
 import statistics
