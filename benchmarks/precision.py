@@ -4,8 +4,8 @@
 
 Steps in float32 and in bfloat16 alternate in one run: of 784-200-200-50 with k = 1 and a batch of 128, and with IWAE,
 DReG, k = 50 and a batch of 100; of the five layers of `ladder_mnist` by Adam and by Muon, a batch of 256. With RUNS
-and DATA_DIR both train on MNIST too (25 epochs of `vae_mnist`, one seed, some minutes each), and the difference of
-their test log p(x), k = 200, is printed with its standard error over the images.
+and DATA_DIR a run in each trains on MNIST too (25 epochs of `vae_mnist`, one seed, some minutes each), and the
+difference of their test log p(x), k = 200, is printed with its standard error over the images.
 """
 
 import sys

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vae_jax as vj
+from vae_jax.flows import Transformed
 from vae_jax.nets.flow_heads import FlowHead
 from vae_jax.nets.ladder import LayerPrior, dense_ladder, grid_ladder, ladder_init, ladder_vae
 from vae_jax.nets.likelihoods import BernoulliHead
@@ -71,6 +72,19 @@ def test_a_posterior_starts_near_its_prior(case) -> None:
     assert (terms.kl > (0.0 if closed else -0.1)).all()
     assert float(terms.kl.sum()) < 2.0
     assert np.isfinite(terms.log_likelihood)
+
+
+def test_the_flow_stands_on_the_highest_layer_and_is_entered_at_its_centre() -> None:
+    ladder, _, _ = LADDERS["through a flow"]
+    vae, params = ladder_vae(ladder), ladder_init(ladder)(jax.random.key(0), BATCH)
+    moved = jax.tree.map(lambda leaf: leaf + 0.1, params)
+    posterior = vae.encode(moved, X)
+    lowest, highest = posterior.layers(drawn(vae, moved))
+    assert isinstance(lowest, vj.DiagNormal)
+    assert isinstance(highest, Transformed)
+    expected = highest.bijection.forward(highest.base.mean)[0]
+    assert not np.allclose(expected, highest.base.mean)
+    np.testing.assert_allclose(posterior.means[1], expected, rtol=1e-6)
 
 
 def test_bounds_and_estimators_have_gradients_everywhere(case) -> None:

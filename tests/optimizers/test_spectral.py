@@ -61,6 +61,10 @@ def test_a_kernel_of_zeros_is_left_alone_until_it_has_a_direction() -> None:
     for _ in range(3):
         added, state = tx.update({"kernel": jnp.zeros((4, 3))}, state, moved)
     np.testing.assert_allclose(added["kernel"], WEIGHT / np.sqrt(12), rtol=1e-5)
+    # Nor does one whose squares are 0 in float32 blow up.
+    small = {"kernel": jnp.full((4, 3), 1e-30)}
+    added, _ = tx.update({"kernel": jnp.zeros((4, 3))}, tx.init(small), small)
+    np.testing.assert_allclose(jnp.abs(added["kernel"]), WEIGHT / np.sqrt(12), rtol=1e-5)
 
 
 def test_it_stands_before_the_rule_of_a_config_and_needs_the_parameters() -> None:
@@ -70,5 +74,7 @@ def test_it_stands_before_the_rule_of_a_config_and_needs_the_parameters() -> Non
     assert updates["dense"]["kernel"].any()
     assert not updates["dense"]["bias"].any()
     assert not updates["codebook"].any()
+    with pytest.raises(ValueError, match="arrays called kernel.*the parameters hold none"):
+        spectral_decay(WEIGHT).init({"w": jnp.ones((2, 2)), "kernel": jnp.ones(2)})
     with pytest.raises(ValueError, match="spectral_decay needs the parameters"):
         spectral_decay(WEIGHT).update(params, spectral_decay(WEIGHT).init(params))

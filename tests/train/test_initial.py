@@ -48,14 +48,15 @@ def test_what_is_kept_is_read_back_to_the_bit(tmp_path) -> None:
 def test_a_run_begins_with_the_best_parameters_of_another(tmp_path, average_decay) -> None:
     first, state = trained(tmp_path / "first")
     run = create(after(first.directory, average_decay=average_decay), tmp_path / "second")
-    initial = run.initial()
+    drawn = run.initial()
+    initial = run.begun(drawn)
     for params in (initial.train.params, initial.best_params, initial.train.average):
         if params is not None:
             chex.assert_trees_all_equal(params, state.best_params)
     assert int(initial.train.step) == 0
     # Nothing else of the first run comes along: a new optimiser, and the order and noise of its own seed.
-    assert_equal_states(initial.train.opt_state, run.drawn().train.opt_state)
-    assert_equal_states(initial.train.key, run.drawn().train.key)
+    assert_equal_states(initial.train.opt_state, drawn.train.opt_state)
+    assert_equal_states(initial.train.key, drawn.train.key)
 
 
 def test_it_is_better_at_once_and_goes_on_bit_for_bit_without_the_other_run(tmp_path, monkeypatch) -> None:
@@ -69,12 +70,11 @@ def test_it_is_better_at_once_and_goes_on_bit_for_bit_without_the_other_run(tmp_
     monkeypatch.setattr(loop, "_exhausted", lambda run, state, step: step >= 3)
     train(part, console())
     monkeypatch.undo()
+    # A run that has come further needs them no more.
+    (part.directory / INITIAL).unlink()
     again = open_run(part.directory)
     train(again, console())
     assert_equal_states(load_state(again)._replace(seconds=state.seconds), state)
-    # A run that has come further needs them no more, but to start anew.
-    (part.directory / INITIAL).unlink()
-    assert_equal_states(load_state(open_run(part.directory)).best_params, state.best_params)
 
 
 def test_its_numbers_say_what_it_began_with_and_are_known_by_its_parameters(tmp_path) -> None:
@@ -93,8 +93,13 @@ def test_what_it_cannot_begin_with_is_refused_before_anything_is_written(tmp_pat
     with pytest.raises(ConfigError, match=r"first is of another architecture: .* has shape \(16,\) there and \(8,\)"):
         create(unlike, tmp_path / "second")
     deeper = changed(after(first.directory), "model", hidden=(16, 16))
-    with pytest.raises(ConfigError, match="another architecture: .* has shape .* there and .* here. Give the model"):
+    with pytest.raises(
+        ConfigError, match="another architecture: .* has shape .* there and .* here. Give the same flags"
+    ):
         create(deeper, tmp_path / "second")
+    geco = changed(after(first.directory), "objective", most_distortion=20.0)
+    with pytest.raises(ConfigError, match=r"log_multiplier has shape none there and \(\) here.*model and objective"):
+        create(geco, tmp_path / "second")
     with pytest.raises(ConfigError, match="holds no run"):
         create(after(tmp_path / "nowhere"), tmp_path / "second")
     create(experiment(), tmp_path / "begun")
@@ -106,3 +111,10 @@ def test_what_it_cannot_begin_with_is_refused_before_anything_is_written(tmp_pat
     with pytest.raises(ConfigError, match="sweep is a sweep: name one of its members, in .*members"):
         create(after(tmp_path / "sweep"), tmp_path / "second")
     assert not (tmp_path / "second").exists()
+
+
+def test_another_model_of_the_same_shapes_is_told(tmp_path) -> None:
+    first, _ = trained(tmp_path / "first")
+    silu = changed(after(first.directory), "model", activation="silu")
+    with pytest.warns(UserWarning, match="another model: --activation tanh there, --activation silu here"):
+        create(silu, tmp_path / "second")

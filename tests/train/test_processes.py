@@ -86,6 +86,23 @@ def test_a_sweep_of_two_processes_is_measured_as_that_of_one(tmp_path: Path) -> 
     np.testing.assert_allclose(norms[1], norms[0], rtol=1e-5)
 
 
+@pytest.mark.slow
+def test_two_processes_begin_with_the_parameters_of_another_run(tmp_path: Path) -> None:
+    small = ("curve", "--quick", "--epochs", "2", "--hidden", "8", "--evaluation-samples", "20")
+    address, first, second = f"localhost:{free_port()}", tmp_path / "first", tmp_path / "second"
+    output, _ = commanded("train", *small, "--out", str(first)).communicate(timeout=300)
+    assert (first / "evaluation.json").is_file(), output
+    options = ("--start-from", str(first), "--learning-rate", "1e-9", "--out", str(second))
+    two = [commanded("train", *small, *options, "--distributed", address, "2", str(number)) for number in range(2)]
+    for process in two:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    # Such small steps lead nowhere.
+    leaves = [jax.tree.leaves(load_state(open_run(run)).best_params) for run in (first, second)]
+    for before, after in zip(*leaves, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-5)
+
+
 @pytest.mark.parametrize("distributed", [("localhost:1",), ("localhost:1", "2"), ("localhost:1", "two", "0")])
 def test_what_says_too_little_of_the_processes_is_refused(distributed: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="which one this is: --distributed 10.0.0.1:1234 4 0. Got localhost:1"):

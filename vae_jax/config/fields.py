@@ -313,7 +313,7 @@ class Optimizer:
     skip_norm: Positive[float | None] = None
     """A step whose gradient has a larger global norm than this is left out."""
     spectral_weight: Positive[float | None] = None
-    """Weight of the sum of the largest singular values of all kernels, which it presses down; by default none."""
+    """Weight of a term that presses down the largest singular value of each kernel; by default none."""
     weight_decay: NotNegative[float] = 0.0
     """Decoupled weight decay (adamw and muon)."""
     adam_epsilon: Positive[float] = 1e-8

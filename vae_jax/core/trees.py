@@ -39,7 +39,7 @@ def by_name(tree: PyTree) -> dict[str, Any]:
 
 
 def first_difference(found: PyTree, expected: PyTree) -> tuple[str, str, str] | None:
-    """The name of the first array whose shape differs between two pytrees, and both shapes, "none" where it lacks."""
+    """The name of the first array whose shape differs, and its shapes; "none" where one of the two lacks it."""
     one, other = ({name: _shape(leaf) for name, leaf in by_name(tree).items()} for tree in (found, expected))
     for name in sorted(one.keys() | other.keys()):
         if one.get(name) != other.get(name):

@@ -108,9 +108,9 @@ class Chain:
     def means(self) -> tuple[Any, ...]:
         """The mean of each layer given the means of those drawn before it; not the mean of the whole distribution.
 
-        Of a flow, whose mean is not known, the image of its base's mean.
+        Of a flow, whose mean is not known, the image of its base's mean. TypeError for a layer that has neither.
         """
-        return self._walk(lambda i, d: (d.mean if hasattr(d, "mean") else d.centre, None))[0]
+        return self._walk(lambda i, d: (_middle(d), None))[0]
 
     def tempered(self, temperatures: Array) -> "Chain":
         """The same with the scale of every layer times its temperature `[layers]`, the lowest first.
@@ -153,6 +153,13 @@ class Chain:
     def _keys(self, method: str, key: Key) -> Array:
         check_key(f"Chain.{method}", key)
         return jax.random.split(key, len(self.factors))
+
+
+def _middle(distribution: Any) -> Any:
+    for name in ("mean", "centre"):
+        if hasattr(distribution, name):
+            return getattr(distribution, name)
+    raise TypeError(f"Chain.means: a layer must have a mean, and {type(distribution).__name__} has none.")
 
 
 def _cool(temperature: Array, distribution: Any) -> DiagNormal:

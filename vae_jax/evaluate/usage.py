@@ -35,7 +35,8 @@ def latent_means(
 
     It is the posterior's own `mean` where there is one, else the mean of `num_samples` draws. By default their noise
     has a thousandth of the posterior variance, which is below the threshold of `active_units`. Of layers along one path
-    it is the mean of each given the means above it: draws averaged there would be a code that no decoder has seen.
+    it is the mean of each given the means above it (of a flow the image of its base's mean): draws averaged there would
+    be a code that no decoder has seen.
     """
     check_count("latent_means", "num_samples", num_samples)
     return join(in_batches(_mean_codes(vae, num_samples), x, params, key, batch_size=batch_size))

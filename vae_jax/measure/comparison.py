@@ -116,6 +116,8 @@ def _flat(config: Experiment) -> dict[str, Any]:
     # None of these changes what is learned or measured.
     for name in ("seed", "data_dir", "save_seconds", "chunk_seconds", "snapshots", "measurements"):
         del flat[name]
+    # Each seed may have begun with a run of its own.
+    flat["start_from"] = "none" if flat["start_from"] is None else "a run"
     return flat
 
 

@@ -94,7 +94,10 @@ class LayerPosterior(nn.Module):
 
 
 class FlowPosterior(nn.Module):
-    """`LayerPosterior` pushed through a flow that the state and the features tell; `flow`: a head of `flow_heads`."""
+    """`LayerPosterior` pushed through a flow that the state and the features tell; `flow`: a head of `flow_heads`.
+
+    After an even number of layers every coordinate is in its place, and the flow starts as the identity.
+    """
 
     flow: nn.Module
     size: int

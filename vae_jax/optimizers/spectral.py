@@ -11,16 +11,24 @@ import jax.numpy as jnp
 import optax
 from jax.tree_util import tree_map_with_path
 
-from vae_jax.core.types import Array
 
-
-def spectral_decay(weight: float | Array) -> optax.GradientTransformation:
+def spectral_decay(weight: float | jax.Array) -> optax.GradientTransformation:
     """Add the gradient of `weight` times the sum of the largest singular values of all kernels.
 
-    A kernel is an array of that name, as the networks of Flax have; its last axis counts the outputs, and the others
-    together the inputs. The gradient of its largest singular value is u vᵀ, of the unit vectors u and v that belong to
-    it. Each training step is a step of their iteration too, so they follow the kernel as it moves.
+    A kernel is an array of that name, as dense and convolutional layers of Flax have (flows do not); its last axis
+    counts the outputs, and the others together the inputs. The gradient of its largest singular value is u vᵀ, of the
+    unit vectors u and v that belong to it. Each training step is a step of their iteration too, so they follow the
+    kernel as it moves. ValueError where no array is a kernel.
     """
+
+    def init(params: Any) -> Any:
+        state = tree_map_with_path(_first, params)
+        if not any(v.size for v in jax.tree.leaves(state)):
+            raise ValueError(
+                "spectral_decay presses down arrays called kernel, as layers of Flax have, and the parameters hold "
+                "none: leave it out (--spectral-weight None), or name them so."
+            )
+        return state
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if params is None:
@@ -41,10 +49,10 @@ def spectral_decay(weight: float | Array) -> optax.GradientTransformation:
         )
         return added, right
 
-    return optax.GradientTransformation(lambda params: tree_map_with_path(_first, params), update)
+    return optax.GradientTransformation(init, update)
 
 
-def _first(path: Any, leaf: Any) -> Array:
+def _first(path: Any, leaf: Any) -> jax.Array:
     """The v to begin with: a unit vector in no special direction; of arrays that are no kernels an empty one."""
     names = [getattr(part, "key", getattr(part, "name", None)) for part in path]
     if leaf.ndim < 2 or "kernel" not in names:
@@ -52,9 +60,12 @@ def _first(path: Any, leaf: Any) -> Array:
     return _unit(jax.random.normal(jax.random.key(0), leaf.shape[-1:], leaf.dtype))
 
 
-def _matrix(kernel: Array) -> Array:
+def _matrix(kernel: jax.Array) -> jax.Array:
     return kernel.reshape(-1, kernel.shape[-1])
 
 
-def _unit(vector: Array) -> Array:
-    return vector / jnp.maximum(jnp.linalg.norm(vector), jnp.finfo(vector.dtype).tiny)
+def _unit(vector: jax.Array) -> jax.Array:
+    """The vector with the length 1, also where its squares are too small for a float; of zeros, zeros."""
+    tiny = jnp.finfo(vector.dtype).tiny
+    scaled = vector / jnp.maximum(jnp.max(jnp.abs(vector)), tiny)
+    return scaled / jnp.maximum(jnp.linalg.norm(scaled), tiny)

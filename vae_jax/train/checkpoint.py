@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import absl.logging
+import jax
 import orbax.checkpoint as ocp
 
 from vae_jax.core.errors import ConfigError, DamagedError
@@ -33,18 +34,27 @@ class SaveError(RuntimeError):
 class Checkpoints:
     """Trees saved by number in one folder. `save` returns at once and writes in the background.
 
-    `keep`: how many of the newest checkpoints stay; by default all.
+    `keep`: how many of the newest checkpoints stay; by default all. `alone`: of many processes this one alone calls it;
+    else all of them must.
     """
 
-    def __init__(self, directory: Path, *, keep: int | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, keep: int | None = None, read_only: bool = False, alone: bool = False
+    ) -> None:
         self._directory, self._read_only = directory, read_only
         # A reader must not clean up: what looks left behind may be the save of a run that is training.
         # Orbax warns of what read-only means to it, which is meant here.
         loud = absl.logging.get_verbosity()
         absl.logging.set_verbosity(absl.logging.ERROR)
+        process = jax.process_index()
         try:
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=keep, cleanup_tmp_directories=not read_only, read_only=read_only
+                max_to_keep=keep,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    primary_host=process if alone else 0, active_processes={process} if alone else None
+                ),
             )
             self._manager = ocp.CheckpointManager(directory.absolute(), item_handlers=_Checked(), options=options)
         finally:

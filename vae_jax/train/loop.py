@@ -103,7 +103,11 @@ class Trainable(Protocol):
         ...
 
     def initial(self) -> RunState:
-        """The state before the first step, placed on the device."""
+        """The state before the first step, as it is drawn, placed on the device."""
+        ...
+
+    def begun(self, state: RunState) -> RunState:
+        """The initial state as training begins with it."""
         ...
 
     def advance(self) -> Callable[[TrainState, int], TrainState]:
@@ -153,8 +157,7 @@ def train(run: Trainable, console: Console) -> Trained:
 def _train(run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | None, console: Console) -> Trained:
     state = run.initial()
     restored = checkpoints.restore(state)
-    if restored is not None:
-        state = place(restored)
+    state = run.begun(state) if restored is None else place(restored)
     start = int(state.train.step)
     lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.

@@ -20,7 +20,7 @@ from rich.console import Console
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.mesh import replicated
 from vae_jax.core.types import PyTree
-from vae_jax.train.files import METRICS, SKIPS
+from vae_jax.train.files import INITIAL, METRICS, SKIPS
 
 T = TypeVar("T")
 # A week: nobody waits for ever for a process that has died.
@@ -98,7 +98,7 @@ def own_folder(run: Any, console: Console) -> Iterator[tuple[Any, Console]]:
         yield run, console
         return
     with TemporaryDirectory() as scratch:
-        for name in (METRICS, SKIPS):
+        for name in (METRICS, SKIPS, INITIAL):
             if (run.directory / name).is_file():
                 shutil.copy(run.directory / name, scratch)
         train = dataclasses.replace(run.config.train, track=())

@@ -102,7 +102,7 @@ def train_step(
 
     A running mean of the parameters, where the state keeps one, is over about `1 / (1 − average_decay)` steps, and
     at the start over about a ninth of those done. `precision`: that of the products in the loss, its gradient and the
-    optimiser, which for Muon are most of a step.
+    optimiser; those of Muon are most of a step.
     """
     value_and_grad = products_in(precision, jax.value_and_grad(system.loss, has_aux=True))
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)

@@ -14,6 +14,7 @@ Nothing is written before the config, the data and the model have been found to 
 import dataclasses
 import math
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ import optax
 from jax.sharding import Mesh
 
 from vae_jax.config.fields import Data, Experiment
+from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import place, replicated
@@ -99,17 +101,16 @@ class Run:
         return self.config.train.chunk_seconds
 
     def initial(self) -> RunState:
-        """The state before the first step, placed on the devices."""
-        drawn = self.drawn()
-        if self.config.train.start_from is None:
-            return drawn
-        params = place(read_initial(self.directory, drawn.best_params))
-        average = None if drawn.train.average is None else params
-        return drawn._replace(train=drawn.train._replace(params=params, average=average), best_params=params)
-
-    def drawn(self) -> RunState:
-        """That state with parameters that are drawn by the seed."""
+        """The state before the first step with parameters drawn by the seed, placed on the devices."""
         return place(jax.jit(self._start, out_shardings=replicated())(np.int32(self.config.train.seed)))
+
+    def begun(self, state: RunState) -> RunState:
+        """The initial state with the parameters that the run begins with, which may be another run's."""
+        if self.config.train.start_from is None:
+            return state
+        params = place(read_initial(self.directory, state.best_params))
+        average = None if state.train.average is None else params
+        return state._replace(train=state.train._replace(params=params, average=average), best_params=params)
 
     def abstract(self) -> RunState:
         """The shapes of the state."""
@@ -229,14 +230,29 @@ def _params_of(other: Path, run: Run) -> Params:
     """The best parameters of another run, with which `run` shall begin. ConfigError where they are not of its kind."""
     if (other / SWEEP).is_file():
         raise ConfigError(f"--start-from {other} is a sweep: name one of its members, in {other / MEMBERS}.")
-    params = load_state(open_model(other)).best_params
+    # The first process makes a run, while the others wait for it.
+    model = open_model(other)
+    params = load_state(model, alone=True).best_params
     if (difference := first_difference(params, run.abstract().best_params)) is not None:
         name, found, expected = difference
         raise ConfigError(
             f"--start-from {other} is of another architecture: {name} has shape {found} there and {expected} here. "
-            f"Give the model the same flags; {other / CONFIG} has them."
+            f"Give the same flags of system, model and objective; {other / CONFIG} has them."
         )
+    _warn_of_other_model(other, model.config, run.config)
     return params
+
+
+def _warn_of_other_model(other: Path, theirs: Experiment, ours: Experiment) -> None:
+    """A warning where parameters have the same shapes, and mean something else."""
+    there, here = ({"system": config.system} | dataclasses.asdict(config.model) for config in (theirs, ours))
+    changed = [
+        f"{setting(name, there[name])} there, {setting(name, here[name])} here"
+        for name in there
+        if there[name] != here[name]
+    ]
+    if changed:
+        warnings.warn(f"--start-from {other} was trained as another model: {'; '.join(changed)}.", stacklevel=3)
 
 
 def write_start(
@@ -314,20 +330,23 @@ def open_model(directory: Path) -> Run:
     return assembled(config, directory, outlined(config, outline))
 
 
-def newest_state(run: Run) -> RunState | None:
-    """The newest whole checkpoint of a run; None where there is none yet."""
+def newest_state(run: Run, *, alone: bool = False) -> RunState | None:
+    """The newest whole checkpoint of a run; None where there is none yet. `alone`: as for `Checkpoints`."""
     folder = run.directory / CHECKPOINTS
     if not folder.is_dir():
         return None
-    checkpoints = Checkpoints(folder, read_only=True)
-    state = checkpoints.restore(run.drawn())
+    checkpoints = Checkpoints(folder, read_only=True, alone=alone)
+    state = checkpoints.restore(run.initial())
     checkpoints.close()
     return state
 
 
-def load_state(run: Run) -> RunState:
-    """The newest checkpoint of a run that has best parameters. ConfigError if there is none yet."""
-    state = newest_state(run)
+def load_state(run: Run, *, alone: bool = False) -> RunState:
+    """The newest checkpoint of a run that has best parameters. ConfigError if there is none yet.
+
+    `alone`: as for `Checkpoints`.
+    """
+    state = newest_state(run, alone=alone)
     if state is None or int(state.best_epoch) == 0:
         what = "checkpoint" if state is None else "finished epoch, so no best parameters,"
         raise ConfigError(f"{run.directory} holds no {what} yet. Train it with: vae-jax resume {run.directory}")
@@ -338,7 +357,7 @@ def load_snapshot(run: Run, epoch: int) -> Params:
     """The parameters that a run measured after `epoch`. ConfigError if it kept none (`--snapshots`)."""
     folder = run.directory / SNAPSHOTS
     snapshots = Checkpoints(folder, read_only=True) if folder.is_dir() else None
-    params = snapshots.restore(run.drawn().best_params, epoch) if snapshots else None
+    params = snapshots.restore(run.initial().best_params, epoch) if snapshots else None
     if snapshots is None or params is None:
         epochs = " ".join(map(str, snapshots.numbers())) if snapshots else "none"
         raise ConfigError(f"{run.directory} kept no snapshot of epoch {epoch}; those it has: {epochs}.")

@@ -181,6 +181,10 @@ class Sweep:
         """The state of all members before the first step."""
         return place(jax.jit(self._start)(*place((self.values(), self.seeds_of_members()), MEMBERS_AXIS)))
 
+    def begun(self, state: RunState) -> RunState:
+        """The initial state: members begin with the parameters of their seeds."""
+        return state
+
     def abstract(self) -> RunState:
         """The shapes of the state."""
         return jax.eval_shape(self._start, self.values(), self.seeds_of_members())

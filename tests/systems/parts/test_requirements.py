@@ -75,7 +75,10 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
             ({"network": "conv"}, "are for --network mlp, whose states are vectors, or grid"),
             ({"upper_latent_sizes": (2,)}, "two kinds of several layers"),
             ({"posterior": "full"}, "--posterior full --prior normal have no place there"),
-            ({"posterior": "iaf", "network": "grid", "hidden": (8,)}, "or for --network mlp a flow, through which"),
+            (
+                {"posterior": "iaf", "network": "grid", "hidden": (8,)},
+                "or with --network mlp a flow for the",
+            ),
             ({"prior": "mixture"}, "use diagonal and normal"),
             ({"latent_layers": (2, 2)}, "is one number, and --hidden the width of all states: got 2 2 and 500"),
             ({"hidden": (8, 8)}, "is one number, and --hidden the width of all states: got 3 and 8 8"),

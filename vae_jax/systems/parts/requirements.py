@@ -117,8 +117,8 @@ def layers_along_a_path(config: Experiment) -> str | None:
     if model.posterior not in ("diagonal", *flows) or prior_name(model) != "normal":
         return (
             f"--latent-layers are normals, and the first state is their prior: --posterior {model.posterior} --prior "
-            f"{prior_name(model)} have no place there; use diagonal and normal, or for --network mlp a flow, through "
-            "which the highest goes"
+            f"{prior_name(model)} have no place there; use diagonal and normal, or with --network mlp a flow for the "
+            "highest layer"
         )
     if network == "mlp" and (len(layers) > 1 or len(model.hidden) != 1):
         return f"--latent-layers of --network mlp is one number, and --hidden the width of all states: {got}"
