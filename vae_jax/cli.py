@@ -46,7 +46,7 @@ _USAGE = """usage: vae-jax COMMAND …
   sample RUN                       draw from the model: a picture and an array
   encode RUN DATA                  codes of a dataset or of your own file
   explore RUN                      every picture that suits the model, and a page to look at and to hand on
-  export RUN                       the model as files that need nothing but jax, or ONNX
+  export RUN                       the model as programs that jax runs alone, or ONNX
   impute RUN DATA                  a table with its gaps filled
   anomaly RUN DATA                 which examples are strange
   score CODES [FACTORS]            codes of any library against known factors

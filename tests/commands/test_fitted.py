@@ -137,6 +137,10 @@ def test_a_model_of_a_file_is_one_of_the_command_line_too(tmp_path, monkeypatch,
     capsys.readouterr()
     with pytest.raises(ConfigError, match="its optimiser must be one that a config can name"):
         vj.fit(None, DATA, build="mine.py:build", optimizer=ADAM, **options)
+    # The System of the file has both, and they would be ignored.
+    for ignored in ({"num_samples": 5}, {"estimate": vj.dreg(vj.iwae)}):
+        with pytest.raises(ConfigError, match="a System has its own. Say them where it is made: vj.as_system"):
+            vj.fit(None, DATA, build="mine.py:build", **options, **ignored)
 
 
 def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, capsys) -> None:

@@ -258,6 +258,11 @@ def system_from(
     """The system of a model, or of the function of a file. ConfigError where neither or both are given."""
     if (model is None) == (build is None):
         raise ConfigError("give a model, or the path of a function that builds one: build='my_model.py:build'.")
+    if (build is not None or isinstance(model, System)) and (estimate is not BY_DEFAULT or num_samples != 1):
+        raise ConfigError(
+            "estimate and num_samples are for a VAE: a System has its own. Say them where it is made: "
+            "vj.as_system(vae, params, estimate=…, num_samples=…)."
+        )
     if parts > 1 and (build is not None or isinstance(model, System)):
         raise ConfigError(
             "accumulate is for a VAE: the loss of a System is its own. Give it a loss with mean_loss(vae, …, parts=…)."
