@@ -47,7 +47,8 @@ def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: s
         "",
         "## How to load it",
         "",
-        "By `pip install jax flatbuffers`, on CPU, CUDA or TPU. `encode(x)`, `decode(z)`, `sample(seeds)` and `log_marginal(seeds, x)` "
+        "By `pip install jax flatbuffers`, on CPU, CUDA or TPU. `encode(x)`, `decode(z)`, `sample(seeds)` and "
+        "`log_marginal(seeds, x)` "
         f"(nats, k = {k}; seeds are uint32, one for each example) are there where the model has them:",
         "",
         _LOAD.replace("{z}", _seven(subject.z)),
