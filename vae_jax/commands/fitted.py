@@ -125,8 +125,8 @@ def fit(
 
     `model`: a `VAE` with its initial `params` (or `(key, batch) -> params`), of which `estimate` is maximised with
     `num_samples` draws of z for each example; or a `System`, which has an estimate of its own; or None with `build`,
-    the path of a file and its function without arguments that returns a `System`, "my_model.py:build". Only the last can be
-    opened by the command line.
+    the path of a file and its function without arguments that returns a `System`, "my_model.py:build". Only the last
+    can be opened by the command line.
     `data`: arrays `[n, …]`, a dict of them with `x`, `label`, `x_test`, …, the name or the path of a dataset, or a
     `Dataset`; or a source of single examples, as those of Grain. The model sees x as it is given.
     `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
