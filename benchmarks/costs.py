@@ -116,15 +116,19 @@ def picture(found: dict[str, dict[int, float]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(1, len(found), figsize=(3.0 * len(found), 2.9), layout="constrained")
     for axis, (name, row) in zip(axes, found.items(), strict=True):
         x, y = np.array(list(row)), np.array(list(row.values()))
-        axis.loglog(x, y, "o-", color="tab:blue")
-        if name != "devices":
-            # Where the last value would be reached from the first in proportion.
+        axis.semilogx(x, y, "o-", color="tab:blue")
+        if name == "devices":
+            axis.set_ylim(0.0, 2.0 * y.max())
+        else:
+            # A line through the last value, on which twice as much would take twice as long.
             axis.loglog(x, y[-1] * x / x[-1], ":", color="tab:gray", label="in proportion")
+            axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.yaxis.set_major_formatter("{x:g}")
         axis.set_xticks(x, [str(value) for value in x])
         axis.minorticks_off()
         axis.set(xlabel=name, title="MB added up a step" if name == "devices" else "ms of a step")
