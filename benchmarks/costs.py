@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import re
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,6 @@ def config_of(axis: str, value: int) -> Any:
 
 def times(axis: str, rounds: int) -> dict[int, float]:
     """The median milliseconds of a step for each value of an axis."""
-    import jax
     from program import images, milliseconds, program, training_data
 
     data = training_data(images(10_000))
@@ -57,19 +55,10 @@ def times(axis: str, rounds: int) -> dict[int, float]:
         for value in AXES[axis]
     }
     # As many steps as last about as long, so that the costly ones do not take all the time.
-    found = milliseconds(programs, rounds=1, steps=5)
-    steps = {value: max(3, int(MILLISECONDS / found[value].min())) for value in programs}
-    rows: dict[int, list[float]] = {value: [] for value in programs}
-    done = dict.fromkeys(programs, 10)
-    states = {value: state for value, (state, _) in programs.items()}
-    for _ in range(rounds + 1):
-        for value, (_, run) in programs.items():
-            done[value] += steps[value]
-            began = time.perf_counter()
-            states[value] = jax.block_until_ready(run(states[value], done[value]))
-            rows[value].append((time.perf_counter() - began) / steps[value] * 1e3)
-    # The first round begins anew, so it takes a few steps more.
-    return {value: float(np.median(row[1:])) for value, row in rows.items()}
+    trial = milliseconds(programs, rounds=1, steps=5)
+    steps = {value: max(3, int(MILLISECONDS / trial[value].min())) for value in programs}
+    found = milliseconds(programs, rounds=rounds, steps=steps)
+    return {value: float(np.median(found[value])) for value in programs}
 
 
 def exchanged(devices: int) -> int:
@@ -102,14 +91,16 @@ def exchanged(devices: int) -> int:
     return total
 
 
-def in_process(function: Any, *arguments: Any, devices: int = 1) -> Any:
-    """The result of a function in a fresh process with so many virtual devices."""
-    before = os.environ.get("XLA_FLAGS")
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}" if devices > 1 else before or ""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        found = pool.submit(function, *arguments).result()
-    os.environ["XLA_FLAGS"] = before or ""
-    return found
+def show_devices(count: int) -> None:
+    """Let this process have so many virtual devices, before it asks for one."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
+
+
+def on_devices(count: int) -> int:
+    """`exchanged`, in a process with so many devices."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=show_devices, initargs=(count,)) as pool:
+        return pool.submit(exchanged, count).result()
 
 
 def picture(found: dict[str, dict[int, float]], path: Path) -> None:
@@ -144,9 +135,9 @@ def main() -> int:
     arguments = parser.parse_args()
     found: dict[str, dict[int, float]] = {}
     for axis in AXES:
-        found[axis] = in_process(times, axis, arguments.rounds)
+        found[axis] = times(axis, arguments.rounds)
         print(f"{axis:<12} " + "  ".join(f"{value}: {ms:.2f} ms" for value, ms in found[axis].items()), flush=True)
-    found["devices"] = {count: in_process(exchanged, count, devices=count) / 1e6 for count in DEVICES}
+    found["devices"] = {count: on_devices(count) / 1e6 for count in DEVICES}
     print(f"{'devices':<12} " + "  ".join(f"{count}: {size:.2f} MB" for count, size in found["devices"].items()))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -46,13 +46,19 @@ def program(
     return state, lambda state, stop: run(state, stored, stop)
 
 
-def milliseconds(programs: Mapping[Any, tuple[Any, Callable[[Any, int], Any]]], *, rounds: int, steps: int) -> Any:
-    """`{name: [rounds]}`: what a step of each program takes. Runs of `steps` steps alternate; the first is left out."""
+def milliseconds(
+    programs: Mapping[Any, tuple[Any, Callable[[Any, int], Any]]], *, rounds: int, steps: int | Mapping[Any, int]
+) -> Any:
+    """`{name: [rounds]}`: what a step of each program takes. Runs of `steps` steps alternate; the first is left out.
+
+    `steps`: of all programs, or of each by its name.
+    """
+    counts = dict.fromkeys(programs, steps) if isinstance(steps, int) else steps
     states, times = {name: state for name, (state, _) in programs.items()}, {name: [] for name in programs}
     for number in range(1, rounds + 2):
         for name, (_, run) in programs.items():
             began = time.perf_counter()
-            states[name] = jax.block_until_ready(run(states[name], number * steps))
-            times[name].append((time.perf_counter() - began) / steps * 1e3)
+            states[name] = jax.block_until_ready(run(states[name], number * counts[name]))
+            times[name].append((time.perf_counter() - began) / counts[name] * 1e3)
     # The first round holds the compilation.
     return {name: np.asarray(each[1:]) for name, each in times.items()}

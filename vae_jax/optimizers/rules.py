@@ -80,7 +80,7 @@ def make_optimizer(config: Optimizer, num_steps: int) -> optax.GradientTransform
 def skipping(rule: optax.GradientTransformation, norm: float) -> optax.GradientTransformation:
     """`rule`, which does nothing and remembers nothing where the norm of the gradient is not below `norm`, or is NaN.
 
-    `optax.MultiSteps` does it too, with a sum of gradients whose traffic is a tenth to a fifth of a small model's step.
+    `optax.MultiSteps` does it too, with a sum of gradients that goes through memory at every step.
     The state is the same, so a run that was begun with MultiSteps can be resumed: the sum stays as it is, unread.
     """
     slow = optax.MultiSteps(rule, 1, should_skip_update_fn=partial(optax.skip_large_updates, max_squared_norm=norm**2))

@@ -28,6 +28,6 @@ def read_initial(directory: Path, like: Params) -> Params:
         raise DamagedError(f"{file} is missing, with the parameters that the run begins with. Put back a copy of it.")
     arrays = read_arrays(file)
     names = by_name(like)
-    if first_difference(arrays, dict(names)) is not None:
+    if first_difference(arrays, names) is not None:
         raise DamagedError(f"{file} holds other parameters than those of its run. Put back a copy of it.")
     return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in names])
