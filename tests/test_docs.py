@@ -141,6 +141,15 @@ def test_every_link_leads_to_a_page_and_its_place(page: str) -> None:
         assert not place or place in anchors(path), target
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if "\n|" in text(page)])
+def test_every_row_stands_under_the_head_of_its_table(page: str) -> None:
+    prose = re.sub(r"```.*?```", "", text(page), flags=re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE):
+        cells = [len(re.split(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line))) for line in table.splitlines()]
+        assert re.match(r"\|.*\n\|[\s:|-]+\n", table), table
+        assert set(cells) == {cells[0]}, table
+
+
 def test_the_site_has_every_page_once() -> None:
     nav = re.findall(r"[\w/]+\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(nav) == sorted(SITE)
