@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 import vae_jax as vj
+from tests.measure.test_subject import KINDS
 from tests.runs import changed, experiment, measured, trained
 from vae_jax.core.errors import RequestError
 from vae_jax.measure import likelihood
@@ -21,6 +22,7 @@ from vae_jax.measure.measurement import Options
 from vae_jax.measure.subject import subject_of
 from vae_jax.pictures.run import write_pictures
 from vae_jax.report.table import evaluation_table
+from vae_jax.train.run import prepare_run
 
 
 @jax.tree_util.register_dataclass
@@ -137,6 +139,15 @@ def test_a_decoder_that_ignores_z_is_told_of(digits, tmp_path) -> None:
     assert result["active_units"] == [0]
     assert "the decoder ignores z: a rate of 0.000 nats, 0 active units" in result["warning"]
     assert "warning" not in measured(run, state, LIKELIHOOD)
+
+
+@pytest.mark.parametrize(("kind", "sizes"), [("vae", [2]), ("layers", [2, 2]), ("choices", [8]), ("indices", None)])
+def test_units_are_of_codes_that_are_numbers_not_names(kind: str, sizes: list[int] | None, tmp_path) -> None:
+    run = prepare_run(KINDS[kind][0], tmp_path)
+    result = measured(run, run.initial(), LIKELIHOOD)
+    assert result.get("latent_size") == sizes
+    assert ("active_units" in result) == (sizes is not None)
+    assert "0 active units" not in result.get("warning", "") or sizes
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,13 @@ def test_seeds_have_an_error_and_one_alone_has_none() -> None:
     assert "B: beta=4" in text
 
 
+def test_codes_that_are_names_have_no_units() -> None:
+    named = run(0, -80.0)
+    del named.result["active_units"]
+    row = next(line.split() for line in printed({"vq": [named]}).splitlines() if line.startswith(" A "))
+    assert row[-4:] == ["10", "-92.00", "3", "12"]
+
+
 def test_differences_are_said_in_words_with_their_two_errors() -> None:
     first = [run(0, -90.0), run(1, -94.0)]
     both = {"a": first, "b": [run(0, -89.0), run(1, -91.0)]}

@@ -20,8 +20,8 @@ _PROTOCOL = (
     *("shape", "grammar", "density_of"),
 )
 
-# What the table shows of a run.
-_SHOWN = ("log_marginal", "test_examples_error", "elbo", "active_units", "parameters_of_epoch", "training_seconds")
+# What the table shows of every run.
+_SHOWN = ("log_marginal", "test_examples_error", "elbo", "parameters_of_epoch", "training_seconds")
 
 
 class Measured(NamedTuple):

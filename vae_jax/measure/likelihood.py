@@ -79,27 +79,32 @@ def enough_samples(subject: Subject, options: Options) -> tuple[LogMarginal, int
 
 
 def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
-    """log p(x), its errors, rate and distortion, active units, in nats."""
+    """log p(x), its errors, rate and distortion, in nats, and active units of codes that are real numbers."""
     del found
     vae, params, x = subject.density, subject.params, subject.examples
     estimates, k = enough_samples(subject, options)
     code_key, mean_key = jax.random.split(stream(options.seed, "likelihood"))
     draws = 1 if subject.is_certain else _PATH_DRAWS if subject.is_path else _DRAWS
     rate, distortion = rates_distortions(vae, params, code_key, x, num_samples=draws)
-    means = [m.reshape(len(m), -1) for m in jax.tree.leaves(latent_means(vae, params, mean_key, x))]
+    codes = jax.tree.leaves(latent_means(vae, params, mean_key, x))
+    # Numbers of codes are names: how far they vary says nothing.
+    means = [layer.reshape(len(layer), -1) for layer in codes if jnp.issubdtype(layer.dtype, jnp.inexact)]
     active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]
     result = {
         **summary(estimates, k),
         "rate": float(np.mean(rate, dtype=np.float64)),
         "distortion": float(np.mean(distortion, dtype=np.float64)),
-        "active_units": [int(layer.sum()) for layer in active],
-        "latent_size": [len(layer) for layer in active],
     }
+    if active:
+        result |= {
+            "active_units": [int(layer.sum()) for layer in active],
+            "latent_size": [len(layer) for layer in active],
+        }
     if subject.is_certain:
         # There is nothing to draw.
         result["monte_carlo_error"] = 0.0
         del result["certainty"]
-    if warning := _unused_code(result["rate"], sum(result["active_units"])):
+    if warning := _unused_code(result["rate"], result.get("active_units")):
         result["warning"] = warning
     # A derivation's length says nothing of the string's, and most of it may be its end.
     if subject.is_discrete and subject.grammar is None:
@@ -134,15 +139,17 @@ def _certainty(mean: MeanLogMarginal) -> str:
     )
 
 
-def _unused_code(rate: float, active: int) -> str | None:
+def _unused_code(rate: float, active: list[int] | None) -> str | None:
     """What is wrong with a code that says nothing of x, and what to do; None where it says something."""
+    units = None if active is None else sum(active)
     if rate < _LEAST_RATE:
+        known = "" if units is None else f", {units} active units"
         return (
-            f"the decoder ignores z: a rate of {rate:.3f} nats, {active} active units. What z could say is coded "
+            f"the decoder ignores z: a rate of {rate:.3f} nats{known}. What z could say is coded "
             "without it: use a weaker decoder (smaller, or with fewer --autoregressive-layers), --beta-warmup, "
             "--free-bits or --most-distortion."
         )
-    if active == 0:
+    if units == 0:
         return (
             f"z does not tell examples apart: 0 active units, though its rate is {rate:.1f} nats. q(z | x) is far from "
             "the prior, and nearly the same for every x. Train anew with --optimizer adam --learning-rate 1e-3."

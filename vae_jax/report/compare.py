@@ -30,6 +30,8 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
             values = np.asarray([result[name] for result in results])
             return _plus_minus(float(values.mean()), float(standard_error(values)))
 
+        # Codes that are names have none.
+        units = zip(*(result.get("active_units", ()) for result in results), strict=True)
         table.add_row(
             letter,
             str(len(runs)),
@@ -37,7 +39,7 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
             f"{np.mean([result['test_examples_error'] for result in results]):.2f}",
             "/".join(sorted({str(result["k"]) for result in results})),
             mean("elbo"),
-            "+".join(f"{np.mean(layer):.0f}" for layer in zip(*(r["active_units"] for r in results), strict=True)),
+            "+".join(f"{np.mean(layer):.0f}" for layer in units),
             "/".join(sorted({str(result["parameters_of_epoch"]) for result in results})),
             f"{np.mean([result['training_seconds'] for result in results]):.0f}",
         )
