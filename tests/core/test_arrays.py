@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
 
-from vae_jax.core.arrays import read_arrays
+from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import DamagedError
 
 
 def test_arrays_come_back_by_name(tmp_path) -> None:
-    np.savez(tmp_path / "a.npz", x=np.arange(3), name=np.asarray("é"))
-    arrays = read_arrays(tmp_path / "a.npz")
-    assert arrays["x"].tolist() == [0, 1, 2]
-    assert str(arrays["name"]) == "é"
+    for compressed in (False, True):
+        write_arrays(tmp_path / "made" / "a.npz", {"x": range(3), "name": "é"}, compressed=compressed)
+        arrays = read_arrays(tmp_path / "made" / "a.npz")
+        assert arrays["x"].tolist() == [0, 1, 2]
+        assert str(arrays["name"]) == "é"
     np.save(tmp_path / "a.npy", np.ones(2))
     assert read_arrays(tmp_path / "a.npy")[""].tolist() == [1, 1]
 

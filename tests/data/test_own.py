@@ -29,7 +29,7 @@ def test_a_table_becomes_rows_with_the_values_of_its_columns(tmp_path) -> None:
     assert [(c.name, c.family, c.values) for c in found.columns] == [("age", "reals", ()), ("sex", "bits", ("f", "m"))]
     np.testing.assert_array_equal(found.splits["train"].x, [[31.5, 0], [np.nan, 1], [2, 0], [7.25, np.nan]])
     assert found.splits["train"].label.tolist() == ["a", "b", "a", ""]
-    assert read_rows(name, COLUMNS).rows == 4
+    assert len(read_rows(name, COLUMNS).columns["age"]) == 4
     # The user has the last word, and another column may be the label.
     asked = Reading("columns", label="sex", columns=("label=categories", "age=skip"))
     found = read_own(name, asked)

@@ -2,8 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vae_jax.core.errors import RequestError
-from vae_jax.data.table import check_table, read_table, table_of, write_table
+from vae_jax.data.table import read_table, table_of, write_table
 
 TEXT = "age,sex,born,ill\n1,f,2020-01-02,true\n,NA,,false\n2.5,m,1970-01-01,\n"
 
@@ -62,8 +61,3 @@ def test_columns_without_names_and_of_other_types_are_said(tmp_path) -> None:
         "x",
         None,
     ]
-
-
-def test_a_table_is_written_under_an_ending_that_says_so(tmp_path) -> None:
-    with pytest.raises(RequestError, match=r"must end in .csv or .parquet"):
-        check_table(tmp_path / "t.npz")

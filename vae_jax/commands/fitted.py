@@ -1,7 +1,7 @@
 """Train from Python, and what can be done with a run: `fit`, `open_run` and `Fitted`."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from vae_jax.config.rules import check_ranges
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Params
 from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
-from vae_jax.measure.measurement import Measurement, Options
+from vae_jax.measure.measurement import Options
 from vae_jax.measure.subject import Subject, subject_of
 from vae_jax.models.vae import VAE, Autoencoder
 from vae_jax.objectives.estimators import Estimate
@@ -88,18 +88,14 @@ class Fitted:
             config = dataclasses.replace(self.run.config, evaluate=measured)
             check_ranges(config)
             subject = subject_of(dataclasses.replace(self.run, config=config), self.state)
-        return measure(subject, first_measurements(self.run.config), Options(seed, grows=k is None, console=console))
+        options = Options(seed, grows=k is None, console=console)
+        result = evaluate(subject, first_measurements(self.run.config), options)
+        write_evaluation(subject, result)
+        return result
 
     def pictures(self) -> list[Path]:
         """Draw every picture that suits the model into RUN/pictures; returns their paths."""
         return write_pictures(self.subject)
-
-
-def measure(subject: Subject, measurements: Sequence[Measurement], options: Options) -> dict[str, Any]:
-    """The numbers of a run by name, written into its directory."""
-    result = evaluate(subject, measurements, options)
-    write_evaluation(subject, result)
-    return result
 
 
 def fit(

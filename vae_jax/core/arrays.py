@@ -1,10 +1,13 @@
-"""Arrays from .npz and .npy files, which may be damaged or of another kind. Nothing in them is run."""
+"""Arrays in .npz and .npy files, which may be damaged or of another kind. Nothing in them is run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vae_jax.core.errors import DamagedError
+from vae_jax.core.files import replacing
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -19,6 +22,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         # NumPy and zipfile raise errors of a dozen kinds at bytes that they do not understand.
         except Exception as error:
             raise unreadable(path) from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any], *, compressed: bool = False) -> None:
+    """Write an .npz file of arrays by name, whole or not at all."""
+    save: Any = np.savez_compressed if compressed else np.savez
+    with replacing(path) as partial:
+        save(partial, **{name: np.asarray(array) for name, array in arrays.items()})
 
 
 def unreadable(path: Path) -> DamagedError:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vae_jax.core.errors import RequestError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -19,6 +21,15 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_ending(path: Path, *endings: str) -> Path:
+    """The path. RequestError where it has none of these endings, and so names a file of another kind."""
+    if path.suffix not in endings:
+        *others, last = endings
+        known = f"{', '.join(others)} or {last}" if others else last
+        raise RequestError(f"--out must end in {known}, got {path}.")
+    return path
 
 
 def write_whole(path: Path, text: str) -> None:

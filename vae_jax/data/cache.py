@@ -7,17 +7,16 @@ time.
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import platformdirs
 
-from vae_jax.core.arrays import read_arrays
+from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import DamagedError
-from vae_jax.core.files import replacing
+from vae_jax.core.files import write_whole
 from vae_jax.core.text import read_lines
 from vae_jax.data.rows import Rows
 
@@ -43,7 +42,8 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any
     made = make()
     rows = any(isinstance(one, Rows) for one in made.values())
     if not rows and sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
-        _keep(path, lambda partial: np.savez(partial, **made))  # pyright: ignore[reportArgumentType]
+        with _keeping():
+            write_arrays(path, made)
     return made
 
 
@@ -52,14 +52,15 @@ def kept_lines(path: Path, make: Callable[[], list[str]]) -> list[str]:
     if path.is_file():
         return read_lines(path)
     made = make()
-    _keep(path, lambda partial: partial.write_text("\n".join(made) + "\n", encoding="utf-8", newline="\n"))
+    with _keeping():
+        write_whole(path, "\n".join(made) + "\n")
     return made
 
 
-def _keep(path: Path, write: Callable[[Path], object]) -> None:
+@contextmanager
+def _keeping() -> Iterator[None]:
     try:
-        with replacing(path) as partial:
-            write(partial)
+        yield
     except OSError as error:
         # The arrays are there. Only the next command must make them again.
-        warnings.warn(f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=3)
+        warnings.warn(f"nothing was kept ({error}); VAE_JAX_CACHE names another folder to keep it in.", stacklevel=4)

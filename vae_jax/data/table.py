@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing
 
 ENDINGS = (".csv", ".tsv", ".parquet")
@@ -21,18 +20,13 @@ class Table(NamedTuple):
 
     columns: dict[str, np.ndarray]
 
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return len(next(iter(self.columns.values())))
-
     def take(self, rows: np.ndarray) -> "Table":
         """The given rows."""
         return Table({name: values[rows] for name, values in self.columns.items()})
 
-    def without(self, *names: str | None) -> "Table":
+    def without(self, name: str) -> "Table":
         """The other columns."""
-        return Table({name: values for name, values in self.columns.items() if name not in names})
+        return Table({other: values for other, values in self.columns.items() if other != name})
 
 
 def read_table(path: Path) -> Table:
@@ -107,13 +101,6 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
             pq.write_table(table, partial)
         else:
             csv.write_csv(table, partial)
-
-
-def check_table(path: Path) -> Path:
-    """The path, if a table can be written to it. RequestError where its ending is another."""
-    if path.suffix not in (".csv", ".parquet"):
-        raise RequestError(f"--out must end in .csv or .parquet, got {path}.")
-    return path
 
 
 def _is_number(text: str) -> bool:

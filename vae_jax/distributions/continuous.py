@@ -11,7 +11,7 @@ from vae_jax.core.checks import check_key, check_positive, check_value, paramete
 from vae_jax.core.keys import as_threefry
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
-from vae_jax.distributions.remainders import log_gamma_step
+from vae_jax.distributions.remainders import log_gamma_step, series
 
 # Where |logit| is smaller, series have more digits than the closed forms of the continuous Bernoulli.
 _SMALL = 1.0
@@ -22,15 +22,11 @@ _MEAN = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600)
 _LOG_SHARE = tuple((-1) ** n / (n + 1) for n in range(8))
 
 
-def _series(terms: tuple[float, ...], x: Array) -> Array:
-    return jnp.polyval(jnp.asarray(terms[::-1], x.dtype), x)
-
-
 def _log1p_share(q: Array) -> Array:
     """`log(1 + q) / q` for q ≥ 0, 1 at 0."""
     small = q < 0.1
     far = jnp.where(small, 1.0, q)
-    return jnp.where(small, _series(_LOG_SHARE, jnp.where(small, q, 0.0)), jnp.log1p(far) / far)
+    return jnp.where(small, series(_LOG_SHARE, jnp.where(small, q, 0.0)), jnp.log1p(far) / far)
 
 
 @jax.tree_util.register_dataclass
@@ -57,7 +53,7 @@ class ContinuousBernoulli:
         near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, self.logits)
         # 1 / (1 − e^{-l}) is ½ (1 + coth(l/2)), which cannot overflow.
         closed = 0.5 + 0.5 / jnp.tanh(0.5 * far) - 1.0 / far
-        return jnp.where(small, 0.5 + near * _series(_MEAN, jnp.square(near)), closed)
+        return jnp.where(small, 0.5 + near * series(_MEAN, jnp.square(near)), closed)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values in [0, 1], `shape + event_shape`, by the inverse of the distribution function."""
@@ -85,7 +81,7 @@ class ContinuousBernoulli:
         small = jnp.abs(self.logits) < _SMALL
         near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, self.logits)
         square = jnp.square(0.5 * near)
-        middle = near * (value - 0.5) - square * _series(_LOG_SINH, square)
+        middle = near * (value - 0.5) - square * series(_LOG_SINH, square)
         # From the end that it is nearer to by its logit: at l = 500 the two terms of the definition are large.
         size = jnp.abs(far)
         end = jnp.log(size) - jnp.log(-jnp.expm1(-size)) - size * jnp.where(far > 0, 1.0 - value, value)

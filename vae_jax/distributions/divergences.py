@@ -41,11 +41,6 @@ def register_kl(q: type, p: type) -> Callable[[Callable[[Any, Any], Array]], Cal
     return register
 
 
-def has_kl(q: Any, p: Any) -> bool:
-    """Whether `kl` has a closed form for this pair."""
-    return has_closed_form(type(q), type(p))
-
-
 def has_closed_form(q: type, p: type) -> bool:
     """Whether `kl` has a closed form for this pair of types."""
     return (q, p) in _ROWS

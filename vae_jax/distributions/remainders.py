@@ -7,8 +7,10 @@ Source: Fast and Accurate Computation of Binomial Probabilities (Loader, 2000).
 """
 
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import gammaln
 
 from vae_jax.core.trees import freeze
@@ -22,12 +24,16 @@ _LOG_2_HIGH, _LOG_2_LOW = 0.693359375, -2.121944400546905827679e-4
 _LARGE = 4.0
 
 
+def series(terms: Sequence[float] | np.ndarray, x: Array) -> Array:
+    """`terms[0] + terms[1] x + terms[2] x² + …`"""
+    return jnp.polyval(jnp.asarray(terms[::-1], x.dtype), x)
+
+
 def exp_remainder(u: Array) -> Array:
     """`exp u − 1 − u`, at least 0: u² / 2 where u is small."""
     small = jnp.abs(u) < 0.5
     near = jnp.where(small, u, 0.0)
-    series = jnp.square(near) * jnp.polyval(jnp.asarray(_SERIES[::-1], near.dtype), near)
-    return jnp.where(small, series, jnp.expm1(u) - u)
+    return jnp.where(small, jnp.square(near) * series(_SERIES, near), jnp.expm1(u) - u)
 
 
 def stirling_remainder(x: Array) -> Array:
@@ -47,8 +53,8 @@ def log_gamma_step(x: Array) -> Array:
     exact = gammaln(few + 0.5) - gammaln(few) - 0.5 * jnp.log(few)
     inverse = 1.0 / jnp.where(large, x, _LARGE)
     square = jnp.square(inverse)
-    series = -1 / 8 + square * (1 / 192 - square * (1 / 640 - square * 17 / 14336))
-    return jnp.where(large, inverse * series, exact)
+    far = -1 / 8 + square * (1 / 192 - square * (1 / 640 - square * 17 / 14336))
+    return jnp.where(large, inverse * far, exact)
 
 
 def log_ratio(log_a: Array, b: Array) -> Array:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from numpy.polynomial import Polynomial
 
 from vae_jax.core.types import Array
+from vae_jax.distributions.remainders import series
 
 # From this order on the error of four terms of the expansion is below 3e-7 of each result.
 _ORDER = 12.0
@@ -76,11 +77,11 @@ def _of_high_order(kappa: Array, order: float) -> _Order:
     # κ − n (sqrt(1 + z²) − 1).
     lead = kappa * (1.0 + 1.0 / (root + z)) / (1.0 + root)
     logs = order * jnp.log1p(0.5 * above) + 0.5 * jnp.log1p(above)
-    bend, rest_below = 0.5 * (1.0 + p) - _at(slope, p), left * _at(below, p)
+    bend, rest_below = 0.5 * (1.0 + p) - series(slope.coef, p), left * series(below.coef, p)
     return _Order(
         log_mean=rest_below - logs - lead,
         cosine=share * (1.0 - p * bend / order),
-        lag=order / (root + z) + 0.5 * jnp.square(p) + left * _at(slope, p),
+        lag=order / (root + z) + 0.5 * jnp.square(p) + left * series(slope.coef, p),
         kl=logs - rest_below - left * bend,
     )
 
@@ -101,7 +102,3 @@ def _of_the_order_below(kappa: Array, order: float, high: _Order) -> _Order:
         lag=(half * (half + high.lag) - kappa * high.lag) / total,
         kl=high.kl + risen - grown,
     )
-
-
-def _at(polynomial: Polynomial, p: Array) -> Array:
-    return jnp.polyval(jnp.asarray(polynomial.coef[::-1], p.dtype), p)

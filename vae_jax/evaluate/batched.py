@@ -176,8 +176,3 @@ def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMar
 def encode_dataset(vae: VAE, params: Params, x: Any, *, batch_size: int = 1000) -> Any:
     """q(z | x) of every example of `x` `[n, …]`: one distribution with leaves `[n, …]` in host memory."""
     return map_batches(lambda i, x: vae.encode(params, x), x, batch_size=batch_size)
-
-
-def posterior_means(posterior: Any) -> np.ndarray:
-    """`[n, d]`: the means of a stack of distributions, as `encode_dataset` gives."""
-    return np.asarray(jax.vmap(lambda q: q.mean)(posterior))

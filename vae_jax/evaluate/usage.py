@@ -10,7 +10,7 @@ import numpy as np
 from vae_jax.core.checks import check_count, check_examples
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Array, Key, Params
-from vae_jax.distributions.divergences import has_kl, kl_terms
+from vae_jax.distributions.divergences import has_closed_form, kl_terms
 from vae_jax.distributions.hierarchy import Chain
 from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
 from vae_jax.models.vae import VAE, Autoencoder, over_samples
@@ -62,7 +62,8 @@ def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
     None where the KL is not a sum over dimensions, or has no closed form.
     """
     check_examples("kl_per_dimension", x)
-    if not has_kl(jax.eval_shape(vae.encode, params, first_example(x)), jax.eval_shape(vae.prior, params)):
+    q, p = jax.eval_shape(vae.encode, params, first_example(x)), jax.eval_shape(vae.prior, params)
+    if not has_closed_form(type(q), type(p)):
         return None
     terms = join(in_batches(_kl_terms(vae), x, params))
     return terms.mean(axis=0) if terms.ndim == 2 else None

@@ -1,4 +1,4 @@
-"""Molecules as SMILES, by RDKit (`pip install 'vae-jax[molecules]'`): validity, canonical form, scores and drawings."""
+"""Molecules as SMILES, by RDKit (`pip install 'vae-jax[molecules]'`): validity, scores and drawings."""
 
 import functools
 import importlib.util
@@ -45,11 +45,6 @@ def _accessibility() -> Any:
 def is_valid(smiles: str) -> bool:
     """Whether RDKit reads the string as a molecule: rings are closed, valences hold, aromatic bonds can be placed."""
     return bool(smiles) and _rdkit().MolFromSmiles(smiles) is not None
-
-
-def canonical(smiles: str) -> str:
-    """The one way in which RDKit writes this molecule. ValueError where it is none."""
-    return _rdkit().MolToSmiles(_molecule(smiles))
 
 
 class Properties(NamedTuple):

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from vae_jax.core.arrays import read_arrays
+from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import DamagedError
-from vae_jax.core.files import replacing
 from vae_jax.core.trees import num_examples
 from vae_jax.evaluate.batched import Estimates, join
 from vae_jax.train.progress import bar
@@ -64,9 +62,7 @@ def read_estimates(path: Path, fingerprint: str, kind: Callable[..., Estimates])
 
 def write_estimates(path: Path, fingerprint: str, done: Any) -> None:
     """Estimates of every example, a NamedTuple of arrays, and what they are of: an .npz, whole or not at all."""
-    arrays: dict[str, Any] = {"fingerprint": fingerprint, **done._asdict()}
-    with replacing(path) as partial:
-        np.savez(partial, **arrays)
+    write_arrays(path, {"fingerprint": fingerprint, **done._asdict()})
 
 
 def finished(steps: Iterator[Estimates], size: int, console: Console | None, name: str) -> Estimates:

@@ -8,16 +8,11 @@ from jax.tree_util import tree_map_with_path
 
 
 def apart(
-    name: str, rule: optax.GradientTransformation, tx: optax.GradientTransformation
-) -> optax.GradientTransformation:
-    """`tx` for all parameters except those under the key `name`, which follow `rule` and are not clipped or decayed."""
-    return all_apart({name: rule}, tx)
-
-
-def all_apart(
     rules: Mapping[str, optax.GradientTransformation], tx: optax.GradientTransformation
 ) -> optax.GradientTransformation:
-    """As `apart`, with a rule for each of several keys. Where two of them lead to a parameter, the innermost counts."""
+    """`tx` for all parameters except those under the keys of `rules`, each of which follows its own rule alone: it is
+    not clipped or decayed with the others. Where two keys lead to a parameter, the innermost counts.
+    """
 
     def labels(params: Any) -> Any:
         def label(path: Any) -> str:

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.core.arrays import write_arrays
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
-from vae_jax.core.files import replacing, write_whole
+from vae_jax.core.files import check_ending, write_whole
 from vae_jax.data import Dataset, whole_like, whole_strings
 from vae_jax.data.labels import named
 from vae_jax.data.table import write_table
@@ -55,7 +56,8 @@ def write_samples(
     """
     check_count("sample", "--count", count)
     if like is not None:
-        return _write_variations(subject, like, spread, count, seed, _npz(out or subject.run.directory / VARIATIONS))
+        path = check_ending(out or subject.run.directory / VARIATIONS, ".npz")
+        return _write_variations(subject, like, spread, count, seed, path)
     if density is not None and subject.is_conditional:
         raise RequestError("--density is for models of x alone.")
     if density is None:
@@ -64,7 +66,7 @@ def write_samples(
     else:
         vae = fitted_density(subject, density, seed)
     params, dataset = subject.params, subject.run.dataset
-    path = _npz(out or subject.run.directory / SAMPLES)
+    path = check_ending(out or subject.run.directory / SAMPLES, ".npz")
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
 
@@ -80,7 +82,7 @@ def write_samples(
         # Those of a Poisson are floats; a file of floats would be read as real numbers.
         arrays["x"] = np.asarray(arrays["x"]).astype(np.int64)
     x = arrays["x"]
-    _save_arrays(path, **arrays, **_layers("z", z))
+    write_arrays(path, arrays | _layers("z", z))
     if subject.grammar is not None:
         text = path.with_suffix(".txt")
         write_whole(text, "\n".join(texts(subject.grammar, x)) + "\n")
@@ -113,7 +115,7 @@ def _write_variations(subject: Subject, like: int, spread: float, count: int, se
         return {"x": decoded.sample(key)} | _mean(subject, decoded)
 
     arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
-    _save_arrays(path, **arrays, z=z, like=x)
+    write_arrays(path, {**arrays, "z": z, "like": x})
     if not subject.has_images:
         return [path]
     shown = np.concatenate([np.asarray(x)[None], arrays.get("mean", arrays["x"])])
@@ -164,9 +166,7 @@ def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path
     the file. RequestError or ValueError where the examples are of another kind.
     """
     run = subject.run
-    path = out or run.directory / CODES
-    if path.suffix not in (".npz", ".csv", ".parquet"):
-        raise RequestError(f"--out must end in .npz, .csv or .parquet, got {path}.")
+    path = check_ending(out or run.directory / CODES, ".npz", ".csv", ".parquet")
     return _write_codes(subject, examples_like(subject, data, data_dir), path)
 
 
@@ -238,7 +238,7 @@ def _write_codes(subject: Subject, shown: Dataset, path: Path) -> Path:
     known = {"label": None if label is None else named(label, shown.classes), "factors": factors}
     arrays |= {name: array for name, array in known.items() if array is not None}
     if path.suffix == ".npz":
-        _save_arrays(path, **arrays)
+        write_arrays(path, arrays)
     else:
         write_table(path, _as_columns(arrays))
     return path
@@ -258,15 +258,3 @@ def _layers(name: str, z: Any) -> dict[str, Any]:
     """`{name: z}`, or `{name1: …, name2: …}` for several layers."""
     layers = jax.tree.leaves(z)
     return {name: z} if len(layers) == 1 else {f"{name}{i}": layer for i, layer in enumerate(layers, 1)}
-
-
-def _npz(path: Path) -> Path:
-    if path.suffix != ".npz":
-        raise RequestError(f"--out must end in .npz, got {path}.")
-    return path
-
-
-def _save_arrays(path: Path, **arrays: Any) -> None:
-    values: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    with replacing(path) as partial:
-        np.savez(partial, **values)

@@ -18,7 +18,7 @@ from vae_jax import __version__
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import replacing, write_json, write_whole
 from vae_jax.core.text import read_text
-from vae_jax.core.trees import first_example
+from vae_jax.core.trees import by_name, first_example
 from vae_jax.evaluate.likelihood import log_marginal
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import typical
@@ -67,10 +67,10 @@ def programs(subject: Subject, k: int) -> dict[str, tuple[Callable[..., Any], tu
     """
     params, coder = subject.params, subject.coder
     batch = jax_export.symbolic_shape("b")
-    one_x = jax.tree.map(lambda leaf: leaf, first_example(subject.examples))
-    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*batch, *np.shape(leaf)), jnp.asarray(leaf).dtype), one_x)
-    one_z = jax.eval_shape(lambda x: coder.encode(params, x).sample(jax.random.key(0)), one_x)
-    z = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*batch, *leaf.shape), leaf.dtype), one_z)
+    x, z = (
+        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*batch, *np.shape(leaf)), jnp.asarray(leaf).dtype), one)
+        for one in (first_example(subject.examples), subject.z)
+    )
     seeds = jax.ShapeDtypeStruct(batch, np.uint32)
 
     def encode(x: Any) -> dict[str, Any]:
@@ -112,10 +112,7 @@ def write_parameters(out: Path, params: Any) -> list[Path]:
     """`params.safetensors`, an array for each leaf by its path, and `params.json`, the shape and type of each."""
     from safetensors.numpy import save_file
 
-    leaves = {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.ascontiguousarray(leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
+    leaves = {name: np.ascontiguousarray(leaf) for name, leaf in by_name(params).items()}
     out.mkdir(parents=True, exist_ok=True)
     with replacing(out / PARAMETERS) as partial:
         save_file(leaves, partial)

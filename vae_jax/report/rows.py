@@ -9,9 +9,10 @@ import numpy as np
 
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
+from vae_jax.core.files import check_ending
 from vae_jax.data.columns import Column, raw_values
 from vae_jax.data.own import read_rows
-from vae_jax.data.table import check_table, write_table
+from vae_jax.data.table import write_table
 from vae_jax.distributions import Masked, Observed
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
 from vae_jax.evaluate.batched import map_batches
@@ -42,7 +43,7 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
             f"--dataset {data}."
         )
     _check_density(subject)
-    check_table(out)
+    check_ending(out, ".csv", ".parquet")
     x = examples_like(subject, data, None).train.x
     completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
     tables = [_typical(columns, x, completed)] if draws == 0 else list(np.swapaxes(completed, 0, 1))
@@ -71,7 +72,7 @@ def write_anomalies(
     """
     check_count("anomaly", "--samples", samples)
     _check_density(subject)
-    check_table(out)
+    check_ending(out, ".csv", ".parquet")
     source = examples_like(subject, data, data_dir)
     ordinary = _scores(subject, subject.examples, samples, seed)
     threshold = float(anomaly_threshold(jnp.asarray(ordinary), false_alarms=false_alarms))

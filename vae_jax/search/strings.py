@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.errors import RequestError
-from vae_jax.core.files import write_json
+from vae_jax.core.files import check_ending, write_json
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.languages import expressions, molecules
 from vae_jax.measure.strings import likely_strings, texts
@@ -73,10 +73,7 @@ def search_run(
 
 def search_file(subject: Subject, out: Path | None) -> Path:
     """Where the strings are written to. RequestError where that is no .json, before there is anything to write."""
-    path = out or subject.run.directory / SEARCH
-    if path.suffix != ".json":
-        raise RequestError(f"--out must end in .json, got {path}.")
-    return path
+    return check_ending(out or subject.run.directory / SEARCH, ".json")
 
 
 def write_search(subject: Subject, target: Target, scored: list[Found], path: Path) -> list[Path]:

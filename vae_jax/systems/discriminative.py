@@ -91,7 +91,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         scales = [jnp.zeros(()) for _ in codes.critic_hidden]
         return init_vae(key, batch) | {"classifier": network.params, "log_scales": scales}
 
-    optimizer = partial(apart, "classifier", optax.adam(codes.critic_rate))
+    optimizer = partial(apart, {"classifier": optax.adam(codes.critic_rate)})
     loss = discriminative_loss(vae, classifier, weight=codes.critic_weight)
 
     def classify(params: Params, x: Any) -> Array:
@@ -103,7 +103,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
 def _has_weights(config: Experiment) -> str | None:
     """The loss has a log-weight in it, with the gradient of its draw."""
     model = config.model
-    return objection(model.posterior, prior_name(model), model.likelihood, "elbo", "total")
+    return objection(model.posterior, prior_name(model), "elbo", "total")
 
 
 def _seen_by_its_mean(config: Experiment) -> str | None:

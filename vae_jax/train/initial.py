@@ -1,14 +1,11 @@
 """RUN/initial.npz: the parameters that a run begins with, where they are another run's, which may go away."""
 
 from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
 
-from vae_jax.core.arrays import read_arrays
+from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import DamagedError
-from vae_jax.core.files import replacing
 from vae_jax.core.trees import by_name, first_difference
 from vae_jax.core.types import Params
 from vae_jax.train.files import INITIAL
@@ -16,9 +13,7 @@ from vae_jax.train.files import INITIAL
 
 def write_initial(directory: Path, params: Params) -> None:
     """Keep the parameters that the run of a directory begins with."""
-    arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in by_name(params).items()}
-    with replacing(directory / INITIAL) as partial:
-        np.savez(partial, **arrays)
+    write_arrays(directory / INITIAL, by_name(params))
 
 
 def read_initial(directory: Path, like: Params) -> Params:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config.compute import Precision
-from vae_jax.core.trees import num_examples
+from vae_jax.core.trees import by_name, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions import Concrete, OneHotCategorical, sample_and_log_prob
 from vae_jax.distributions.divergences import kl
@@ -123,12 +123,9 @@ def _terms(system: System, params: Params, key: Key, batch: Any) -> dict[str, fl
 
 def _largest(tree: Any) -> dict[str, float]:
     """The largest absolute value of every leaf by its path; NaN or infinity where one is."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="."): float(
-            jnp.abs(leaf.astype(jnp.float32)).max(initial=0.0)
-        )
-        for path, leaf in leaves
+        name: float(jnp.abs(leaf.astype(jnp.float32)).max(initial=0.0))
+        for name, leaf in by_name(tree).items()
         if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     }
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from vae_jax.config.fields import Experiment
-from vae_jax.core.arrays import read_arrays
+from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import RequestError
-from vae_jax.core.files import replacing
 from vae_jax.data import Dataset, Split, is_embedded
 from vae_jax.data.columns import Column
 from vae_jax.data.rows import blocks
@@ -53,8 +52,7 @@ def write_outline(directory: Path, outline: dict[str, Any]) -> None:
     """Keep an outline in the directory of a run."""
     arrays = {name: outline[name] for name in ("label", "condition", *Units._fields) if name in outline}
     told = {name: value for name, value in outline.items() if name not in arrays}
-    with replacing(directory / DATA) as partial:
-        np.savez_compressed(partial, told=json.dumps(told), **arrays)
+    write_arrays(directory / DATA, {"told": json.dumps(told), **arrays}, compressed=True)
 
 
 def read_outline(directory: Path) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from vae_jax.config.compute import Compute
-from vae_jax.config.fields import Data, Evaluate, Experiment, Model, Optimizer, Train
+from vae_jax.config.fields import Data, Evaluate, Experiment, Model, Optimizer, Train, sections
 from vae_jax.config.files import absolute_path
 from vae_jax.config.rules import check_ranges, check_types
 from vae_jax.core.checks import check_count
@@ -223,9 +223,9 @@ def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> Non
     if dataclasses.replace(now, **free) != before:
         changed = [
             f"{section}.{field}"
-            for section, part in dataclasses.asdict(before).items()
-            for field, value in (part.items() if isinstance(part, dict) else [(section, part)])
-            if isinstance(part, dict) and section not in free and dataclasses.asdict(now)[section][field] != value
+            for section, part in sections(before).items()
+            for field, value in dataclasses.asdict(part).items()
+            if section not in free and getattr(getattr(now, section), field) != value
         ]
         raise ConfigError(
             f"{directory} holds a run with other settings ({', '.join(changed) or 'its system'}). Name another "

@@ -33,7 +33,7 @@ RULES = {
 
 def stepped(rule: Any, params: Any, key: Any = KEY, z: Any = Z, rate: float = 0.1) -> Any:
     """The parameters after one step on what moves the codes alone."""
-    tx = apart(SET, set_exactly, optax.sgd(rate))
+    tx = apart({SET: set_exactly}, optax.sgd(rate))
     slope = jax.grad(lambda p: rule.learn(p, key, z, rule.quantise(p, z)))(params)
     updates, _ = tx.update(slope, tx.init(params), params)
     return optax.apply_updates(params, updates)

@@ -10,7 +10,7 @@ import numpy as np
 from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions import PointMass, sample_and_log_prob
-from vae_jax.distributions.divergences import has_kl, kl_terms
+from vae_jax.distributions.divergences import has_closed_form, kl_terms
 from vae_jax.models.vae import VAE
 from vae_jax.systems.system import Batch, Loss, Metrics
 
@@ -52,7 +52,7 @@ def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
         draw_key = jax.random.fold_in(key, 0)
         if isinstance(posterior, PointMass):
             z, kl = posterior.sample(draw_key), jnp.zeros(0)
-        elif has_kl(posterior, prior):
+        elif has_closed_form(type(posterior), type(prior)):
             z, kl = posterior.sample(draw_key), kl_terms(posterior, prior)
         else:
             z, log_q = sample_and_log_prob(posterior, draw_key)

@@ -61,5 +61,5 @@ def with_critic(system: System, critic: Critic, *, rate: float | Array) -> Syste
         network = from_linen(critic.network, jax.random.fold_in(key, _STREAM), jnp.zeros(code.shape, code.dtype))
         return params | {_NAME: network.params}
 
-    optimizer = partial(apart, _NAME, optax.adam(rate))
+    optimizer = partial(apart, {_NAME: optax.adam(rate)})
     return system._replace(init=init, optimizer=optimizer, comparable=False)

@@ -18,7 +18,7 @@ NAMES = (*TERMS, *ESTIMATORS)
 _REPARAMETERISED = tuple(name for name in NAMES if name != "score")
 
 
-def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator: str) -> str | None:
+def objection(posterior: str, prior: str, bound: str, estimator: str) -> str | None:
     """Why this combination cannot be trained, or None where it can. All arguments are names of a config."""
     q, p = POSTERIORS[posterior], PRIORS[prior]
     if q.kind is PointMass:
@@ -46,8 +46,6 @@ def objection(posterior: str, prior: str, likelihood: str, bound: str, estimator
         )
     if p.kind is Concrete and q.kind in (OneHotCategorical, StraightThrough):
         return "a prior on relaxed choices has no density at a discrete one: use --prior uniform_choices"
-    if likelihood not in LIKELIHOODS:
-        return f"there is no likelihood {likelihood}"
     return None
 
 
@@ -78,11 +76,6 @@ def is_biased(posterior: str, prior: str, bound: str, estimator: str) -> str | N
     return None
 
 
-def combinations() -> list[tuple[str, str, str, str, str]]:
-    """Every combination of names, legal or not."""
-    return list(product(POSTERIORS, PRIORS, LIKELIHOODS, BOUNDS, NAMES))
-
-
 def table() -> str:
     """The table in Markdown: for each posterior and prior, which estimators of which bounds go with them."""
     lines = [
@@ -104,7 +97,7 @@ def table() -> str:
     notes: dict[str, None] = {}
 
     def cell(posterior: str, prior: str, estimator: str) -> str:
-        legal = [bound for bound in BOUNDS if objection(posterior, prior, "bernoulli", bound, estimator) is None]
+        legal = [bound for bound in BOUNDS if objection(posterior, prior, bound, estimator) is None]
         biased: dict[str, list[str]] = {}
         for bound in legal:
             if reason := is_biased(posterior, prior, bound, estimator):

@@ -5,10 +5,12 @@ beta-VAE (Higgins et al., ICLR 2017).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from vae_jax.config.fields import Experiment, Objective
 from vae_jax.core.examples import over_examples
@@ -19,7 +21,8 @@ from vae_jax.objectives import bounds, estimators
 from vae_jax.objectives.bounds import Bound
 from vae_jax.objectives.estimators import Estimate
 from vae_jax.objectives.terms import elbo_terms, sampled_terms
-from vae_jax.systems.parts.rate import TermsOf, multiplier_apart, terms_loss, weigh_by, with_multiplier
+from vae_jax.optimizers.groups import apart
+from vae_jax.systems.parts.rate import TermsOf, terms_loss, weigh_by
 from vae_jax.systems.parts.stages import staged, total_steps
 from vae_jax.systems.system import Batch, Loss, Metrics, System
 
@@ -36,6 +39,9 @@ ESTIMATORS: dict[str, Callable[[Bound], Estimate]] = {
     "dreg": estimators.dreg,
     "score": estimators.score,
 }
+
+# The learning rate of the logarithm of GECO's multiplier; under Adam the scale of the distortion does not matter.
+_MULTIPLIER_RATE = 1e-2
 
 # The loss of one example, and its metrics.
 ExampleLoss = Callable[[VAE, Params, Key, Any], tuple[Array, Metrics]]
@@ -91,4 +97,9 @@ def constrained(system: System, objective: Objective) -> System:
     """The system with GECO's multiplier, which moves against the model, where the objective has a constraint."""
     if objective.most_distortion is None:
         return system
-    return system._replace(init=with_multiplier(system.init), optimizer=multiplier_apart, comparable=False)
+
+    def init(key: Key, batch: Batch) -> Params:
+        return system.init(key, batch) | {"log_multiplier": jnp.zeros(())}
+
+    optimizer = partial(apart, {"log_multiplier": optax.adam(_MULTIPLIER_RATE)})
+    return system._replace(init=init, optimizer=optimizer, comparable=False)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-import optax
 
 from vae_jax.config.fields import Objective
 from vae_jax.core.examples import over_examples
@@ -15,7 +14,6 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.batch import capacity, free_bits, geco
 from vae_jax.objectives.terms import Terms
-from vae_jax.optimizers.groups import apart
 from vae_jax.systems.system import Batch, Loss, Metrics
 
 Weigh = Callable[[Params, Array, Array, Array], Array]
@@ -79,17 +77,3 @@ def terms_loss(vae: VAE, terms: TermsOf, weigh: Weigh, *, num_samples: int, part
         return weigh(params, kl, -pairs.log_likelihood, step), metrics
 
     return loss
-
-
-def with_multiplier(init: Callable[[Key, Batch], Params]) -> Callable[[Key, Batch], Params]:
-    """`init` of a model, with the logarithm of the multiplier of GECO added, which starts at 0."""
-    return lambda key, batch: init(key, batch) | {"log_multiplier": jnp.zeros(())}
-
-
-# The learning rate of the logarithm of the multiplier; under Adam the scale of the distortion does not matter.
-_MULTIPLIER_RATE = 1e-2
-
-
-def multiplier_apart(tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """`tx` for the model, and Adam for the multiplier."""
-    return apart("log_multiplier", optax.adam(_MULTIPLIER_RATE), tx)

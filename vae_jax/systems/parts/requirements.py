@@ -73,7 +73,7 @@ EVERY_SYSTEM: tuple[Requirement, ...] = (
 def trainable_bound(config: Experiment) -> str | None:
     """The bound has a gradient by this estimator, for this posterior and prior."""
     model, objective = config.model, config.objective
-    return objection(model.posterior, prior_name(model), model.likelihood, objective.bound, objective.estimator)
+    return objection(model.posterior, prior_name(model), objective.bound, objective.estimator)
 
 
 def one_layer(config: Experiment) -> str | None:
@@ -184,7 +184,7 @@ def drawn_bound(config: Experiment) -> str | None:
     if POSTERIORS[model.posterior].kind is PointMass:
         return None
     estimator = "analytic" if has_closed_kl(model.posterior, prior_name(model)) else "sampled"
-    return objection(model.posterior, prior_name(model), model.likelihood, "elbo", estimator)
+    return objection(model.posterior, prior_name(model), "elbo", estimator)
 
 
 def normal_prior(config: Experiment) -> str | None:

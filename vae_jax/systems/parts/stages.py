@@ -13,7 +13,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.optimizers.groups import all_apart
+from vae_jax.optimizers.groups import apart
 from vae_jax.optimizers.rules import make_optimizer
 from vae_jax.systems.system import Batch, Loss, Metrics
 
@@ -94,4 +94,4 @@ def staged_rules(
         return step >= start
 
     rules = {name: optax.conditionally_mask(second, is_second), **(others or {})}
-    return lambda tx: all_apart(rules, optax.conditionally_mask(first, is_first))
+    return lambda tx: apart(rules, optax.conditionally_mask(first, is_first))
