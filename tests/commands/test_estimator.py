@@ -72,6 +72,19 @@ def test_other_likelihoods_take_their_data(likelihood: str) -> None:
             model.fit(2 * x)
 
 
+def test_a_model_of_bits_scores_bits_of_grey_rows() -> None:
+    grey = RANDOM.uniform(size=(60, 5))
+    model = clone(SMALL).set_params(likelihood="bernoulli").fit(grey)
+    scores = model.score_samples(grey)
+    # Probabilities of bits, none of which a density of grey values has to be: the same for a row wherever it stands.
+    bits = np.array([[(i >> j) & 1 for j in range(5)] for i in range(32)])
+    np.testing.assert_allclose(np.exp(model.set_params(num_samples=2000).score_samples(bits)).sum(), 1.0, atol=0.02)
+    model.set_params(num_samples=2)
+    assert np.isin(scores.round(4), model.score_samples(bits).round(4)).all()
+    np.testing.assert_allclose(model.score_samples(grey[::-1])[::-1], scores, rtol=1e-5)
+    np.testing.assert_allclose(model.transform(grey[3:5]), model.transform(grey)[3:5], rtol=1e-4)
+
+
 def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(ValueError, match="--latent-size must be greater than 0"):
         VAETransformer(n_components=0).fit(ROWS)

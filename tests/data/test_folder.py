@@ -55,6 +55,23 @@ def test_colours_stay_or_are_forced(tmp_path) -> None:
     assert image_splits(tmp_path)["train"].x[2].min() == 255, "what is transparent is white"
 
 
+def test_the_white_of_16_bits_is_white_and_that_of_32_is_not_known(tmp_path) -> None:
+    deep = np.array([[0, 257, 300], [128 * 257, 65534, 65535]], np.uint16)
+    for name in ("a.png", "b.tif"):
+        Image.fromarray(deep).save(tmp_path / name)
+    Image.fromarray(deep.byteswap().view(">u2")).save(tmp_path / "c.tiff")
+    # The folder is of colours where one image is.
+    for colour, channels in ((None, 1), ("colour", 3)):
+        x = image_splits(tmp_path, colour=colour)["train"].x
+        assert x.shape == (3, 2, 3, channels)
+        for i in range(3):
+            np.testing.assert_array_equal(x[i, ..., -1], [[0, 1, 1], [128, 255, 255]])
+    for number in (np.float32(0.5), np.int32(70_000)):
+        Image.fromarray(np.full((2, 3), number)).save(tmp_path / "b.tif")
+        with pytest.raises(ValueError, match=r"b.tif has pixels of 32 bits, and nothing says which number is white"):
+            image_splits(tmp_path)
+
+
 def test_sizes_must_agree_or_be_named(tmp_path) -> None:
     image(tmp_path / "a.png")
     image(tmp_path / "b.jpg", size=(12, 10))

@@ -50,6 +50,25 @@ def test_another_table_is_read_as_the_first_was(tmp_path) -> None:
         read_own(table(tmp_path / "d.csv", {"age": ["old"], "sex": ["f"]}), COLUMNS, known)
 
 
+def test_columns_are_known_by_their_names_not_their_places(tmp_path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for part, columns in (("train", "abc"), ("test", "cab"), ("validation", "bcda")):
+        table(folder / f"{part}.csv", {name: [float(ord(name)), ord(name) + 0.5] for name in columns})
+    for kind in ("reals", "columns"):
+        found = read_own(str(folder), Reading(kind))
+        for split in found.splits.values():
+            np.testing.assert_array_equal(split.x, [[97, 98, 99], [97.5, 98.5, 99.5]])
+    assert read_own(str(folder), Reading("reals")).names == ("a", "b", "c")
+    other = read_own(str(folder / "validation.csv"), Reading("reals"), names=("a", "b", "c"))
+    np.testing.assert_array_equal(other.splits["train"].x, [[97, 98, 99], [97.5, 98.5, 99.5]])
+    with pytest.raises(ValueError, match="lacks the columns z, which the model is trained on"):
+        read_own(str(folder / "test.csv"), Reading("reals"), names=("a", "z"))
+    table(folder / "test.csv", {"a": [1.0], "c": [2.0]})
+    with pytest.raises(ValueError, match=r"the test split of .*parts lacks the columns b, which"):
+        read_own(str(folder), Reading("reals"))
+
+
 def test_splits_are_a_column_or_files_of_their_own(tmp_path) -> None:
     rows = {"x": [1.5, 2.5, 3.5, 4.5], "split": ["train", "val", "train", "test"]}
     found = read_own(table(tmp_path / "rows.csv", rows), Reading()).splits

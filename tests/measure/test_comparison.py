@@ -11,6 +11,7 @@ from rich.console import Console
 from tests.runs import changed, experiment, measured, trained
 from vae_jax.config import Objective
 from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.data.table import write_table
 from vae_jax.measure.codes import RECONSTRUCTION
 from vae_jax.measure.comparison import curves, difference, grouped, read_run
 from vae_jax.measure.evaluation import write_evaluation
@@ -74,6 +75,8 @@ def test_the_difference_is_paired_by_seed_and_image(runs) -> None:
     for changes in ({"k": 7}, {"shape": [16, 16, 1]}, {"grammar": "characters"}):
         other = [run._replace(result=run.result | changes) for run in high]
         assert difference(other, low) is None
+    # So it is of other examples, as pictures cut in another way, or of columns of another family.
+    assert difference([run._replace(data="others") for run in high], low) is None
 
 
 def test_the_table_and_the_curves(runs) -> None:
@@ -102,6 +105,21 @@ def test_what_does_not_belong_together_is_refused(runs, tmp_path) -> None:
     (copy / "evaluation.json").write_text(json.dumps({"log_marginal": -1.0}))
     with pytest.raises(RequestError, match="lacks test_examples_error, elbo, .*: it is of another version"):
         read_run(copy)
+
+
+def test_other_test_examples_and_other_families_are_other_data(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    rows = {"a": random.normal(size=60), "b": random.integers(0, 5, 60)}
+    data = set()
+    for number, (family, shift) in enumerate((("counts", 0), ("counts", 0), ("reals", 0), ("counts", 1))):
+        file = tmp_path / f"t{shift}.csv"
+        write_table(file, rows | {"b": rows["b"] + shift})
+        config = experiment(str(file), epochs=1, batch_size=8)
+        config = changed(config, "data", columns=("a=reals", f"b={family}"), stand_in=False)
+        run, state = trained(tmp_path / f"run{number}", changed(config, "model", likelihood="columns"))
+        write_evaluation(subject_of(run, state), measured(run, state, LIKELIHOOD))
+        data.add(read_run(run.directory).data)
+    assert len(data) == 3
 
 
 def test_a_run_without_an_evaluation_says_what_to_do(tmp_path) -> None:

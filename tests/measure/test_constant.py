@@ -50,3 +50,18 @@ def test_so_has_a_table(tmp_path) -> None:
     train, test = run.dataset.train.x.astype(float), run.dataset.test.x.astype(float)
     expected = scipy.stats.norm.logpdf(test, train.mean(0), train.std(0)).sum(axis=1).mean()
     assert math.isclose(result["constant_log_prob"], expected, rel_tol=1e-5)
+
+
+def test_a_density_of_bits_is_compared_with_densities(tmp_path) -> None:
+    bits = np.random.default_rng(0).integers(0, 2, (60, 20))
+    np.save(tmp_path / "bits.npy", bits)
+    config = changed(experiment(str(tmp_path / "bits.npy"), batch_size=8), "data", stand_in=False)
+    values = []
+    for likelihood in ("normal", "bernoulli"):
+        run, result = measured(changed(config, "model", likelihood=likelihood), tmp_path / likelihood, 0.0)
+        values.append(result["constant_log_prob"])
+    train, test = run.dataset.train.x.astype(float), run.dataset.test.x.astype(float)
+    assert math.isclose(
+        values[0], scipy.stats.norm.logpdf(test, train.mean(0), train.std(0)).sum(1).mean(), rel_tol=1e-6
+    )
+    assert values[1] != values[0]

@@ -88,3 +88,12 @@ def test_it_does_what_multi_steps_of_optax_does_with_the_same_state() -> None:
         chex.assert_trees_all_close(updates[1], updates[0], rtol=1e-6)
     chex.assert_trees_all_close(states[1], states[0], rtol=1e-6)
     assert 0 < int(states[1].gradient_step) < 12
+
+
+@pytest.mark.parametrize("gradient", [jnp.nan, jnp.inf, 1e30])
+def test_a_norm_that_is_not_finite_leaves_the_state_finite(gradient: float) -> None:
+    tx = skipping(optax.adam(0.1), 5.0)
+    params = {"w": jnp.ones(3)}
+    updates, state = tx.update({"w": jnp.full(3, gradient)}, tx.init(params), params)
+    assert not updates["w"].any()
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state))

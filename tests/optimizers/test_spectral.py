@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from tests.runs import assert_equal_states, changed, experiment, trained
 from vae_jax.config import Optimizer
 from vae_jax.optimizers.spectral import spectral_decay
 from vae_jax.train import make_optimizer
+from vae_jax.train.run import newest_state, open_run
 
 WEIGHT = 0.3
 
@@ -78,3 +82,9 @@ def test_it_stands_before_the_rule_of_a_config_and_needs_the_parameters() -> Non
         spectral_decay(WEIGHT).init({"w": jnp.ones((2, 2)), "kernel": jnp.ones(2)})
     with pytest.raises(ValueError, match="spectral_decay needs the parameters"):
         spectral_decay(WEIGHT).update(params, spectral_decay(WEIGHT).init(params))
+
+
+def test_a_run_with_it_is_saved(tmp_path: Path) -> None:
+    config = changed(experiment(epochs=1), "optimizer", spectral_weight=WEIGHT)
+    run, state = trained(tmp_path / "run", config)
+    assert_equal_states(newest_state(open_run(run.directory)), state)

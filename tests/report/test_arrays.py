@@ -6,12 +6,13 @@ import pytest
 from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.data import whole
+from vae_jax.data.table import write_table
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.arrays import write_codes, write_samples
-from vae_jax.train.run import create
+from vae_jax.report.arrays import examples_like, write_codes, write_samples
+from vae_jax.train.run import create, open_run
 
 
 def test_samples(digits, tmp_path) -> None:
@@ -133,6 +134,15 @@ def test_own_files_are_on_the_scale_of_the_run(tmp_path, binarisation: str) -> N
         encode(str(tmp_path / "real.npy"), "c.npz")
 
 
+def test_a_model_of_bits_is_given_bits_also_where_its_own_were_drawn_once(tmp_path) -> None:
+    run = create(changed(experiment(), "data", binarisation="static"), tmp_path / "run")
+    subject = subject_of(run, run.initial())
+    source = examples_like(subject, "digits", None)
+    seen = np.asarray(subject.seen(source, source.train))
+    assert set(np.unique(seen)) == {0.0, 1.0}
+    np.testing.assert_allclose(seen.mean(), source.train.x.mean() / 16, atol=0.01)
+
+
 # What a model is trained on, by its likelihood and binarisation.
 _PIXELS = np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8)
 TRAINED_ON = {
@@ -242,3 +252,21 @@ def test_an_autoencoder_is_sampled_by_a_density_of_its_codes(density, tmp_path) 
     codes = mean_codes(subject, subject.prepared(subject.run.dataset, subject.run.dataset.train))
     np.testing.assert_allclose(z.mean(0), codes.mean(0), atol=0.4 * codes.std())
     np.testing.assert_allclose(z.std(0), codes.std(0), rtol=0.3)
+
+
+def test_a_density_of_vectors_is_none_of_directions(tmp_path) -> None:
+    run = create(changed(experiment(), "model", posterior="sphere"), tmp_path / "run")
+    with pytest.raises(RequestError, match="codes that are vectors, of any length"):
+        write_samples(subject_of(run, run.initial()), count=4, seed=0, out=None, density="normal")
+
+
+def test_columns_of_another_table_are_found_by_their_names(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    table = {name: (3.0 * random.normal(size=60) + shift).tolist() for name, shift in (("a", 0), ("b", 2), ("c", 4))}
+    write_table(tmp_path / "t.csv", table)
+    write_table(tmp_path / "turned.csv", {name: table[name] for name in ("c", "a", "b")})
+    config = changed(experiment(str(tmp_path / "t.csv"), batch_size=8), "data", stand_in=False, standardise=True)
+    run = create(config, tmp_path / "run")
+    for of in (subject_of(run, run.initial()), subject_of(open_run(run.directory), run.initial())):
+        found = [examples_like(of, str(tmp_path / name), None).train.x for name in ("t.csv", "turned.csv")]
+        np.testing.assert_array_equal(*found)

@@ -24,7 +24,7 @@ RESULT = {
 def run(seed: int, log_marginal: float, **fields: Any) -> Measured:
     result = RESULT | {"log_marginal": log_marginal} | fields
     each = log_marginal + np.array([-1.0, 0.0, 1.0])
-    return Measured(Path(f"run-{seed}"), changed(experiment(), "train", seed=seed), result, each)
+    return Measured(Path(f"run-{seed}"), changed(experiment(), "train", seed=seed), result, each, "the same")
 
 
 def printed(rows: dict[str, list[Measured]]) -> str:

@@ -12,12 +12,15 @@ import pytest
 from safetensors.numpy import load_file
 
 import vae_jax as vj
+from tests.measure.test_subject import LAYERS
 from tests.runs import changed, experiment, trained
 from vae_jax.config import quick
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
+from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.export import PLATFORMS, write_export
+from vae_jax.report.export import PLATFORMS, programs, write_export
+from vae_jax.train.run import create
 
 SIZES = (1, 7, 256)
 
@@ -110,3 +113,20 @@ def test_a_model_that_is_told_a_condition_stays(tmp_path) -> None:
     subject = subject_of(*trained(tmp_path / "run", config))
     with pytest.raises(RequestError, match="is told a condition"):
         write_export(subject, tmp_path / "out", k=2)
+
+
+@pytest.mark.parametrize("kind", ["layers", "path", "flow"])
+def test_a_code_without_a_mean_in_closed_form_leaves_with_one_too(kind: str, tmp_path) -> None:
+    kinds = {
+        "layers": changed(LAYERS, "model", latent_size=3),
+        "path": changed(experiment(), "model", latent_layers=(2,)),
+        "flow": changed(changed(experiment(), "model", posterior="iaf"), "objective", estimator="sampled"),
+    }
+    run = create(kinds[kind], tmp_path / "run")
+    subject = subject_of(run, run.initial())
+    encode, _ = programs(subject, 2)["encode"]
+    x = jax.tree.map(lambda leaf: leaf[:5], subject.examples)
+    expected = latent_means(subject.coder, subject.params, jax.random.key(0), x)
+    # A mean of draws is noise to a thirtieth of the posterior's width.
+    for found, mean in zip(jax.tree.leaves(jax.jit(encode)(x)["mean"]), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(found, mean, atol=1e-5 if kind == "path" else 0.2)

@@ -14,6 +14,8 @@ import pytest
 from rich.console import Console
 
 from tests.runs import assert_equal_states, changed, console, experiment, trained
+from vae_jax.config import quick
+from vae_jax.config.files import load_config
 from vae_jax.core.errors import ConfigError
 from vae_jax.train.files import read_metrics
 from vae_jax.train.loop import TrainingError, num_steps, train
@@ -115,6 +117,14 @@ def test_steps_that_are_left_out_for_their_gradients_are_counted_and_said(tmp_pa
         train(run, Console(file=text))
     assert read_metrics(run.directory)[-1]["train"]["left_out"] == 1.0
     assert "100% of the steps left out" in text.getvalue()
+
+
+def test_of_two_stages_the_one_that_stands_still_is_not_counted(tmp_path) -> None:
+    config = changed(quick(load_config("m1m2")), "optimizer", skip_norm=1e-6)
+    run = create(changed(config, "train", epochs=2), tmp_path / "run")
+    with pytest.warns(UserWarning, match="most steps of an epoch are left out"):
+        train(run, console())
+    assert [line["train"]["left_out"] for line in read_metrics(run.directory)] == [1.0, 1.0]
 
 
 def test_killed_between_and_during_saves_it_ends_with_the_same_bits(tmp_path) -> None:

@@ -30,6 +30,14 @@ def test_a_model_sees_arrays_as_they_are(x: np.ndarray) -> None:
     assert all(row.tobytes() in rows for split in data.splits for row in split.x)
 
 
+def test_integers_below_zero_are_numbers_and_no_counts() -> None:
+    spins = RANDOM.choice(np.array([-1, 1], np.int8), (40, 5))
+    data = as_dataset(spins)
+    assert data.levels is None
+    assert not data.is_binary
+    np.testing.assert_array_equal(np.unique(data.prepare(jax.random.key(0), data.train.batch())["x"]), [-1.0, 1.0])
+
+
 def test_splits_and_labels_of_ones_own_stay() -> None:
     x = RANDOM.normal(size=(20, 3))
     data = as_dataset({"x": x, "label": ["a", "b"] * 10, "x_test": x[:5], "label_test": ["b"] * 5})

@@ -83,7 +83,10 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Means of q(z | x), `[n, n_components]`."""
+        """Means of q(z | x), `[n, n_components]`.
+
+        With the likelihood "bernoulli" x is bits: of values between 0 and 1 each row draws them, the same at each call.
+        """
         return self._by_row("encode", X)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
@@ -95,7 +98,7 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return _in_rows(self._functions.decode, self.params_, codes)
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """log p(x) of each row, nats `[n]`, importance-weighted by `num_samples` draws of z."""
+        """log p(x) of each row, nats `[n]`, importance-weighted by `num_samples` draws of z; bits as in `transform`."""
         return self._by_row("log_prob", X)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -122,6 +125,10 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _by_row(self, name: str, X: Any) -> np.ndarray:
         check_is_fitted(self)
         x: Any = validate_data(self, X, dtype=np.float64, reset=False)
+        if self.likelihood == "bernoulli":
+            # As in training, a model of bits is given bits of values between 0 and 1.
+            dataset = self._dataset(x)
+            x = np.asarray(dataset.prepare_alone(jax.random.key(self.seed_), dataset.train.batch())["x"])
         return _in_rows(getattr(self._functions, name), self.params_, x.astype(np.float32))
 
     @property

@@ -18,17 +18,17 @@ def explore_command(arguments: list[str], console: Console) -> int:
         """
         from vae_jax import __version__
         from vae_jax.commands.parse import opened
-        from vae_jax.measure.evaluation import measurements_of
+        from vae_jax.measure.evaluation import measurements_of, own_evaluation
         from vae_jax.pictures.likeliest import LIKELIEST
         from vae_jax.pictures.run import write_pictures
         from vae_jax.pictures.views import VIEWS
         from vae_jax.report.page import write_page
-        from vae_jax.train.files import read_evaluation
 
         subject = opened(run)
         pictures = write_pictures(subject, (*VIEWS, LIKELIEST))
-        result = read_evaluation(run) or {}
-        path = write_page(subject, result, measurements_of(subject.run.config), pictures, version=__version__)
+        path = write_page(
+            subject, own_evaluation(subject), measurements_of(subject.run.config), pictures, version=__version__
+        )
         console.print(
             f"pictures: {pictures[0].parent}\npage: {path} ({path.stat().st_size / 1e6:.1f} MB)", soft_wrap=True
         )

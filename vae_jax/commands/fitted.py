@@ -26,6 +26,7 @@ from vae_jax.systems.system import System
 from vae_jax.train.files import read_config, read_metrics
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
+from vae_jax.train.made import made_of
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
 from vae_jax.train.run import Run, assembled, load_state
@@ -126,7 +127,7 @@ def fit(
     `data`: arrays `[n, …]`, a dict of them with `x`, `label`, `x_test`, …, the name or the path of a dataset, or a
     `Dataset`; or a source of single examples, as those of Grain. The model sees x as it is given.
     `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
-    the newest checkpoint, bit for bit, or is found to be finished.
+    the newest checkpoint, bit for bit, or is found to be finished; with others, it is refused.
     `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a
     better validation loss. `on_nonfinite`: end at a step whose loss or gradient is not finite, or leave it out, up to
     20 times in all. `compute`: devices, precision and memory, `vae_jax.config.Compute(mesh=("data=8",))`; by default
@@ -140,6 +141,7 @@ def fit(
     check_optimizer(name, optimizer)
     # Runs that differ in their seed alone are compared on the same test examples.
     dataset = as_dataset(data)
+    parts = {"model": model, "start": params, "estimate": estimate, "number of samples": num_samples}
     settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience, on_nonfinite=on_nonfinite)
     run = python_run(
         system_from(model, params, build, estimate, num_samples, compute.accumulate),
@@ -151,6 +153,7 @@ def fit(
         train=settings,
         evaluate=Evaluate(evaluation_samples=evaluation_samples),
         compute=compute,
+        made=made_of(parts | {"optimiser": optimizer}),
     )
     with writing(run.directory):
         trained = train(run, console or Console())

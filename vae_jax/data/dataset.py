@@ -1,5 +1,6 @@
 """A dataset: three fixed splits in host memory, and how stored values become what a model sees."""
 
+import zlib
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, get_args
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config.fields import Binarisation
+from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key
 from vae_jax.data.augment import augmented
 from vae_jax.data.columns import Column
@@ -80,6 +82,8 @@ class Dataset:
     """The names of the classes by number; None where labels are numbers by themselves."""
     columns: tuple[Column, ...] | None = None
     """Of a table whose columns have families of their own: what each is."""
+    names: tuple[str, ...] | None = None
+    """Of a table of plain numbers: its columns, in the order of x."""
     units: Units | None = None
     """What networks see real numbers in; None where they see them as they are."""
     mirror: bool = False
@@ -144,6 +148,16 @@ class Dataset:
             bits = jax.random.bernoulli(key, x.reshape(x.shape[0], -1))
             x = bits.astype(jnp.float32).reshape(x.shape)
         return {**batch, "x": x}
+
+    def prepare_alone(self, key: Key, batch: dict[str, Any]) -> dict[str, Any]:
+        """The same with bits that an example draws by its own values, wherever it stands among others."""
+        digests = np.array([zlib.crc32(np.ascontiguousarray(x).tobytes()) for x in batch["x"]], np.uint32)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, digests)
+
+        def alone(key: Key, example: Any) -> Any:
+            return first_example(self.prepare(key, jax.tree.map(lambda leaf: leaf[None], example)))
+
+        return jax.vmap(alone)(keys, batch)
 
     def prepare_training(self, key: Key, batch: dict[str, Any]) -> dict[str, Any]:
         """The same for a step of training, where images may be mirrored and moved."""

@@ -43,7 +43,7 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
             f"{folder} holds no images ({', '.join(ENDINGS)}), neither itself nor in a folder for each class."
         )
     stamps = [(file.relative_to(folder), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    made_of = (folder.absolute(), square, colour, *stamps)
+    made_of = (folder.absolute(), square, colour, "16 bits are divided", *stamps)
 
     def read() -> dict[str, np.ndarray | Rows]:
         return {"x": images_of(len(files), lambda i: (str(files[i]), files[i]), square, colour)}
@@ -82,7 +82,7 @@ def images_of(
     ValueError names the first that does not fit.
     """
     if colour is None:
-        colour = "colour" if any(_is_colour(image(i)[1]) for i in range(count)) else "grey"
+        colour = "colour" if any(_is_colour(*image(i)) for i in range(count)) else "grey"
     first_name, first = image(0)
     shape = _pixels(first_name, first, square, colour).shape
 
@@ -99,7 +99,7 @@ def images_of(
 
 def _pixels(name: str, image: Any, square: Square | None, colour: Colour) -> np.ndarray:
     """uint8 `[H, W, C]`."""
-    pixels = np.asarray(_opened(image).convert("L" if colour == "grey" else "RGB"))
+    pixels = np.asarray(_opened(name, image).convert("L" if colour == "grey" else "RGB"))
     pixels = pixels[..., None] if colour == "grey" else pixels
     try:
         return pixels if square is None else scaled(pixels[None], square)[0]
@@ -107,28 +107,43 @@ def _pixels(name: str, image: Any, square: Square | None, colour: Colour) -> np.
         raise ValueError(f"{name}: {error}") from error
 
 
-def _is_colour(image: Any) -> bool:
+def _is_colour(name: str, image: Any) -> bool:
     """Whether a pixel is of a colour. Its file need not say so: some kinds store grey images as colours too."""
-    opened = _opened(image)
-    if opened.mode in ("1", "L", "LA", "I", "I;16", "F"):
+    opened = _opened(name, image)
+    if opened.mode in ("1", "L", "LA"):
         return False
     pixels = np.asarray(opened.convert("RGB"))
     return bool((pixels != pixels[..., :1]).any())
 
 
-def _opened(image: Any) -> Any:
+def _opened(name: str, image: Any) -> Any:
     """The image of a path, or the image itself, as it should be seen."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if isinstance(image, Image.Image):
-        return _opaque(image)
+        return _opaque(_in_eight_bits(name, image))
     try:
         opened = Image.open(image)
         opened.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{image} cannot be read as an image: it is damaged or of another kind.") from error
     # Cameras write the picture as it was taken, and beside it how to turn it.
-    return _opaque(ImageOps.exif_transpose(opened))
+    return _opaque(_in_eight_bits(name, ImageOps.exif_transpose(opened)))
+
+
+def _in_eight_bits(name: str, opened: Any) -> Any:
+    """The image with pixels 0..255: Pillow would make all that is brighter than 255 of 65,535 white."""
+    from PIL import Image
+
+    if not opened.mode.startswith(("I", "F")):
+        return opened
+    # Older versions of Pillow read 16 bits of a PNG file as 32.
+    if not (opened.mode.startswith("I;16") or (opened.mode == "I" and name.lower().endswith(".png"))):
+        raise ValueError(
+            f"{name} has pixels of 32 bits, and nothing says which number is white. Save it as an image of 8 or 16 "
+            "bits, or as an array in an .npy file."
+        )
+    return Image.fromarray(np.round(np.asarray(opened) / 257.0).astype(np.uint8))
 
 
 def _opaque(image: Any) -> Any:

@@ -42,6 +42,7 @@ class _Source(NamedTuple):
     levels: int | None = None
     classes: Classes | None = None
     columns: tuple[Column, ...] | None = None
+    names: tuple[str, ...] | None = None
 
 
 def load(
@@ -73,7 +74,7 @@ def load(
     `seed` fixes both cuts and the static binarisation. ValueError or FileNotFoundError, with what to do, for anything
     that cannot be read.
     """
-    train, own_validation, own_test, levels, classes, columns = _read(name, data_dir, seed, reading)
+    train, own_validation, own_test, levels, classes, columns, names = _read(name, data_dir, seed, reading)
     test_size = max(2, len(train.x) // _TEST_FRACTION) if own_test is None else 0
     if own_validation is not None and validation_size is not None:
         raise ValueError(f"{name} has a validation split of its own: leave --validation-size out.")
@@ -83,7 +84,7 @@ def load(
     validation = validation if own_validation is None else own_validation.in_memory()
     test = test if own_test is None else own_test.in_memory()
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
-    known: dict[str, Any] = {"classes": classes, "columns": columns, "units": units}
+    known: dict[str, Any] = {"classes": classes, "columns": columns, "names": names, "units": units}
     raw = Dataset(name, train, validation, test, levels=levels, binarisation="none", seed=seed, **known)
     return binarised(raw, binarisation)
 
@@ -102,7 +103,7 @@ def whole_like(
     """
     reading = reading._replace(levels=None)
     if is_own(name):
-        own = _own(name, reading, like.columns)
+        own = _own(name, reading, like.columns, like.names)
         source = _stored(name, own, reading._replace(levels=like.source_levels), like.classes)
     else:
         source = _read(name, data_dir, like.seed, reading)
@@ -119,7 +120,7 @@ def _as_one(name: str, source: _Source, seed: int) -> Dataset:
     for split in (source.validation, source.test):
         all_of_it = all_of_it if split is None else all_of_it.followed_by(split)
     nothing = all_of_it.take(slice(0))
-    known: dict[str, Any] = {"classes": source.classes, "columns": source.columns}
+    known: dict[str, Any] = {"classes": source.classes, "columns": source.columns, "names": source.names}
     raw = Dataset(name, all_of_it, nothing, nothing, source.levels, "none", seed, **known)
     return binarised(raw, "none")
 
@@ -171,9 +172,11 @@ def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading, *
     return source._replace(levels=asked or source.levels)
 
 
-def _own(name: str, reading: Reading, known: tuple[Column, ...] | None = None) -> Own:
+def _own(
+    name: str, reading: Reading, known: tuple[Column, ...] | None = None, names: tuple[str, ...] | None = None
+) -> Own:
     """The splits of the user's own data, none of them empty, all numbers finite but for the gaps of a table."""
-    own = read_own(name, reading, known)
+    own = read_own(name, reading, known, names)
     for split in own.splits.values():
         _check_values(name, split.x, gaps=own.columns is not None)
     return own
@@ -188,7 +191,7 @@ def _stored(name: str, own: Own, reading: Reading, known: Classes | None = None)
         splits[part] = Split(
             x if is_decoded(name) else _scaled(x, reading.square), label, split.condition, split.factors
         )
-    return _Source(**splits, levels=reading.levels, classes=classes, columns=own.columns)
+    return _Source(**splits, levels=reading.levels, classes=classes, columns=own.columns, names=own.names)
 
 
 def _embedded(name: str, seed: int, square: Square | None, few: int | None) -> _Source:
@@ -242,7 +245,7 @@ def stand_in(
     if name in ("curve", "cancer", *SPRITES) or is_own(name):
         full = _as_one(name, _read(name, None, seed, reading, few=_STAND_IN), seed)
         train, levels = full.train.take(slice(_STAND_IN)), full.levels
-        known: dict[str, Any] = {"classes": full.classes, "columns": full.columns}
+        known: dict[str, Any] = {"classes": full.classes, "columns": full.columns, "names": full.names}
     else:
         if name not in ("digits", "frey_faces") and name not in tfds_names():
             raise ValueError(f"unknown dataset {name!r}{_suggestion(name)}")

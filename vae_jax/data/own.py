@@ -47,10 +47,14 @@ class Reading(NamedTuple):
 
 
 class Own(NamedTuple):
-    """The splits "train", "validation" and "test" that a source has; `columns` where they are of a table."""
+    """The splits "train", "validation" and "test" that a source has.
+
+    Of a table `columns`, where they have families of their own, or the `names` of those that are plain numbers.
+    """
 
     splits: dict[str, Split]
     columns: tuple[Column, ...] | None = None
+    names: tuple[str, ...] | None = None
 
 
 def is_own(name: str) -> bool:
@@ -60,16 +64,22 @@ def is_own(name: str) -> bool:
     return name.startswith(PREFIX) or name.endswith((*_ARRAYS, *TABLES)) or "/" in name or os.sep in name
 
 
-def read_own(name: str, reading: Reading, known: Sequence[Column] | None = None) -> Own:
-    """The data of a source. `known`: the columns of the table that a model was trained on.
+def read_own(
+    name: str, reading: Reading, known: Sequence[Column] | None = None, names: Sequence[str] | None = None
+) -> Own:
+    """The data of a source. `known`, `names`: the columns of the table that a model was trained on.
 
     FileNotFoundError or ValueError, with what to do, for anything that cannot be read.
     """
-    return as_rows(name, _parts(name, reading), reading, known)
+    return as_rows(name, _parts(name, reading), reading, known, names)
 
 
 def as_rows(
-    name: str, parts: Mapping[str, Split | Table], reading: Reading, known: Sequence[Column] | None = None
+    name: str,
+    parts: Mapping[str, Split | Table],
+    reading: Reading,
+    known: Sequence[Column] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Own:
     """Splits as they are, unless the likelihood is of columns; tables as numbers, with what their columns are."""
     if reading.kind != "columns" and not any(isinstance(one, Table) for one in parts.values()):
@@ -80,15 +90,18 @@ def as_rows(
     if columns is None and (reading.kind == "columns" or (reading.kind is None and _mixed(tables))):
         columns = _columns(name, tables, reading.columns)
     if columns is None:
+        # By name: two tables need not have their columns in one order.
+        names = tuple(names or tables["train"].columns)
+        _check_there(name, names, tables)
+        tables = {part: Table({column: one.columns[column] for column in names}) for part, one in tables.items()}
         _check_plain(name, tables)
-        x = {
-            part: np.stack([c.astype(np.float64) for c in one.columns.values()], axis=1) for part, one in tables.items()
-        }
+        x = {part: np.stack([*map(np.float64, one.columns.values())], axis=1) for part, one in tables.items()}
     else:
+        names = None
         _check_known(name, columns, tables)
         x = {part: numbers(columns, one.columns) for part, one in tables.items()}
     splits = {part: Split(x[part], labels[part]) for part in tables}
-    return Own(splits, None if columns is None else tuple(columns))
+    return Own(splits, None if columns is None else tuple(columns), names)
 
 
 def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
@@ -238,11 +251,18 @@ def _columns(name: str, tables: dict[str, Table], asked: Sequence[str]) -> list[
     return [column_of(column, _joined(tables, column), proposals[column].family) for column in kept]
 
 
+def _check_there(name: str, names: Sequence[str], tables: dict[str, Table]) -> None:
+    for part, one in tables.items():
+        if missing := [column for column in names if column not in one.columns]:
+            # A model is given all rows of another file as one split.
+            where = name if len(tables) == 1 else f"the {part} split of {name}"
+            raise ValueError(f"{where} lacks the columns {', '.join(missing)}, which the model is trained on.")
+
+
 def _check_known(name: str, columns: Sequence[Column], tables: dict[str, Table]) -> None:
     """ValueError where a column is missing or of another kind; a warning of values that the columns do not know."""
+    _check_there(name, [column.name for column in columns], tables)
     for one in tables.values():
-        if missing := [column.name for column in columns if column.name not in one.columns]:
-            raise ValueError(f"{name} lacks the columns {', '.join(missing)}, which the model was trained on.")
         wrong = [c.name for c in columns if not c.values and one.columns[c.name].dtype.kind == "O"]
         if wrong:
             raise ValueError(f"{name}: the columns {', '.join(wrong)} hold strings where the model knows numbers.")

@@ -88,7 +88,12 @@ def _images(name: str, source: Any, square: Square | None) -> Examples:
     def pixels(image: np.ndarray) -> np.ndarray:
         return image if square is None else scaled(image[None], square)[0]
 
-    shape = pixels(source[0]["image"]).shape
+    first = source[0]["image"]
+    if first.dtype != np.uint8:
+        raise ValueError(
+            f"{name} has images of {first.dtype}, not of 8 bits. Save them as an .npz file, and give its path."
+        )
+    shape = pixels(first).shape
 
     def read(numbers: list[int]) -> list[np.ndarray]:
         found = [pixels(row["image"]) for row in source.__getitems__(numbers)]

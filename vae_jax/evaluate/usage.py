@@ -44,16 +44,20 @@ def latent_means(
 
 @per_model
 def _mean_codes(vae: VAE | Autoencoder, num_samples: int) -> Callable[..., Any]:
-    def mean_code(params: Params, key: Key, i: Array, x: Any) -> Any:
-        posterior = vae.encode(params, x)
-        if hasattr(posterior, "mean"):
-            return posterior.mean
-        if isinstance(posterior, Chain) and posterior.steps is not None:
-            return posterior.means
-        draws = posterior.sample(jax.random.fold_in(key, i), (num_samples,))
-        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws)
+    def of_example(params: Params, key: Key, i: Array, x: Any) -> Any:
+        return mean_code(vae.encode(params, x), jax.random.fold_in(key, i), num_samples=num_samples)
 
-    return vectorised(mean_code, shared=2)
+    return vectorised(of_example, shared=2)
+
+
+def mean_code(posterior: Any, key: Key, *, num_samples: int = 1000) -> Any:
+    """E_q[z | x] of one posterior, as `latent_means` says."""
+    if hasattr(posterior, "mean"):
+        return posterior.mean
+    if isinstance(posterior, Chain) and posterior.steps is not None:
+        return posterior.means
+    draws = posterior.sample(key, (num_samples,))
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws)
 
 
 def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:

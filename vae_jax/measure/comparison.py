@@ -11,8 +11,10 @@ import numpy as np
 from vae_jax.config.fields import Experiment, sections
 from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
+from vae_jax.data import is_embedded
 from vae_jax.evaluate.statistics import standard_error
 from vae_jax.train.files import evaluation_file, read_config, read_evaluation, read_metrics
+from vae_jax.train.outline import read_outline
 
 # Two log p(x) may be subtracted, image by image, only where these agree.
 _PROTOCOL = (
@@ -31,6 +33,8 @@ class Measured(NamedTuple):
     config: Experiment
     result: dict[str, Any]
     log_marginal: np.ndarray
+    data: str
+    """What the test examples are, where the run has kept it."""
 
     @property
     def seed(self) -> int:
@@ -77,7 +81,19 @@ def read_run(directory: Path) -> Measured:
             f"evaluation.json and evaluation.npz of {directory} are of two evaluations, the later of them unfinished. "
             f"Measure again: vae-jax evaluate {directory}"
         )
-    return Measured(directory, config, result, value)
+    return Measured(directory, config, result, value, _data_of(directory))
+
+
+def _data_of(directory: Path) -> str:
+    """Digests of the test examples, and the families of their columns, by which their probabilities are numbers of one
+    kind. Data that are made here, and may differ in a last digit, are known by their names.
+    """
+    outline = read_outline(directory)
+    if outline is None:
+        return ""
+    columns = [(name, family) for name, family, _ in outline.get("columns") or ()]
+    digests = {} if is_embedded(outline["name"]) else outline["digests"]
+    return f"{[digests.get(f'test {part}') for part in ('x', 'condition')]} {columns}"
 
 
 def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
@@ -99,13 +115,13 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
             names = " and ".join(str(member.directory) for member in members)
             raise RequestError(
                 f"{names} differ in their seed alone ({label}), but their evaluations do not agree in all of "
-                f"{', '.join(_PROTOCOL)}: evaluate them again in the same way."
+                f"{', '.join(_PROTOCOL)} and the test examples: evaluate them again in the same way."
             )
     return rows
 
 
 def _protocol(run: Measured) -> tuple[str, ...]:
-    return tuple(str(run.result.get(name)) for name in _PROTOCOL)
+    return (*(str(run.result.get(name)) for name in _PROTOCOL), run.data)
 
 
 def _flat(config: Experiment) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     """
     del options
     dataset = subject.run.dataset
-    nats = _independent(dataset, np.asarray(subject.examples), bounded=subject.is_bounded)
+    nats = _independent(subject, np.asarray(subject.examples))
     value = float(np.nansum(nats.reshape(len(nats), -1), axis=1).mean())
     result: dict[str, Any] = {"constant_log_prob": value}
     if found["log_marginal"] < value:
@@ -31,14 +31,15 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     return result
 
 
-def _independent(dataset: Dataset, x: np.ndarray, *, bounded: bool) -> np.ndarray:
-    """Nats `[n, …]` of each element of examples as the model sees them."""
+def _independent(subject: Subject, x: np.ndarray) -> np.ndarray:
+    """Nats `[n, …]` of each element of examples as the model sees them: a density where it has one, also of bits."""
+    dataset = subject.run.dataset
     train = first_rows(dataset.train.x)
     if dataset.columns is not None:
         return _of_columns(dataset, x)
-    if dataset.is_binary:
+    if dataset.is_binary and subject.is_discrete:
         return independent_bits(train / (dataset.levels or 1), x)
-    if dataset.as_counts and bounded and dataset.levels is not None:
+    if dataset.as_counts and subject.is_bounded and dataset.levels is not None:
         return independent_choices(train, x, dataset.levels)
     if dataset.as_counts:
         return independent_counts(train, x)

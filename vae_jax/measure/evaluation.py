@@ -23,6 +23,8 @@ _FIRST = (
     *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CONSTANT, CODE_USE, DIMENSION_KL, LAYER_KL),
     *(RECONSTRUCTION, STRINGS, ACCURACY, DISENTANGLEMENT, PROBE),
 )
+# Faults that were found. The next evaluation looks for them too, and may find none.
+_FAULTS = ("warning", "worse_than_constant")
 # What `vae-jax evaluate` adds.
 FURTHER = (DIAGNOSTICS, ANNEALED)
 
@@ -58,10 +60,18 @@ def evaluate(
     return result
 
 
+def own_evaluation(subject: Subject) -> dict[str, Any]:
+    """What RUN/evaluation.json says of these parameters; {} where it was measured with others, or not at all."""
+    found = read_evaluation(subject.run.directory)
+    # Version 0.1.0 did not write of which parameters its numbers are.
+    return found if found.get("measured", subject.fingerprint) == subject.fingerprint else {}
+
+
 def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
     """RUN/evaluation.json, or evaluation-epoch-N.json of a snapshot.
 
-    What an earlier evaluation of the same parameters and examples found, and this one did not look at, stays.
+    What an earlier evaluation of the same parameters and examples, with the same seed, found and this one did not look
+    at, stays.
     """
     path = evaluation_file(subject.run.directory, subject.snapshot)
     try:
@@ -69,5 +79,7 @@ def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
     except DamagedError:
         # It is replaced.
         before = {}
-    write_json(path, before | result if before.get("measured") == result["measured"] else result)
+    is_same = all(before.get(name) == result[name] for name in ("measured", "evaluation_seed"))
+    kept = {name: value for name, value in before.items() if is_same and name not in _FAULTS}
+    write_json(path, kept | result)
     return path

@@ -111,15 +111,8 @@ class Subject:
 
     def seen(self, dataset: Dataset, split: Split) -> Any:
         """The same with bits that an example draws by its own values, wherever it stands among others."""
-        batch = split.in_memory().batch()
-        digests = np.array([zlib.crc32(np.ascontiguousarray(x).tobytes()) for x in batch["x"]], np.uint32)
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.data_key, digests)
-
-        def alone(key: Key, example: Any) -> Any:
-            prepared = dataset.prepare(key, jax.tree.map(lambda leaf: leaf[None], example))
-            return first_example(self.run.system.example(prepared))
-
-        return jax.vmap(alone)(keys, batch)
+        batch = dataset.prepare_alone(self.data_key, split.in_memory().batch())
+        return self.run.system.example(batch)
 
     @property
     def data_key(self) -> Key:

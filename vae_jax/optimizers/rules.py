@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -92,6 +93,8 @@ def skipping(rule: optax.GradientTransformation, norm: float) -> optax.GradientT
             lambda: (optax.tree_utils.tree_zeros_like(updates), state.inner_opt_state),
             lambda: rule.update(updates, state.inner_opt_state, params),
         )
+        # A norm that is not finite is no fault of the state, which is looked at for such numbers.
+        skip_state = jax.tree.map(jnp.nan_to_num, skip_state)
         count = jnp.where(skip, state.gradient_step, optax.safe_increment(state.gradient_step))
         return step, state._replace(inner_opt_state=inner, gradient_step=count, skip_state=skip_state)
 

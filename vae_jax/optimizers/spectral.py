@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.tree_util import tree_map_with_path
+
+from vae_jax.core.trees import by_name
 
 
 def spectral_decay(weight: float | jax.Array) -> optax.GradientTransformation:
@@ -22,46 +23,37 @@ def spectral_decay(weight: float | jax.Array) -> optax.GradientTransformation:
     """
 
     def init(params: Any) -> Any:
-        state = tree_map_with_path(_first, params)
-        if not any(v.size for v in jax.tree.leaves(state)):
+        vectors = [_first(kernel) for kernel in _kernels(params).values()]
+        if not vectors:
             raise ValueError(
                 "spectral_decay presses down arrays called kernel, as layers of Flax have, and the parameters hold "
                 "none: leave it out (--spectral-weight None), or name them so."
             )
-        return state
+        return vectors
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if params is None:
             raise ValueError("spectral_decay needs the parameters: update(updates, state, params).")
-        # A kernel of zeros has no direction: u is 0 then, and v stays.
-        left = jax.tree.map(lambda kernel, v: _unit(_matrix(kernel) @ v) if v.size else v, params, state)
-        right = jax.tree.map(
-            lambda kernel, u, v: jnp.where(u.any(), _unit(_matrix(kernel).T @ u), v) if v.size else v,
-            params,
-            left,
-            state,
-        )
-        added = jax.tree.map(
-            lambda change, u, v: change + weight * jnp.outer(u, v).reshape(change.shape) if v.size else change,
-            updates,
-            left,
-            right,
-        )
-        return added, right
+        added, vectors = by_name(updates), []
+        for (name, kernel), v in zip(_kernels(params).items(), state, strict=True):
+            matrix = kernel.reshape(-1, kernel.shape[-1])
+            # A kernel of zeros has no direction: u is 0 then, and v stays.
+            u = _unit(matrix @ v)
+            v = jnp.where(u.any(), _unit(matrix.T @ u), v)
+            added[name] = added[name] + weight * jnp.outer(u, v).reshape(kernel.shape)
+            vectors.append(v)
+        return jax.tree.unflatten(jax.tree.structure(updates), list(added.values())), vectors
 
     return optax.GradientTransformation(init, update)
 
 
-def _first(path: Any, leaf: Any) -> jax.Array:
-    """The v to begin with: a unit vector in no special direction; of arrays that are no kernels an empty one."""
-    names = [getattr(part, "key", getattr(part, "name", None)) for part in path]
-    if leaf.ndim < 2 or "kernel" not in names:
-        return jnp.zeros(0, leaf.dtype)
-    return _unit(jax.random.normal(jax.random.key(0), leaf.shape[-1:], leaf.dtype))
+def _kernels(params: Any) -> dict[str, jax.Array]:
+    return {name: leaf for name, leaf in by_name(params).items() if leaf.ndim > 1 and "kernel" in name.split(".")}
 
 
-def _matrix(kernel: jax.Array) -> jax.Array:
-    return kernel.reshape(-1, kernel.shape[-1])
+def _first(kernel: jax.Array) -> jax.Array:
+    """The v to begin with: a unit vector in no special direction."""
+    return _unit(jax.random.normal(jax.random.key(0), kernel.shape[-1:], kernel.dtype))
 
 
 def _unit(vector: jax.Array) -> jax.Array:

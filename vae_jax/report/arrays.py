@@ -144,8 +144,10 @@ def fitted_density(subject: Subject, density: Density, seed: int) -> VAE:
     """
     from sklearn.mixture import GaussianMixture
 
-    if subject.code != "vector":
-        raise RequestError(f"--density is for codes that are vectors; those of {subject.run.directory} are not.")
+    if subject.code != "vector" or subject.is_direction:
+        raise RequestError(
+            f"--density is for codes that are vectors, of any length; those of {subject.run.directory} are not."
+        )
     run = subject.run
     codes = mean_codes(subject, subject.prepared(run.dataset, run.dataset.train.take(slice(_DENSITY_EXAMPLES))))
     components = min(1 if density == "normal" else _COMPONENTS, len(codes))
@@ -190,9 +192,9 @@ def examples_like(subject: Subject, data: str, data_dir: Path | None) -> Dataset
         )
     _check_classes(subject, source)
     _warn_of_range(subject, source)
-    return dataclasses.replace(
-        source, binarisation=trained.binarisation, as_counts=trained.as_counts, units=trained.units
-    )
+    # The bits of other examples were not drawn yet, also where those of the run were drawn once.
+    binarisation = "none" if trained.binarisation == "none" else "dynamic"
+    return dataclasses.replace(source, binarisation=binarisation, as_counts=trained.as_counts, units=trained.units)
 
 
 def _check_classes(subject: Subject, source: Dataset) -> None:

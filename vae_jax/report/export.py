@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
@@ -20,10 +19,12 @@ from vae_jax.core.files import replacing, write_json, write_whole
 from vae_jax.core.text import read_text
 from vae_jax.core.trees import by_name, first_example
 from vae_jax.evaluate.likelihood import log_marginal
+from vae_jax.evaluate.usage import mean_code
+from vae_jax.measure.evaluation import own_evaluation
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import typical
 from vae_jax.report.card import model_card
-from vae_jax.train.files import CONFIG, evaluation_file, read_evaluation
+from vae_jax.train.files import CONFIG, evaluation_file
 
 # One file runs on all of them.
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -49,7 +50,7 @@ def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
     paths += write_parameters(out, subject.params)
     write_whole(out / CONFIG, read_text(subject.run.directory / CONFIG))
     paths.append(out / CONFIG)
-    measured = read_evaluation(subject.run.directory)
+    measured = own_evaluation(subject)
     if measured:
         name = evaluation_file(subject.run.directory).name
         write_json(out / name, measured)
@@ -63,19 +64,19 @@ def programs(subject: Subject, k: int) -> dict[str, tuple[Callable[..., Any], tu
 
     `encode(x) -> {mean, stddev}`, `decode(z) -> mean` of p(x | z) (a sample with seed 0 where that has none),
     `sample(seeds) -> x`, and `log_marginal(seeds, x)`, importance-weighted with `k` draws, nats. Seeds are uint32, one
-    for each example.
+    for each example. Where q(z | x) has no mean in closed form, `mean` is what `mean_code` makes of 1000 draws.
     """
     params, coder = subject.params, subject.coder
     batch = jax_export.symbolic_shape("b")
     x, z = (
-        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*batch, *np.shape(leaf)), jnp.asarray(leaf).dtype), one)
-        for one in (first_example(subject.examples), subject.z)
+        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*batch, *leaf.shape), leaf.dtype), one)
+        for one in (jax.eval_shape(first_example, subject.examples), subject.z)
     )
     seeds = jax.ShapeDtypeStruct(batch, np.uint32)
 
     def encode(x: Any) -> dict[str, Any]:
         posterior = coder.encode(params, x)
-        code = {"mean": posterior.mean if subject.has_mean else posterior.sample(jax.random.key(0))}
+        code = {"mean": mean_code(posterior, jax.random.key(0))}
         return code | ({"stddev": posterior.stddev} if subject.has_stddev else {})
 
     def decode(z: Any) -> Any:

@@ -14,6 +14,7 @@ from vae_jax.core.text import read_text
 CONFIG = "config.json"
 DATA = "data.npz"
 INITIAL = "initial.npz"
+MADE = "made.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 SNAPSHOTS = "snapshots"

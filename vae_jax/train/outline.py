@@ -41,6 +41,7 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "photographs": dataset.photographs,
         "classes": dataset.classes,
         "columns": dataset.columns,
+        "names": dataset.names,
         "range": [float(of([of(some, initial=0) for some in blocks(train.x)])) for of in (np.nanmin, np.nanmax)],
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
@@ -93,7 +94,7 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         return Split(x, *beside)  # pyright: ignore[reportArgumentType]
 
     train, validation, test = map(zeros, outline["sizes"])
-    columns = outline.get("columns")
+    columns, names = outline.get("columns"), outline.get("names")
     units = Units(outline["centre"], outline["spread"]) if "centre" in outline else None
     rules = [Rule(left, tuple(map(tuple, right))) for left, right in outline["grammar"] or ()]
     return Dataset(
@@ -109,6 +110,7 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         photographs=outline["photographs"],
         grammar=Grammar(tuple(rules)) if rules else None,
         classes=None if classes is None else tuple(classes),
+        names=None if names is None else tuple(names),
         columns=None if columns is None else tuple(Column(name, of, tuple(values)) for name, of, values in columns),
         units=units,
     )

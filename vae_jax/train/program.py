@@ -71,7 +71,7 @@ def initial_state(
     params = system.init(init_key, batch)
     opt_state = system.optimizer(tx).init(params)
     _, metrics = jax.eval_shape(system.loss, params, init_key, batch, jnp.int32(0))
-    metrics = {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics, **_left_out(opt_state)}
+    metrics = {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics, **_left_out(opt_state, opt_state)}
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
     return TrainState(
         params=params,
@@ -108,6 +108,7 @@ def train_step(
     (loss, metrics), gradient = value_and_grad(state.params, key, batch, state.step)
     update = products_in(precision, system.optimizer(tx).update)
     updates, opt_state = update(gradient, state.opt_state, state.params)
+    sums = {"loss": loss, **metrics, **_left_out(state.opt_state, opt_state)}
     params = optax.apply_updates(state.params, updates)
     average = state.average
     if average is not None:
@@ -119,16 +120,17 @@ def train_step(
         opt_state=opt_state,
         step=state.step + 1,
         key=state.key,
-        metrics=jax.tree.map(jnp.add, state.metrics, {"loss": loss, **metrics, **_left_out(opt_state)}),
+        metrics=jax.tree.map(jnp.add, state.metrics, sums),
     )
     return jax.tree.map(_in_precision_of, after, state)
 
 
-def _left_out(opt_state: Any) -> Metrics:
+def _left_out(before: Any, after: Any) -> Metrics:
     """Whether an optimiser left the step out since its gradient was too large; {} where it never does."""
-    marks = [mark for _, mark in optax.tree_utils.tree_get_all_with_path(opt_state, "should_skip")]
-    # Groups of parameters may each have a rule of their own.
-    return {"left_out": jnp.mean(jnp.stack(marks).astype(jnp.float32))} if marks else {}
+    counts = [optax.tree_utils.tree_get_all_with_path(state, "gradient_step") for state in (before, after)]
+    taken = [new != old for (_, old), (_, new) in zip(*counts, strict=True)]
+    # Of two stages, each with a rule of its own, one stands still.
+    return {"left_out": 1.0 - jnp.stack(taken).any().astype(jnp.float32)} if taken else {}
 
 
 def _in_precision_of(new: Array, old: Array) -> Array:

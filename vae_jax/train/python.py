@@ -30,7 +30,8 @@ from vae_jax.systems.parts.objective import bound_loss, mean_loss
 from vae_jax.systems.registry import IN_PYTHON, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
-from vae_jax.train.files import CONFIG, read_config
+from vae_jax.train.files import CONFIG, MADE, read_config
+from vae_jax.train.made import check_made
 from vae_jax.train.outline import check_same
 from vae_jax.train.run import Run, assembled, write_start
 from vae_jax.train.source import ARRAYS
@@ -94,7 +95,7 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     validation_size = 0 if "_val" in splits else (len(splits[""].x) - test_size) // _VALIDATION
     train, validation, test = split_rows(splits[""], (validation_size, test_size), seed)
     kept = (train, splits.get("_val", validation), splits.get("_test", test))
-    whole = train.x.dtype.kind in "bui"
+    whole = all(split.x.dtype.kind in "bui" and not (len(split.x) and split.x.min() < 0) for split in kept)
     most = max(int(split.x.max()) for split in kept if len(split.x))
     bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
     levels = max(most, 1) if whole or bits else None
@@ -164,11 +165,12 @@ def python_run(
     train: Train,
     evaluate: Evaluate,
     compute: Compute,
+    made: Mapping[str, str],
 ) -> Run:
     """The run of a directory: a new one, or the one that is there, to go on with.
 
-    `name`: the system of its config, a path with a function where `model` is None. ConfigError where the directory
-    holds another run.
+    `name`: the system of its config, a path with a function where `model` is None. `made`: what the config does not
+    say, by `made_of`. ConfigError where the directory holds another run.
     """
     if isinstance(optimizer, Optimizer):
         rule, settings = None, optimizer
@@ -191,11 +193,12 @@ def python_run(
     if (directory / CONFIG).is_file():
         _check_same_run(read_config(directory), config, directory)
         check_same(directory, dataset)
+        check_made(directory, made)
         return run
     check_compute(run)
     check_stream(compute.stream, dataset.train.batch())
     _check_bits(run)
-    write_start(directory, config, dataset)
+    write_start(directory, config, dataset, {MADE: made})
     return run
 
 
