@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vae_jax.train.files import is_sweep
 from vae_jax.train.run import newest_state, open_run
-from vae_jax.train.sweep import is_sweep, open_sweep
+from vae_jax.train.sweep import open_sweep
 
 # A save after every chunk, so that a kill often meets one.
 OFTEN = ["--save-seconds", "0", "--chunk-seconds", "0.05"]

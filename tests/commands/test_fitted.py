@@ -143,6 +143,19 @@ def test_a_model_of_a_file_is_one_of_the_command_line_too(tmp_path, monkeypatch,
             vj.fit(None, DATA, build="mine.py:build", **options, **ignored)
 
 
+def test_real_numbers_of_a_file_are_read_the_same_by_commands(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "mine.py").write_text(MINE.replace('vj.Bernoulli(params["w"] @ z)', "vj.standard_normal(64)"))
+    np.save(tmp_path / "data.npy", 3.0 * np.random.default_rng(0).normal(size=(60, 64)))
+    monkeypatch.chdir(tmp_path)
+    options = {"directory": "run", "epochs": 1, "evaluation_samples": 5, "batch_size": 8, "console": quiet()}
+    vj.fit(None, "data.npy", build="mine.py:build", **options)
+    assert vj.fit(None, "data.npy", build="mine.py:build", **options).state.best_epoch == 1
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["evaluate", "../run", "--gaps", "0"]) == 0
+    assert "log p(x)" in capsys.readouterr().out
+
+
 def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, capsys) -> None:
     vae, params = model()
     with pytest.raises(ConfigError, match="needs the parameters that it starts from"):

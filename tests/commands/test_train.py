@@ -13,7 +13,7 @@ from vae_jax.config.files import config_names, load_config
 from vae_jax.config.naming import description_of
 from vae_jax.config.trial import quick
 from vae_jax.core.errors import ConfigError
-from vae_jax.train.sweep import is_sweep
+from vae_jax.train.files import is_sweep
 
 # One of each kind; the others differ from these in numbers, or are trained in the tests of what they are made of. They
 # run with `pytest -m slow`.

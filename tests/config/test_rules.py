@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from vae_jax.config import Data, Experiment
+from vae_jax.config import Data, Experiment, Optimizer
 from vae_jax.core.errors import ConfigError
 from vae_jax.systems.registry import validate
 
@@ -36,6 +36,24 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", beta=float("nan")), "--beta must be at least 0, got nan"),
         (changed("optimizer", learning_rate=0.0), "--learning-rate must be greater than 0"),
         (changed("train", epochs=0), "--epochs must be greater than 0"),
+        (changed("objective", alpha=0.2), "--alpha 0.2 has no effect without --bound renyi"),
+        (changed("model", autoregressive_reach=3), "--autoregressive-reach 3 has no effect without --autoregressive-l"),
+        (changed("model", autoregressive_context=3), "--autoregressive-context 3 has no effect without --autoregres"),
+        (changed("codes", corruption_level=0.2), "--corruption-level 0.2 has no effect without --corruption"),
+        (changed("codes", sparsity=0.2), "--sparsity 0.2 has no effect without --penalty kl_sparsity"),
+        (changed("quantisation", scalar_levels=(5, 5)), "--scalar-levels 5 5 has no effect without --codebook finite"),
+        (
+            replace(changed("objective", most_distortion=3.0), optimizer=Optimizer(skip_norm=50.0)),
+            "the multiplier of --most-distortion goes on: use --skip-norm None --clip-norm 50",
+        ),
+        (
+            replace(changed("labels", labelled=20), system="discriminative"),
+            "--labelled 20 hides no label from --system discriminative",
+        ),
+        (
+            replace(changed("model", prior="mixture"), system="adversarial"),
+            "so mixture would stay as it starts: use --prior default",
+        ),
         (changed("train", most_skips=3), "--most-skips 3 has no effect without --on-nonfinite skip"),
         (changed("objective", bound="iwae"), "has no iwae bound: use --estimator total or dreg"),
         (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from vae_jax.data.own import Reading, is_own, proposed, read_own, read_rows
+from vae_jax.data.own import Reading, is_own, proposed, read_like, read_own, read_rows
 from vae_jax.data.table import write_table
 
 COLUMNS = Reading("columns")
@@ -42,12 +42,12 @@ def test_another_table_is_read_as_the_first_was(tmp_path) -> None:
     known = read_own(table(tmp_path / "a.csv"), COLUMNS).columns
     other = table(tmp_path / "b.csv", {"sex": ["m", "x"], "age": [1.0, 2.0]})
     with pytest.warns(UserWarning, match="sex holds x, which the model was not trained on. They are taken for gaps"):
-        found = read_own(other, COLUMNS, known)
+        found = read_like(other, COLUMNS, known, None)
     np.testing.assert_array_equal(found.splits["train"].x, [[1, 1], [2, np.nan]])
     with pytest.raises(ValueError, match="lacks the columns sex"):
-        read_own(table(tmp_path / "c.csv", {"age": [1.0]}), COLUMNS, known)
+        read_like(table(tmp_path / "c.csv", {"age": [1.0]}), COLUMNS, known, None)
     with pytest.raises(ValueError, match="the columns age hold strings where the model knows numbers"):
-        read_own(table(tmp_path / "d.csv", {"age": ["old"], "sex": ["f"]}), COLUMNS, known)
+        read_like(table(tmp_path / "d.csv", {"age": ["old"], "sex": ["f"]}), COLUMNS, known, None)
 
 
 def test_columns_are_known_by_their_names_not_their_places(tmp_path) -> None:
@@ -60,10 +60,10 @@ def test_columns_are_known_by_their_names_not_their_places(tmp_path) -> None:
         for split in found.splits.values():
             np.testing.assert_array_equal(split.x, [[97, 98, 99], [97.5, 98.5, 99.5]])
     assert read_own(str(folder), Reading("reals")).names == ("a", "b", "c")
-    other = read_own(str(folder / "validation.csv"), Reading("reals"), names=("a", "b", "c"))
+    other = read_like(str(folder / "validation.csv"), Reading("reals"), None, ("a", "b", "c"))
     np.testing.assert_array_equal(other.splits["train"].x, [[97, 98, 99], [97.5, 98.5, 99.5]])
     with pytest.raises(ValueError, match="lacks the columns z, which the model is trained on"):
-        read_own(str(folder / "test.csv"), Reading("reals"), names=("a", "z"))
+        read_like(str(folder / "test.csv"), Reading("reals"), None, ("a", "z"))
     table(folder / "test.csv", {"a": [1.0], "c": [2.0]})
     with pytest.raises(ValueError, match=r"the test split of .*parts lacks the columns b, which"):
         read_own(str(folder), Reading("reals"))
@@ -143,3 +143,16 @@ def test_nothing_that_is_loaded_runs_code(name: str, form: str, tmp_path) -> Non
         read_own(str(path.parent if path.parent != tmp_path else path), Reading())
     assert not isinstance(refused.value, AssertionError)
     assert not Evil.ran
+
+
+def test_a_split_is_in_one_place(tmp_path) -> None:
+    table(tmp_path / "train.csv", {"a": [1.0, 2.0]})
+    table(tmp_path / "val.csv", {"a": [1.0]})
+    table(tmp_path / "validation.csv", {"a": [2.0]})
+    with pytest.raises(ValueError, match=r"holds both val.csv and validation.csv for the validation split: keep one"):
+        read_own(str(tmp_path), Reading("reals"))
+    (tmp_path / "validation.csv").unlink()
+    (tmp_path / "train.csv").unlink()
+    np.savez(tmp_path / "train.npz", x=np.ones((3, 2)), x_val=np.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"train.npz holds the splits train, validation, but in a folder"):
+        read_own(str(tmp_path), Reading("reals"))

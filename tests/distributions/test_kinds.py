@@ -1,5 +1,6 @@
 import jax.numpy as jnp
 import pytest
+from jax.tree_util import Partial
 
 import vae_jax as vj
 from vae_jax.distributions.kinds import is_discrete
@@ -17,6 +18,8 @@ BITS, NORMAL = vj.Bernoulli(jnp.zeros(2)), vj.DiagNormal(jnp.zeros(2), jnp.ones(
         (vj.Product({"a": BITS, "b": vj.Categorical(jnp.zeros((2, 3)))}), True),
         (vj.Product({"a": BITS, "b": NORMAL}), False),
         (vj.Mixture(jnp.zeros(2), NORMAL), False),
+        (vj.Autoregressive(Partial(lambda v: vj.Bernoulli(v)), (2,)), True),
+        (vj.Autoregressive(Partial(lambda v: vj.Masked(vj.DiagNormal(v, jnp.ones(2)))), (2,)), False),
         (NORMAL, False),
         (object(), False),
     ],

@@ -60,3 +60,10 @@ def test_samples_are_counts_of_the_range() -> None:
 def test_what_is_no_count_of_the_range_has_no_probability() -> None:
     d = vj.DiscretisedLogistic(jnp.zeros(4), jnp.array(1.0), 9)
     assert np.isneginf(d.log_probs(jnp.array([-1.0, 0.5, 10.0, 9.0]))).tolist() == [True, True, True, False]
+
+
+def test_half_precision_keeps_the_bins_of_large_counts() -> None:
+    exact = vj.DiscretisedLogistic(jnp.full(3, 200.0), jnp.ones(3), 255)
+    half = vj.DiscretisedLogistic(jnp.full(3, 200.0, jnp.bfloat16), jnp.ones(3, jnp.bfloat16), 255)
+    value = jnp.array([199, 200, 201])
+    np.testing.assert_allclose(half.log_probs(value), exact.log_probs(value), rtol=1e-5)

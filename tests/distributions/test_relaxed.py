@@ -107,3 +107,14 @@ def test_the_relaxed_bound_tends_to_the_discrete_one_as_the_temperature_falls() 
     sizes = [abs(gap) for gap, _ in gaps]
     assert sizes[0] > sizes[1] > sizes[2]
     assert sizes[3] < 4 * gaps[3][1]
+
+
+def test_every_choice_may_have_a_temperature_of_its_own() -> None:
+    logits, temperature = jax.random.normal(jax.random.key(0), (3, 4)), jnp.array([[0.5], [1.0], [2.0]])
+    whole = vj.Concrete(logits, temperature)
+    y, log_p = whole.sample_and_log_prob(jax.random.key(1))
+    alone = [vj.Concrete(logits[i], temperature[i, 0]).log_prob(y[i]) for i in range(3)]
+    np.testing.assert_allclose(whole.log_prob(y), sum(alone), rtol=1e-5)
+    np.testing.assert_allclose(log_p, sum(alone), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"a choice has one temperature, so its shape must be .*got \(4,\)"):
+        vj.Concrete(logits, jnp.ones(4)).log_prob(y)

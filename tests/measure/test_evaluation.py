@@ -2,10 +2,17 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
 
-from tests.runs import changed, measured
+import vae_jax as vj
+from tests.runs import changed, console, measured
+from vae_jax.core.errors import RequestError
+from vae_jax.measure.constant import CONSTANT
 from vae_jax.measure.evaluation import own_evaluation, write_evaluation
 from vae_jax.measure.likelihood import LIKELIHOOD
+from vae_jax.measure.measurement import Measurement
 from vae_jax.measure.subject import subject_of
 
 
@@ -51,3 +58,39 @@ def test_what_was_measured_of_other_parameters_is_not_of_these(digits, tmp_path)
     assert own_evaluation(subject)["elbo"] == result["elbo"]
     later = state._replace(best_params=jax.tree.map(lambda leaf: leaf + 1.0, state.best_params))
     assert own_evaluation(subject_of(run, later)) == {}
+
+
+def test_a_measurement_that_the_examples_do_not_suit_costs_no_other(digits) -> None:
+    run, state = digits
+
+    def fails(subject, options, found):
+        raise ValueError("too few")
+
+    def refuses(subject, options, found):
+        raise RequestError("ask otherwise")
+
+    odd = Measurement("an odd one", lambda subject: True, fails)
+    with pytest.warns(UserWarning, match="an odd one was not measured: too few"):
+        result = measured(run, state, LIKELIHOOD, odd, CONSTANT)
+    assert {"log_marginal", "constant_log_prob"} <= set(result)
+    for needed in (odd._replace(name=LIKELIHOOD.name), odd._replace(measure=refuses)):
+        with pytest.raises(ValueError, match="too few|ask otherwise"):
+            measured(run, state, needed)
+
+
+def test_a_model_of_ones_own_is_known_again_by_what_it_does(tmp_path) -> None:
+    def vae(scale: float) -> vj.VAE:
+        return vj.VAE(
+            lambda params, x: vj.DiagNormal(x @ params, jnp.ones(2)),
+            lambda params, z: vj.DiagNormal(params @ z, jnp.full(3, scale)),
+            lambda params: vj.standard_normal(2),
+        )
+
+    x, params = np.random.default_rng(0).normal(size=(60, 3)), jnp.ones((3, 2))
+    vj.fit(vae(1.0), x, params=params, directory=tmp_path / "run", epochs=1, batch_size=8, console=console())
+    same, other = (vj.open_run(tmp_path / "run", vae(scale), x, params=params) for scale in (1.0, 2.0))
+    before = same.evaluate(k=5)
+    assert same.evaluate(k=5) == before
+    after = other.evaluate(k=5)
+    np.testing.assert_allclose(after["elbo"], -after["rate"] - after["distortion"], atol=0.2)
+    assert after["log_marginal"] != before["log_marginal"]

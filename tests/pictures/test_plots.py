@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,11 @@ def test_bound_curves_have_a_panel_for_each_title() -> None:
     assert (left.get_title(), right.get_title()) == ("left", "right")
     # The start of the run, far below, is out of the picture.
     assert left.get_ylim()[0] > -100
+
+
+def test_a_curve_leaves_out_what_is_not_finite() -> None:
+    nothing = [(1.0, math.nan), (2.0, -math.inf)]
+    figure = plots.training_curve([(1.0, -3.0), (2.0, -math.inf), (3.0, -2.0)], nothing, best=3, name="bound")
+    (line, *_), low = figure.axes[0].lines, figure.axes[0].get_ylim()[0]
+    assert line.get_xdata().tolist() == [1.0, 3.0]
+    assert -4.0 < low < -3.0

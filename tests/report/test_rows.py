@@ -103,3 +103,34 @@ def test_gaps_are_filled_by_a_model_of_the_row_alone(known: dict, tmp_path) -> N
     subject = SimpleNamespace(run=run, **{"has_density": True} | known)
     with pytest.raises(RequestError, match=r"the model of runs/a has no log p\(x\) of an example by itself"):
         write_imputed(subject, data="people.csv", out=tmp_path / "a.csv", draws=0, samples=5, seed=0)
+
+
+def test_every_row_stays_in_its_place(run, tmp_path) -> None:
+    """Whatever split its file says that it is of, or in whatever file of a folder it stands."""
+    subject, _ = run
+    kept = {name: values[:60] for name, values in GAPS.items()}
+    kept["age"] = [900 if i == 31 else age for i, age in enumerate(kept["age"])]
+    plain, apart = tmp_path / "plain.csv", tmp_path / "apart.csv"
+    write_table(plain, kept)
+    write_table(apart, kept | {"split": [("train", "test", "val")[i % 3] for i in range(60)]})
+    found = {}
+    for file in (plain, apart):
+        path, _ = write_imputed(
+            subject, data=str(file), out=tmp_path / f"full-{file.name}", draws=0, samples=50, seed=0
+        )
+        found[file] = read_table(path).columns
+        options = {"data_dir": None, "out": tmp_path / f"strange-{file.name}", "samples": 50}
+        path, _, _ = write_anomalies(subject, data=str(file), false_alarms=0.1, seed=0, **options)
+        assert np.argmax(read_table(path).columns["score"]) == 31
+    assert found[apart].pop("split").tolist() == [("train", "test", "val")[i % 3] for i in range(60)]
+    for name, values in found[plain].items():
+        np.testing.assert_array_equal(found[apart][name], values)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for part, rows in (("train", slice(20, 60)), ("test", slice(0, 20))):
+        write_table(folder / f"{part}.csv", {name: values[rows] for name, values in kept.items()})
+    path, _ = write_imputed(subject, data=str(folder), out=tmp_path / "f.csv", draws=0, samples=50, seed=0)
+    order = [*range(20, 60), *range(20)]
+    for name, values in read_table(path).columns.items():
+        known = [kept[name][i] is not None for i in order]
+        np.testing.assert_array_equal(values[known], found[plain][name][order][known])

@@ -11,7 +11,8 @@ import pytest
 
 from tests.runs import changed, console, experiment
 from vae_jax.config import Codes, Data, Experiment, Labels, Quantisation, Stages
-from vae_jax.core.errors import ConfigError
+from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.measure.comparison import read_run
 from vae_jax.measure.members import measure_members, write_results
 from vae_jax.pictures.sweep import write_sweep_pictures
 from vae_jax.report.sweep import sweep_table
@@ -20,7 +21,7 @@ from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import read_metrics
 from vae_jax.train.grid import grid_points, parse_grid, sweepable
 from vae_jax.train.loop import train
-from vae_jax.train.run import create, load_state, open_run, prepare_run
+from vae_jax.train.run import create, load_state, open_model, open_run, prepare_run
 from vae_jax.train.sweep import create_sweep, open_sweep, prepare_sweep, write_members
 
 BASE = experiment(epochs=2)
@@ -207,6 +208,15 @@ def test_bad_sweeps_are_refused_before_anything_is_written(tmp_path: Path, monke
     with pytest.raises(ConfigError, match=r"4 members needs about 0\.\d GiB at once.*fewer numbers or seeds"):
         create_sweep(BASE, grid, 2, directory)
     assert not directory.exists()
+
+
+def test_members_have_names_of_their_own_and_a_sweep_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"would be called beta=1,seed=0: their values must differ in six digits"):
+        create_sweep(BASE, parse_grid(["beta=1,1.0000001"]), 1, tmp_path / "twice")
+    sweep = create_sweep(BASE, parse_grid(["beta=1,2"]), 1, tmp_path / "sweep")
+    for look in (open_run, open_model, read_run):
+        with pytest.raises(RequestError, match=r"sweep is a sweep of several runs: name one of them, in .*members"):
+            look(sweep.directory)
 
 
 def test_a_choice_by_a_swept_number_is_refused_by_name(tmp_path: Path) -> None:

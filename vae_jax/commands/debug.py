@@ -16,16 +16,12 @@ def debug_command(arguments: list[str], console: Console) -> int:
         Args:
             run: Directory of the run.
         """
-        from vae_jax.core.errors import RequestError
         from vae_jax.report.step import step_report
         from vae_jax.train.run import newest_state, open_run
-        from vae_jax.train.sweep import is_sweep
 
-        if is_sweep(run):
-            raise RequestError(f"{run} is a sweep: debug looks at one run, such as a member in {run}/members.")
         opened = open_run(run)
         state = newest_state(opened)
-        examined = opened.examined((opened.initial() if state is None else state).train)
+        examined = opened.examined((opened.begun(opened.initial()) if state is None else state).train)
         console.print(step_report(examined))
         return 0 if examined.finite else 1
 

@@ -103,11 +103,11 @@ def resume_command(arguments: list[str], console: Console) -> int:
                 NUMBER.
         """
         from vae_jax.train.devices import on_mesh
-        from vae_jax.train.files import read_config
+        from vae_jax.train.files import is_sweep, read_config
         from vae_jax.train.lock import writing
         from vae_jax.train.processes import is_first, join_processes
         from vae_jax.train.run import open_run
-        from vae_jax.train.sweep import is_sweep, open_sweep
+        from vae_jax.train.sweep import open_sweep
 
         # There is none to be locked where there is no run.
         read_config(run)

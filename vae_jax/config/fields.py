@@ -168,7 +168,8 @@ class Objective:
     beta_cycles: Positive[int] = 1
     """How often the weight rises again from 0."""
     free_bits: NotNegative[float] = 0.0
-    """The KL of a dimension, on the mean of the batch, is not pressed below this many nats."""
+    """The KL of a dimension, on the mean of the batch, is not pressed below this many nats; that of a layer, or of the
+    whole code, where it is no sum over dimensions."""
     capacity: NotNegative[float | None] = None
     """Hold the KL at this many nats, with the weight beta."""
     most_distortion: float | None = None

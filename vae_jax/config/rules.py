@@ -6,13 +6,31 @@ What a system asks beyond these is in its `Spec`.
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, Literal, Union
 
-from vae_jax.config.fields import Experiment, Objective, Train, sections
+from vae_jax.config.fields import Data, Experiment, Objective, Train, sections
 from vae_jax.core.errors import ConfigError
 
 # Fields of the objective that weigh the KL.
 ON_THE_RATE = ("beta", "beta_warmup", "beta_cycles", "free_bits", "capacity", "most_distortion")
+
+
+_AS_IT_IS = Experiment("", Data(""))
+# Fields that are read only beside some values of others: section and name, whether they are, and with which.
+_READ_WITH: tuple[tuple[str, str, Callable[[Experiment], bool], str], ...] = (
+    ("objective", "alpha", lambda config: config.objective.bound == "renyi", "--bound renyi"),
+    *(
+        ("model", name, lambda config: config.model.autoregressive_layers > 0, "--autoregressive-layers")
+        for name in ("autoregressive_reach", "autoregressive_context")
+    ),
+    ("codes", "corruption_level", lambda config: config.codes.corruption != "none", "--corruption"),
+    ("codes", "sparsity", lambda config: config.codes.penalty == "kl_sparsity", "--penalty kl_sparsity"),
+    (
+        *("quantisation", "scalar_levels", lambda config: config.quantisation.codebook == "finite_scalar"),
+        "--codebook finite_scalar",
+    ),
+)
 
 
 def flag(name: str) -> str:
@@ -84,6 +102,15 @@ def check_rules(config: Experiment) -> None:
     _check_rate(config.objective)
     _check_growth(config.objective)
     objective, optimizer = config.objective, config.optimizer
+    for section, name, is_read, instead in _READ_WITH:
+        value, default = (getattr(getattr(of, section), name) for of in (config, _AS_IT_IS))
+        if value != default and not is_read(config):
+            raise ConfigError(f"{setting(name, value)} has no effect without {instead}.")
+    if optimizer.skip_norm is not None and objective.most_distortion is not None:
+        raise ConfigError(
+            "--skip-norm leaves out steps of the model, while the multiplier of --most-distortion goes on: use "
+            f"--skip-norm None --clip-norm {optimizer.skip_norm:g}."
+        )
     if objective.estimator == "score" and objective.num_samples < 2:
         raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
     if config.data.image_crop is not None and config.data.image_size is None:

@@ -15,7 +15,7 @@ from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
-from vae_jax.data.own import Own, Reading, as_rows, is_decoded, is_own, proposed, read_own
+from vae_jax.data.own import Own, Reading, as_rows, is_decoded, is_own, proposed, read_like, read_own
 from vae_jax.data.rows import Rows, blocks
 from vae_jax.data.sprites import SPRITES, factors, pictures
 from vae_jax.data.tfds import read_tfds, tfds_names
@@ -103,7 +103,7 @@ def whole_like(
     """
     reading = reading._replace(levels=None)
     if is_own(name):
-        own = _own(name, reading, like.columns, like.names)
+        own = _checked(name, read_like(name, reading, like.columns, like.names))
         source = _stored(name, own, reading._replace(levels=like.source_levels), like.classes)
     else:
         source = _read(name, data_dir, like.seed, reading)
@@ -172,11 +172,12 @@ def _read(name: str, data_dir: str | Path | None, seed: int, reading: Reading, *
     return source._replace(levels=asked or source.levels)
 
 
-def _own(
-    name: str, reading: Reading, known: tuple[Column, ...] | None = None, names: tuple[str, ...] | None = None
-) -> Own:
+def _own(name: str, reading: Reading) -> Own:
     """The splits of the user's own data, none of them empty, all numbers finite but for the gaps of a table."""
-    own = read_own(name, reading, known, names)
+    return _checked(name, read_own(name, reading))
+
+
+def _checked(name: str, own: Own) -> Own:
     for split in own.splits.values():
         _check_values(name, split.x, gaps=own.columns is not None)
     return own

@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -64,14 +64,19 @@ def is_own(name: str) -> bool:
     return name.startswith(PREFIX) or name.endswith((*_ARRAYS, *TABLES)) or "/" in name or os.sep in name
 
 
-def read_own(
-    name: str, reading: Reading, known: Sequence[Column] | None = None, names: Sequence[str] | None = None
-) -> Own:
-    """The data of a source. `known`, `names`: the columns of the table that a model was trained on.
+def read_own(name: str, reading: Reading) -> Own:
+    """The data of a source. FileNotFoundError or ValueError, with what to do, for anything that cannot be read."""
+    return as_rows(name, _parts(name, reading), reading)
 
-    FileNotFoundError or ValueError, with what to do, for anything that cannot be read.
+
+def read_like(name: str, reading: Reading, known: Sequence[Column] | None, names: Sequence[str] | None) -> Own:
+    """All rows of a source in their own order, with the columns that a model was trained on: `known`, or `names`.
+
+    The same errors.
     """
-    return as_rows(name, _parts(name, reading), reading, known, names)
+    parts = _parts(name, reading, apart=False)
+    parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
+    return as_rows(name, parts, reading, known, names)
 
 
 def as_rows(
@@ -114,13 +119,19 @@ def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
 
 
 def read_rows(name: str, reading: Reading) -> Table:
-    """All rows of a table of the user's own, with every column, in their order."""
-    parts = [_as_table(name, one) for one in _parts(name, reading).values()]
+    """All rows of a table of the user's own, with every column, in the order of `read_like`."""
+    parts = [_as_table(name, one) for one in _parts(name, reading, apart=False).values()]
     shared = [column for column in parts[0].columns if all(column in one.columns for one in parts)]
     return Table({column: np.concatenate([one.columns[column] for one in parts]) for column in shared})
 
 
-def _parts(name: str, reading: Reading) -> dict[str, Split | Table]:
+def _parts(name: str, reading: Reading, *, apart: bool = True) -> dict[str, Split | Table]:
+    """The splits in one order. A file with a column of splits stays whole unless they are to be set `apart`."""
+    parts = _in_any_order(name, reading, apart=apart)
+    return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
+
+
+def _in_any_order(name: str, reading: Reading, *, apart: bool) -> dict[str, Split | Table]:
     path = Path(name)
     options = {"square": reading.square, "colour": reading.colour}
     if name.startswith(PREFIX) or is_saved(path):
@@ -129,17 +140,30 @@ def _parts(name: str, reading: Reading) -> dict[str, Split | Table]:
         files = _split_files(path)
         if not files:
             return dict(image_splits(path, **options))
-        return {part: found for part, file in files.items() for found in _of_file(file).values()}
-    return _of_file(path)
+        return {part: _alone(file, _of_file(file, apart=True)) for part, file in files.items()}
+    return _of_file(path, apart=apart)
+
+
+def _alone(file: Path, parts: dict[str, Split | Table]) -> Split | Table:
+    """The one split of a file that is a split itself."""
+    if len(parts) > 1:
+        raise ValueError(
+            f"{file} holds the splits {', '.join(parts)}, but in a folder of splits each file is one. Give the file "
+            "alone, or take the others out of it."
+        )
+    return next(iter(parts.values()))
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
-    """The files train, test and validation of a folder; {} where it is one of images."""
-    files = {
-        SPLITS[file.stem]: file
-        for file in sorted(folder.iterdir())
-        if file.stem in SPLITS and file.is_file() and file.suffix in (*_ARRAYS, *TABLES)
-    }
+    """The files train, test and validation of a folder; {} where it is one of images. ValueError for two of a kind."""
+    files: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.stem in SPLITS and file.is_file() and file.suffix in (*_ARRAYS, *TABLES):
+            part = SPLITS[file.stem]
+            if part in files:
+                both = f"{files[part].name} and {file.name}"
+                raise ValueError(f"{folder} holds both {both} for the {part} split: keep one.")
+            files[part] = file
     return files if "train" in files else {}
 
 
@@ -149,7 +173,12 @@ def is_decoded(name: str) -> bool:
     return name.startswith(PREFIX) or is_saved(path) or (path.is_dir() and not _split_files(path))
 
 
-def _of_file(path: Path) -> dict[str, Split | Table]:
+def _has_splits(one: Split | Table) -> TypeGuard[Table]:
+    """Whether a table has a column that says which split a row is of."""
+    return isinstance(one, Table) and _SPLIT in one.columns and one.columns[_SPLIT].dtype.kind == "O"
+
+
+def _of_file(path: Path, *, apart: bool) -> dict[str, Split | Table]:
     if path.suffix in _ARRAYS:
         return dict(read_file(path))
     if path.suffix not in TABLES:
@@ -157,7 +186,7 @@ def _of_file(path: Path) -> dict[str, Split | Table]:
             f"no data {path}. It must be a folder of images, or a file ending in {', '.join((*_ARRAYS, *TABLES))}."
         )
     whole = read_table(path)
-    if _SPLIT not in whole.columns or whole.columns[_SPLIT].dtype.kind != "O":
+    if not _has_splits(whole) or not apart:
         return {"train": whole}
     split = whole.columns[_SPLIT]
     if unknown := sorted({str(value) for value in split} - set(SPLITS)):

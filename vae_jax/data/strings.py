@@ -136,6 +136,7 @@ def derivations(
     """
     if grammar.end > np.iinfo(np.uint8).max:
         raise ValueError(f"the grammar has {grammar.end} rules, and there must not be more than 255.")
+    check_ambiguity(grammar)
     kept = kept_arrays(cache_file("derivations", [*grammar.rules, "", *lines]), lambda: _parsed(name, grammar, lines))
     numbers, lengths, failures = kept["numbers"], kept["lengths"], kept["failures"].tolist()
     longest = lengths.max(initial=0) if most is None else most
@@ -210,7 +211,6 @@ def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> dict[str, np.n
     """`numbers` `[n, longest]`: the derivations. `lengths` `[n]`: 0 where a line is not in the language. `failures`:
     the reasons, in the order of the lines.
     """
-    check_ambiguity(grammar)
     derivations: list[list[int]] = []
     failures: list[str] = []
     console = Console(stderr=True)

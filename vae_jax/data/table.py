@@ -123,7 +123,7 @@ def _values(name: str, column: str, array: Any) -> np.ndarray:
     if pa.types.is_null(kind):
         return np.full(len(array), np.nan)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return np.asarray(array.cast(pa.float64()).to_numpy(), np.float64)
+        return np.asarray(array.cast(pa.float64(), safe=False).to_numpy(), np.float64)
     if pa.types.is_temporal(kind):
         # A day is a number: that of days, or seconds, since 1970.
         plain = array.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.float64())

@@ -3,7 +3,9 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
 from vae_jax.distributions.counts import Binomial, NegativeBinomial, Poisson
 from vae_jax.distributions.derivation import Derivation
@@ -23,7 +25,19 @@ def is_discrete(distribution: Any) -> bool:
 
     False for one that this package does not know.
     """
-    known = (*_DISCRETE, *_CONTINUOUS)
-    parts = jax.tree.leaves(distribution, is_leaf=lambda node: isinstance(node, known))
-    found = [part for part in parts if isinstance(part, known)]
+    found = known_parts(distribution)
     return bool(found) and all(isinstance(part, _DISCRETE) for part in found)
+
+
+def known_parts(distribution: Any) -> list[Any]:
+    """What a distribution is put together from, abstract or not; nothing of those that this package does not know."""
+    known = (*_DISCRETE, *_CONTINUOUS, Autoregressive)
+    parts = jax.tree.leaves(distribution, is_leaf=lambda node: isinstance(node, known))
+    found: list[Any] = []
+    for part in parts:
+        if isinstance(part, Autoregressive):
+            start = jnp.zeros(part.shape)
+            found += known_parts(jax.eval_shape(lambda of, start=start: of(start), part.conditional))
+        elif isinstance(part, known):
+            found.append(part)
+    return found

@@ -58,7 +58,8 @@ class DiscretisedLogistic:
         """Log-probability of every count, in the event shape, nats."""
         check_value("DiscretisedLogistic", value, self.event_shape)
         check_positive("DiscretisedLogistic", scale=self.scale)
-        value = jnp.asarray(value, jnp.result_type(self.loc, float))
+        # In half precision a half would be lost from every count above 128.
+        value = jnp.asarray(value, jnp.promote_types(jnp.result_type(self.loc, float), jnp.float32))
         # The difference of two sigmoids as a product, σ(a) σ(−b) (1 − e^{b−a}), which cannot cancel.
         below_upper = jax.nn.log_sigmoid((value + 0.5 - self.loc) / self.scale)
         above_lower = jax.nn.log_sigmoid((self.loc - value + 0.5) / self.scale)

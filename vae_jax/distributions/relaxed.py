@@ -77,7 +77,13 @@ class Concrete:
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one value: that of the logits."""
-        return _relaxed_shape("Concrete", self.logits, self.temperature, least_rank=1)
+        shape = _relaxed_shape("Concrete", self.logits, self.temperature, least_rank=1)
+        if jnp.ndim(self.temperature) and jnp.shape(self.temperature)[-1] != 1:
+            raise ValueError(
+                "Concrete: a choice has one temperature, so its shape must be () or end in 1, got "
+                f"{jnp.shape(self.temperature)}."
+            )
+        return shape
 
     @property
     def discrete(self) -> OneHotCategorical:
@@ -115,7 +121,8 @@ class Concrete:
         size, tau = self.logits.shape[-1], self.temperature
         # Normalised first: at logits of 1e4 the difference of the two sums below would lose its digits.
         logits = jax.nn.log_softmax(self.logits)
-        constant = gammaln(float(size)) + (size - 1) * jnp.log(tau)
+        # Of a temperature for each variable, `[*shape, 1]`, as of the sums below.
+        constant = gammaln(float(size)) + (size - 1) * jnp.log(tau if jnp.ndim(tau) == 0 else tau[..., 0])
         weighted = logits - tau * log_y
         terms = jnp.sum(weighted - log_y, axis=-1) - size * jax.nn.logsumexp(weighted, axis=-1)
         return summed(constant + terms)

@@ -13,7 +13,7 @@ from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.data import is_embedded
 from vae_jax.evaluate.statistics import standard_error
-from vae_jax.train.files import evaluation_file, read_config, read_evaluation, read_metrics
+from vae_jax.train.files import check_run, evaluation_file, read_config, read_evaluation, read_metrics
 from vae_jax.train.outline import read_outline
 
 # Two log p(x) may be subtracted, image by image, only where these agree.
@@ -57,6 +57,7 @@ class Difference(NamedTuple):
 
 def read_run(directory: Path) -> Measured:
     """A run that was evaluated. RequestError, with the command that does it, if it was not."""
+    check_run(directory)
     config = read_config(directory)
     numbers, estimates = evaluation_file(directory), evaluation_file(directory, ending=".npz")
     result = read_evaluation(directory)

@@ -18,6 +18,9 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     """
     del options
     dataset = subject.run.dataset
+    if dataset.is_binary and not (subject.is_discrete or subject.has_known_likelihood):
+        # Of bits it may have probabilities or a density.
+        return {}
     nats = _independent(subject, np.asarray(subject.examples))
     value = float(np.nansum(nats.reshape(len(nats), -1), axis=1).mean())
     result: dict[str, Any] = {"constant_log_prob": value}

@@ -1,11 +1,12 @@
 """The one ordered list of measurements, and the file that their numbers are kept in."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vae_jax.config.fields import Experiment
-from vae_jax.core.errors import DamagedError, RequestError
+from vae_jax.core.errors import ConfigError, DamagedError, RequestError
 from vae_jax.core.files import write_json
 from vae_jax.core.modules import load_from
 from vae_jax.measure.annealed import ANNEALED
@@ -23,6 +24,8 @@ _FIRST = (
     *(CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD, CONSTANT, CODE_USE, DIMENSION_KL, LAYER_KL),
     *(RECONSTRUCTION, STRINGS, ACCURACY, DISENTANGLEMENT, PROBE),
 )
+# What others look at.
+_NEEDED = tuple(one.name for one in (CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD))
 # Faults that were found. The next evaluation looks for them too, and may find none.
 _FAULTS = ("warning", "worse_than_constant")
 # What `vae-jax evaluate` adds.
@@ -50,7 +53,7 @@ def evaluate(
     result = subject.protocol(seed=options.seed) | (found or {})
     for measurement in measurements:
         if measurement.answers(subject):
-            numbers = measurement.measure(subject, options, result)
+            numbers = _numbers(measurement, subject, options, result)
             if twice := sorted(set(numbers) & set(result)):
                 raise RequestError(
                     f"the measurement {measurement.name!r} gives {', '.join(twice)}, which is measured already: give "
@@ -58,6 +61,17 @@ def evaluate(
                 )
             result |= numbers
     return result
+
+
+def _numbers(measurement: Measurement, subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a measurement; none, with a warning, where examples do not suit one that the others can spare."""
+    try:
+        return measurement.measure(subject, options, found)
+    except ValueError as error:
+        if measurement.name in _NEEDED or isinstance(error, (ConfigError, RequestError)):
+            raise
+        warnings.warn(f"{measurement.name} was not measured: {error}", stacklevel=3)
+        return {}
 
 
 def own_evaluation(subject: Subject) -> dict[str, Any]:

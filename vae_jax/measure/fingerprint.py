@@ -10,6 +10,7 @@ import numpy as np
 
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.config.files import GRAMMAR_OF_FORMAT_1
+from vae_jax.models.vae import VAE, log_weights
 
 # Fields of a config that version 0.1.0 did not have.
 _LATER_FIELDS = (
@@ -23,8 +24,16 @@ _LEFT_ALONE = Experiment("", Data(""))
 _NO_EVALUATION = {"evaluation_samples": 1000, "evaluation_size": None}
 
 
-def fingerprint(config: Experiment, params: Any, x: Any) -> str:
-    """The digest of a config (but for k), of parameters as a checkpoint holds them, and of examples."""
+def behaviour(vae: VAE, params: Any, x: Any) -> str:
+    """A log-weight of one example, by which a model is known again whose code may change and is in no config."""
+    log_weight = log_weights(vae, params, jax.random.key(0), x, num_samples=1)
+    return f"{float(log_weight[0]):.4g}"
+
+
+def fingerprint(config: Experiment, params: Any, x: Any, model: str = "") -> str:
+    """The digest of a config (but for k), of parameters as a checkpoint holds them, of examples, and of the `model`
+    where the config does not say what it is.
+    """
     fields = dataclasses.asdict(config) | {"evaluate": _NO_EVALUATION}
     # How the parameters came about is in the parameters.
     del fields["compute"], fields["data"]["mirror"], fields["data"]["shift"]
@@ -39,4 +48,5 @@ def fingerprint(config: Experiment, params: Any, x: Any) -> str:
     digest = hashlib.sha256((json.dumps(fields, indent=2) + "\n").encode())
     for leaf in (*jax.tree.leaves(params), *jax.tree.leaves(x)):
         digest.update(repr(np.shape(leaf)).encode() + np.asarray(leaf).tobytes())
+    digest.update(model.encode())
     return digest.hexdigest()

@@ -20,11 +20,11 @@ from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split
 from vae_jax.distributions import Certain, DiagNormal, PointMass, VonMisesFisher
 from vae_jax.distributions.hierarchy import Chain
-from vae_jax.distributions.kinds import is_discrete
+from vae_jax.distributions.kinds import is_discrete, known_parts
 from vae_jax.evaluate.gaps import FAMILIES
 from vae_jax.languages import expressions, molecules
 from vae_jax.languages.grammar import Grammar
-from vae_jax.measure.fingerprint import fingerprint
+from vae_jax.measure.fingerprint import behaviour, fingerprint
 from vae_jax.models.latent import has_quantiles
 from vae_jax.models.vae import VAE, Autoencoder, discretised
 from vae_jax.nets.likelihoods import LIKELIHOODS
@@ -111,8 +111,7 @@ class Subject:
 
     def seen(self, dataset: Dataset, split: Split) -> Any:
         """The same with bits that an example draws by its own values, wherever it stands among others."""
-        batch = dataset.prepare_alone(self.data_key, split.in_memory().batch())
-        return self.run.system.example(batch)
+        return self.run.system.example(dataset.prepare_alone(self.data_key, split.in_memory().batch()))
 
     @property
     def data_key(self) -> Key:
@@ -152,11 +151,21 @@ class Subject:
         return type(self._decoded).__name__ if own else self.run.config.model.likelihood
 
     @property
+    def bound_name(self) -> str:
+        """What is maximised, in capitals; of a model of the user's own the config does not say which bound."""
+        return "bound" if self._is_users else self.run.config.objective.bound.upper()
+
+    @property
     def is_discrete(self) -> bool:
         """Whether log p(x) is a log-probability, not a density."""
         if not self._is_users:
             return LIKELIHOODS[self.run.config.model.likelihood].is_discrete
         return is_discrete(self._decoded)
+
+    @property
+    def has_known_likelihood(self) -> bool:
+        """Whether p(x | z) is put together from distributions of this package, so that `is_discrete` is known."""
+        return not self._is_users or bool(known_parts(self._decoded))
 
     @property
     def is_bounded(self) -> bool:
@@ -330,8 +339,6 @@ class Subject:
         """Whether the layers stand along one path, each knowing all those above it."""
         return self.has_layers and self.prior.steps is not None
 
-    # What a number must carry with it.
-
     @cached_property
     def fingerprint(self) -> str:
         """A digest of what every measurement depends on: the config (but for k), the parameters and the examples."""
@@ -339,7 +346,9 @@ class Subject:
 
     def fingerprint_of(self, x: Any) -> str:
         """The same with other examples."""
-        return fingerprint(self.run.config, self.stored, x)
+        own = self._is_users and self.has_density
+        model = behaviour(self.density, self.params, self._one) if own else ""
+        return fingerprint(self.run.config, self.stored, x, model)
 
     def protocol(self, *, seed: int) -> dict[str, Any]:
         """What every number of a run must carry with it; `seed` is that of the evaluation."""

@@ -129,6 +129,7 @@ def training_curve(
     """
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.subplots()
+    train, validation = ([(at, value) for at, value in points if np.isfinite(value)] for points in (train, validation))
     for points, label in ((train, "training"), (validation, "validation")):
         if points:
             epochs, values = zip(*points, strict=True)

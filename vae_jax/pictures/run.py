@@ -1,5 +1,6 @@
 """The pictures of a run: what fits its model and data, drawn into RUN/pictures."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,20 @@ def write_pictures(subject: Subject, further: tuple[Picture, ...] = ()) -> list[
     means = latent_means(subject.coder, subject.params, jax.random.key(0), x) if subject.has_codes else None
     shown = Shown(test, x, means)
     pictures = [picture for picture in (*PICTURES, *further) if picture.suits(subject)]
-    figures = {picture.name: picture.draw(subject, shown) for picture in pictures}
+    figures = {picture.name: figure for picture in pictures if (figure := _drawn(picture, subject, shown)) is not None}
     text = _caption(subject)
     for figure in figures.values():
         plots.caption(figure, text)
     return save_figures(subject.run.directory / FOLDER, figures)
+
+
+def _drawn(picture: Picture, subject: Subject, shown: Shown) -> Figure | None:
+    """The picture; None, with a warning, where it fails: the others, and all that was measured, are worth more."""
+    try:
+        return picture.draw(subject, shown)
+    except (ValueError, TypeError, IndexError) as error:
+        warnings.warn(f"the picture {picture.name} was not drawn: {error}", stacklevel=3)
+        return None
 
 
 def _caption(subject: Subject) -> str:
@@ -63,8 +73,8 @@ def followed(line: Mapping[str, Any]) -> str:
 
 
 def followed_name(subject: Subject, name: str) -> str:
-    """What that is called: the bound's own name."""
-    return subject.run.config.objective.bound.upper() if name == "bound" else "loss"
+    """What that is called: the bound's own name, where the config has it."""
+    return subject.bound_name if name == "bound" else "loss"
 
 
 def _training_curve(subject: Subject, shown: Shown) -> Figure:
@@ -98,11 +108,11 @@ def _code_maps(subject: Subject, shown: Shown) -> Figure:
     """Examples above the numbers of their codes, as shades: the same shade is the same code."""
     x, grids = shown.x, jax.tree.leaves(shown.means)
     columns = min(_COLUMNS, len(x))
-    side = subject.run.dataset.shape[0]
+    height, width = subject.run.dataset.shape[:2]
     rows = [np.asarray(x[:columns] / subject.run.dataset.most)]
     for codes in grids:
         shades = np.asarray(codes[:columns, ..., None] / max(int(codes.max()), 1))
-        rows.append(np.repeat(np.repeat(shades, side // codes.shape[1], axis=1), side // codes.shape[2], axis=2))
+        rows.append(np.repeat(np.repeat(shades, height // codes.shape[1], axis=1), width // codes.shape[2], axis=2))
     if rows[0].shape[-1] > 1:
         rows[1:] = [np.repeat(shades, rows[0].shape[-1], axis=-1) for shades in rows[1:]]
     names = ["data"] + [f"codes {codes.shape[1]}x{codes.shape[2]}" for codes in grids]

@@ -183,7 +183,7 @@ def examples_like(subject: Subject, data: str, data_dir: Path | None) -> Dataset
         return whole_strings(data, trained, data_dir=folder)
     reading = reading_of(run.config)
     # Another table has the same column of labels, or none.
-    same = data == run.config.data.dataset
+    same = run.config.data.dataset in (data, str(Path(data).expanduser().absolute()))
     source = whole_like(data, trained, reading if same else reading._replace(label=None), data_dir=folder)
     if source.shape != trained.shape:
         raise RequestError(

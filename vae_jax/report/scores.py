@@ -20,10 +20,11 @@ def score_files(codes: Path, factors: Path | None) -> tuple[Group, dict[str, Any
     """
     arrays = _read_arrays(codes, "mean")
     if factors is not None:
-        arrays |= {"factors": _read_arrays(factors, "factors")["factors"]}
+        arrays = {name: array for name, array in arrays.items() if name != "factors"} | _read_arrays(factors, "factors")
     if missing := [name for name in ("mean", "factors") if name not in arrays]:
+        file = factors if factors is not None and missing[0] == "factors" else codes
         raise RequestError(
-            f"{codes} holds no array {missing[0]!r}. Give codes [n, d] and factors [n, f] as two .npy files: vae-jax "
+            f"{file} holds no array {missing[0]!r}. Give codes [n, d] and factors [n, f] as two .npy files: vae-jax "
             "score CODES FACTORS."
         )
     scores = score(arrays["mean"], arrays["factors"])

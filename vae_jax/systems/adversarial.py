@@ -13,6 +13,7 @@ from vae_jax.data.dataset import Dataset
 from vae_jax.models.vae import VAE
 from vae_jax.systems.parts.coded import Coded, coded_loss, prior_codes
 from vae_jax.systems.parts.critic import Critic, make_critic, with_critic
+from vae_jax.systems.parts.families import DEFAULT_PRIORS, prior_name
 from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
 from vae_jax.systems.system import Loss, Metrics, Spec, System
@@ -42,8 +43,19 @@ def build(config: Experiment, dataset: Dataset) -> System:
     return with_critic(system, critic, rate=codes.critic_rate)
 
 
+def _fixed_prior(config: Experiment) -> str | None:
+    """The critic stands between the loss and draws of the prior, which would never learn."""
+    name = prior_name(config.model)
+    if name in DEFAULT_PRIORS.values():
+        return None
+    return (
+        f"--system {config.system} teaches its encoder alone to meet the prior, so {name} would stay as it starts: use "
+        "--prior default"
+    )
+
+
 SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
-    requires=(one_layer, differentiable_codes, gradient_scale),
+    requires=(one_layer, differentiable_codes, gradient_scale, _fixed_prior),
 )

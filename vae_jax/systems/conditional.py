@@ -21,7 +21,7 @@ from vae_jax.nets.conditional import Conditional, conditional
 from vae_jax.systems.parts.families import POSTERIORS, prior_name
 from vae_jax.systems.parts.networks import ACTIVATIONS, networks
 from vae_jax.systems.parts.objective import constrained, staged_objective
-from vae_jax.systems.parts.requirements import gradient_scale, one_layer, one_vector, trainable_bound
+from vae_jax.systems.parts.requirements import every_label, gradient_scale, one_layer, one_vector, trainable_bound
 from vae_jax.systems.system import Batch, Metrics, Spec, System
 
 # Samples are drawn for the conditions of at most this many examples.
@@ -110,5 +110,5 @@ def build(config: Experiment, dataset: Dataset) -> System:
 SPEC = Spec(
     build,
     reads=("objective", "compute.accumulate"),
-    requires=(trainable_bound, one_layer, one_vector, gradient_scale),
+    requires=(trainable_bound, one_layer, one_vector, gradient_scale, every_label),
 )

@@ -33,7 +33,7 @@ from vae_jax.optimizers.groups import apart
 from vae_jax.systems.parts.families import prior_name
 from vae_jax.systems.parts.legality import objection
 from vae_jax.systems.parts.networks import elements_of, reader, vae_networks
-from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer
+from vae_jax.systems.parts.requirements import differentiable_codes, every_label, gradient_scale, one_layer
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 _STREAM = 3
@@ -121,5 +121,5 @@ def _seen_by_its_mean(config: Experiment) -> str | None:
 SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
-    requires=(one_layer, differentiable_codes, gradient_scale, _has_weights, _seen_by_its_mean),
+    requires=(one_layer, differentiable_codes, gradient_scale, every_label, _has_weights, _seen_by_its_mean),
 )

@@ -20,7 +20,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.data.labels import is_labelled, labelled_rows, num_classes
+from vae_jax.data.labels import all_labelled, labelled_rows, num_classes
 from vae_jax.distributions import Concrete, OneHotCategorical
 from vae_jax.distributions.hierarchy import bottom_up
 from vae_jax.models.vae import VAE
@@ -152,16 +152,15 @@ def label_loss(
 def with_accuracy(loss: Loss, classify: Classify) -> Loss:
     """The same loss with a metric `accuracy`, of `classify(params, x) -> logits`, where a batch has labels.
 
-    The labels of a batch serve no other purpose.
+    The labels of a batch serve no other purpose, and must all be known: a mean over batches would count one without as
+    if all were wrong.
     """
 
     def measured(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         value, metrics = loss(params, key, batch, step)
         if "label" in batch:
             predicted = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
-            known = is_labelled(batch["label"])
-            right = jnp.sum(known & (predicted == batch["label"]))
-            metrics = {**metrics, "accuracy": right / jnp.maximum(jnp.sum(known), 1)}
+            metrics = {**metrics, "accuracy": jnp.mean(predicted == batch["label"])}
         return value, metrics
 
     return measured
@@ -221,7 +220,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     )
     return System(
         init=init,
-        loss=with_accuracy(loss, classify),
+        loss=with_accuracy(loss, classify) if all_labelled(dataset) else loss,
         vae=latent_class(nets.given, classify, classes=classes),
         given=nets.given,
         conditions=jnp.eye(classes),

@@ -29,6 +29,11 @@ def system_names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in parts)
 
 
+def is_made(name: str) -> bool:
+    """Whether a system was made in Python, there or by a function of a file: a config says nothing of its model."""
+    return name == IN_PYTHON or ".py:" in name
+
+
 def spec_of(name: str) -> Spec:
     """The spec of a published model by name, or of your own file by path. ConfigError where there is none."""
     if name.endswith(".py"):

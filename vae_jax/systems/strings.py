@@ -69,7 +69,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
     prior = PRIORS[prior_name(model)].make(model, np.zeros((0, *dataset.shape), np.float32))
     vae, init = layered_vae(layers, prior), layered_init(layers, prior)
     if strings.published_scaling:
-        return System(init=init, loss=mean_loss(vae, published_loss), vae=narrowed(vae))
+        loss = mean_loss(vae, published_loss, parts=config.compute.accumulate)
+        return System(init=init, loss=loss, vae=narrowed(vae))
     return constrained(System(init=init, loss=staged_objective(vae, config, dataset), vae=vae), config.objective)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vae_jax.config.fields import Experiment
 from vae_jax.config.files import from_json, to_json
-from vae_jax.core.errors import ConfigError, DamagedError
+from vae_jax.core.errors import ConfigError, DamagedError, RequestError
 from vae_jax.core.files import write_json, write_whole
 from vae_jax.core.seal import unsealed
 from vae_jax.core.text import read_text
@@ -51,6 +51,17 @@ def read_config(directory: Path) -> Experiment:
         raise type(error)(f"{file}: {error}") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise DamagedError(f"{file} is not the config of a run ({error}). Put it back, or start a new run.") from error
+
+
+def is_sweep(directory: Path) -> bool:
+    """Whether a directory holds a sweep, whose members are runs."""
+    return (directory / SWEEP).is_file()
+
+
+def check_run(directory: Path) -> None:
+    """RequestError where a directory holds a sweep in the place of a run."""
+    if is_sweep(directory):
+        raise RequestError(f"{directory} is a sweep of several runs: name one of them, in {directory / MEMBERS}.")
 
 
 def write_config(directory: Path, config: Experiment) -> None:

@@ -37,7 +37,7 @@ from vae_jax.train.files import (
 from vae_jax.train.interruption import Interruption
 from vae_jax.train.nonfinite import Examined
 from vae_jax.train.processes import agreed, here, own_folder
-from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params
+from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params, steps_taken
 from vae_jax.train.progress import Display
 from vae_jax.train.trackers import Tracker, flat, tracked
 
@@ -215,7 +215,7 @@ def _train_chunks(
                 newest = checkpoints.newest()
                 left = "Nothing was kept of it." if newest is None else f"The checkpoint of step {newest} stays."
                 raise TrainingError(f"the loss of every member became nan before step {step}. {_remedy(run)} {left}")
-            learning_rate = None if run.learning_rate is None else float(run.learning_rate(step))
+            learning_rate = None if run.learning_rate is None else float(run.learning_rate(steps_taken(trained)))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
                 params = measured_params(trained)

@@ -133,6 +133,13 @@ def _left_out(before: Any, after: Any) -> Metrics:
     return {"left_out": 1.0 - jnp.stack(taken).any().astype(jnp.float32)} if taken else {}
 
 
+def steps_taken(state: TrainState) -> int:
+    """How many steps the optimiser has counted, which its schedule follows: those that it did not leave out."""
+    counts = [count for _, count in optax.tree_utils.tree_get_all_with_path(state.opt_state, "gradient_step")]
+    # Of a sweep, by the member that left out the fewest.
+    return int(jnp.max(jnp.stack(counts).sum(axis=0))) if counts else int(state.step)
+
+
 def _in_precision_of(new: Array, old: Array) -> Array:
     """Under jax_enable_x64 parts of a step are float64, while parameters and sums stay what they were made as."""
     return new.astype(old.dtype) if jnp.issubdtype(old.dtype, jnp.inexact) else new

@@ -17,12 +17,14 @@ from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
-from vae_jax.data import Dataset, Split, binarised, load
+from vae_jax.data import Dataset, Split, binarised, is_own, load
 from vae_jax.data.dataset import split_rows
 from vae_jax.data.examples import Examples
+from vae_jax.data.hugging_face import PREFIX
 from vae_jax.data.labels import numbered
 from vae_jax.data.rows import Rows, blocks, is_large
 from vae_jax.distributions import Bernoulli
+from vae_jax.distributions.kinds import known_parts
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
 from vae_jax.objectives.estimators import Estimate, is_estimate, total
@@ -96,9 +98,8 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     train, validation, test = split_rows(splits[""], (validation_size, test_size), seed)
     kept = (train, splits.get("_val", validation), splits.get("_test", test))
     whole = all(split.x.dtype.kind in "bui" and not (len(split.x) and split.x.min() < 0) for split in kept)
-    most = max(int(split.x.max()) for split in kept if len(split.x))
     bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
-    levels = max(most, 1) if whole or bits else None
+    levels = max(1, *(int(split.x.max()) for split in kept if len(split.x))) if whole or bits else None
     dataset = Dataset(ARRAYS, *kept, levels, "none", seed, as_counts=whole, classes=classes)
     return binarised(dataset, "none")
 
@@ -213,7 +214,8 @@ def _check_bits(run: Run) -> None:
 
     key = jax.random.key(0)
     x = first_example(run.system.example(dataset.prepare(key, dataset.train.take(slice(1)).batch())))
-    if isinstance(jax.eval_shape(decoded, run.abstract().train.params, key, x), Bernoulli):
+    parts = known_parts(jax.eval_shape(decoded, run.abstract().train.params, key, x))
+    if parts and all(isinstance(part, Bernoulli) for part in parts):
         raise ConfigError(
             "p(x | z) is a Bernoulli, of bits, but x has other values than 0 and 1. Of values between 0 and 1 give "
             "bits, numpy.random.default_rng(0).random(x.shape) < x, or decode to a vj.ContinuousBernoulli."
@@ -221,6 +223,8 @@ def _check_bits(run: Run) -> None:
 
 
 def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> None:
+    # Version 0.2.0 kept paths as they were given.
+    before = dataclasses.replace(before, data=dataclasses.replace(before.data, dataset=source_of(before.data.dataset)))
     # A run may be looked at with another k, and go on on other devices.
     free = {"evaluate": before.evaluate, "compute": before.compute, "description": before.description}
     if dataclasses.replace(now, **free) != before:
@@ -246,8 +250,11 @@ def check_optimizer(name: str, optimizer: Any) -> None:
 
 
 def source_of(data: Any) -> str:
-    """What the config of a run calls its data."""
-    return str(data) if isinstance(data, str | Path) else ARRAYS
+    """What the config of a run calls its data: a file or folder by its whole path."""
+    if not isinstance(data, str | Path):
+        return ARRAYS
+    name = str(data)
+    return str(Path(name).expanduser().absolute()) if is_own(name) and not name.startswith(PREFIX) else name
 
 
 def system_from(

@@ -54,6 +54,7 @@ from vae_jax.train.files import (
     SWEEP,
     TRACKERS,
     WRITER,
+    check_run,
     read_config,
     read_metrics,
     write_config,
@@ -313,7 +314,9 @@ def _discard(directory: Path) -> None:
 @advising(TO_OPEN)
 def open_run(directory: Path) -> Run:
     """The run of a directory with its data. ConfigError if there is none, RequestError if the data have changed."""
-    run = prepare_run(read_config(directory), directory)
+    config = read_config(directory)
+    check_run(directory)
+    run = prepare_run(config, directory)
     check_same(directory, run.dataset)
     return run
 
@@ -323,10 +326,12 @@ def open_model(directory: Path) -> Run:
 
     Zeros stand for the data. A run of version 0.1.0 kept no outline of them, so they are read.
     """
+    config = read_config(directory)
+    check_run(directory)
     outline = read_outline(directory)
     if outline is None:
         return open_run(directory)
-    config = validate(read_config(directory))
+    config = validate(config)
     return assembled(config, directory, outlined(config, outline))
 
 

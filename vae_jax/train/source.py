@@ -12,6 +12,7 @@ from vae_jax.data.look import faults
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts.families import prior_name
 from vae_jax.systems.parts.legality import is_biased
+from vae_jax.systems.registry import is_made
 
 # The dataset of a run whose data were given in Python.
 ARRAYS = "arrays"
@@ -37,7 +38,9 @@ def settled(config: Experiment) -> Experiment:
 
 def reading_of(config: Experiment) -> Reading:
     """How the data of a config are read."""
-    data, kind = config.data, LIKELIHOODS[config.model.likelihood].of
+    data = config.data
+    # A model made in Python says by itself what it is for.
+    kind = None if is_made(config.system) else LIKELIHOODS[config.model.likelihood].of
     return Reading(kind, data.levels, square_of(data), data.image_colour, data.label, data.columns)
 
 

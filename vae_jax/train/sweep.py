@@ -33,6 +33,7 @@ from vae_jax.core.mesh import along, on, place, placement, replicated
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
+from vae_jax.data.look import check_varies
 from vae_jax.data.rows import Rows
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
 from vae_jax.systems.registry import build_system, validate
@@ -291,15 +292,14 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
     check_compute(sweep)
+    check_varies(sweep.dataset)
+    names = [name for name, _ in sweep.members]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two members of the sweep would be called {twice}: their values must differ in six digits.")
     warn_of_faults(config, sweep.dataset)
     over = {f"{section}.{name}": values for (section, name), values in grid.items()}
     write_start(directory, config, sweep.dataset, {SWEEP: sealed({"over": over, "seeds": seeds})})
     return sweep
-
-
-def is_sweep(directory: Path) -> bool:
-    """Whether a directory holds a sweep."""
-    return (directory / SWEEP).is_file()
 
 
 @advising(TO_OPEN)

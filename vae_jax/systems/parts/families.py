@@ -37,11 +37,16 @@ from vae_jax.objectives.corruptions import Corruption, dropout, gaussian, maskin
 
 
 def corruption_of(codes: Codes, dataset: Dataset) -> Corruption:
-    """The corruption that a config names. ConfigError where what is no image is to be moved."""
+    """The corruption that a config names. ConfigError where it does not suit the data."""
     if codes.corruption_shift and not dataset.is_image:
         raise ConfigError(
             f"--corruption-shift {codes.corruption_shift} moves images, but an example of {dataset.name} has the shape "
             f"{dataset.shape}: use --corruption-shift 0."
+        )
+    if codes.corruption != "none" and dataset.units is not None:
+        raise ConfigError(
+            f"--corruption {codes.corruption} changes x in its own units, in which the columns of {dataset.name} have "
+            "spreads of their own: scale them before, or use --corruption none."
         )
     by_name = {"gaussian": gaussian, "masking": masking, "dropout": dropout, "salt_pepper": salt_pepper}
     corrupt = uncorrupted if codes.corruption == "none" else by_name[codes.corruption](codes.corruption_level)

@@ -156,6 +156,16 @@ def differentiable_codes(config: Experiment) -> str | None:
     )
 
 
+def every_label(config: Experiment) -> str | None:
+    """Labels are hidden from systems that learn from few of them alone."""
+    if config.labels.labelled is None:
+        return None
+    return (
+        f"--labelled {config.labels.labelled} hides no label from --system {config.system}, which is told those of all "
+        "examples that have one: leave it out, or give other examples the label -1"
+    )
+
+
 def shares_to_corrupt(config: Experiment) -> str | None:
     """What is added to x, or put in its place, is between 0 and 1, so x is too."""
     corruption = config.codes.corruption
