@@ -3,7 +3,8 @@
     python benchmarks/bounds.py [OUT.png]
 
 A linear-Gaussian model with an encoder that is off the posterior. Left: the expectation of each bound and the
-exact log p(x). Right: the standard deviation of the gradient for the encoder, averaged over its parameters.
+exact log p(x). Right: the standard deviation of the gradient for the encoder, averaged over its bias and the
+diagonal of its scale.
 Means and deviations are over DRAWS keys.
 """
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from founding_curves import trained
 
+from vae_jax.cli import main as vae_jax
 from vae_jax.core.arrays import read_arrays
 from vae_jax.train.files import evaluation_file, read_evaluation, read_metrics
 
@@ -62,6 +63,9 @@ def main() -> int:
         folder = arguments.runs / name.replace(" ", "_").replace(",", "")
         epochs = max(2, int(60.0 * arguments.minutes / seconds_of_an_epoch(command, folder.with_suffix(".timed"))))
         run = trained([*command, "--epochs", str(epochs)], folder)
+        # A training may end with a larger k than it was told, where that was not enough.
+        if read_evaluation(run)["k"] != 100 and vae_jax(["evaluate", str(run), "--k", "100", "--gaps", "0"]) != 0:
+            raise SystemExit(f"vae-jax evaluate {run} failed")
         found = read_evaluation(run)
         log_p = read_arrays(evaluation_file(run, ending=".npz"))["value"]
         first = log_p if first is None else first

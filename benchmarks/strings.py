@@ -28,7 +28,10 @@ ROWS = {
         ["equation_characters", "--beta", "1", "--published-scaling"],
     ),
     "zinc": ("ZINC, grammar, β = 0.1", ["zinc"]),
-    "zinc_published": ("ZINC, grammar, published scaling", ["zinc", "--beta", "1", "--published-scaling"]),
+    "zinc_published": (
+        "ZINC, grammar, published scaling",
+        ["zinc", "--beta", "1", "--beta-warmup", "0", "--published-scaling"],
+    ),
 }
 DECODINGS = 100
 

@@ -84,6 +84,11 @@ def test_an_optimiser_of_ones_own_may_leave_steps_out(tmp_path) -> None:
     with pytest.warns(UserWarning, match="most steps of an epoch are left out.*the optimiser says so"):
         run = fitted(tmp_path / "run", epochs=1, optimizer=rule.gradient_transformation())
     assert run.history[-1]["train_left_out"] == 1.0
+    # Gradients that are added up before a step are not left out.
+    for number, skips in enumerate((None, partial(optax.skip_large_updates, max_squared_norm=1e9))):
+        rule = optax.MultiSteps(ADAM, 3, should_skip_update_fn=skips)
+        run = fitted(tmp_path / f"run{number}", epochs=1, optimizer=rule.gradient_transformation())
+        assert run.history[-1].get("train_left_out", 0.0) == 0.0
 
 
 def test_it_goes_on_bit_for_bit_and_opens_again(tmp_path, monkeypatch) -> None:

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from vae_jax.config import Data, Experiment, Optimizer
+from vae_jax.config import Data, Experiment, Model, Optimizer, Stages
 from vae_jax.core.errors import ConfigError
-from vae_jax.systems.registry import validate
+from vae_jax.systems.registry import validate, validate_new
 
 replace = dataclasses.replace
 BASE = Experiment("a test", Data("digits"))
@@ -36,24 +36,6 @@ def changed(section: str, **fields) -> Experiment:
         (changed("objective", beta=float("nan")), "--beta must be at least 0, got nan"),
         (changed("optimizer", learning_rate=0.0), "--learning-rate must be greater than 0"),
         (changed("train", epochs=0), "--epochs must be greater than 0"),
-        (changed("objective", alpha=0.2), "--alpha 0.2 has no effect without --bound renyi"),
-        (changed("model", autoregressive_reach=3), "--autoregressive-reach 3 has no effect without --autoregressive-l"),
-        (changed("model", autoregressive_context=3), "--autoregressive-context 3 has no effect without --autoregres"),
-        (changed("codes", corruption_level=0.2), "--corruption-level 0.2 has no effect without --corruption"),
-        (changed("codes", sparsity=0.2), "--sparsity 0.2 has no effect without --penalty kl_sparsity"),
-        (changed("quantisation", scalar_levels=(5, 5)), "--scalar-levels 5 5 has no effect without --codebook finite"),
-        (
-            replace(changed("objective", most_distortion=3.0), optimizer=Optimizer(skip_norm=50.0)),
-            "the multiplier of --most-distortion goes on: use --skip-norm None --clip-norm 50",
-        ),
-        (
-            replace(changed("labels", labelled=20), system="discriminative"),
-            "--labelled 20 hides no label from --system discriminative",
-        ),
-        (
-            replace(changed("model", prior="mixture"), system="adversarial"),
-            "so mixture would stay as it starts: use --prior default",
-        ),
         (changed("train", most_skips=3), "--most-skips 3 has no effect without --on-nonfinite skip"),
         (changed("objective", bound="iwae"), "has no iwae bound: use --estimator total or dreg"),
         (changed("objective", estimator="dreg", beta=2.0), "--beta 2.0 needs the KL by itself"),
@@ -111,3 +93,47 @@ def changed(section: str, **fields) -> Experiment:
 def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         validate(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed("objective", alpha=0.2), "--alpha 0.2 has no effect without --bound renyi"),
+        (changed("model", autoregressive_reach=3), "--autoregressive-reach 3 has no effect without --autoregressive-l"),
+        (changed("model", autoregressive_context=3), "--autoregressive-context 3 has no effect without --autoregres"),
+        (
+            replace(
+                changed("quantisation", scalar_levels=(5, 5)),
+                system="vq",
+                model=Model(network="grid", hidden=(4,)),
+                stages=Stages(second_stage_at=0.5),
+            ),
+            "--scalar-levels 5 5 has no effect without --codebook finite",
+        ),
+        (
+            replace(changed("objective", most_distortion=3.0), optimizer=Optimizer(skip_norm=50.0)),
+            "the multiplier of --most-distortion goes on: use --skip-norm None --clip-norm 50",
+        ),
+        (
+            replace(changed("labels", labelled=20), system="discriminative"),
+            "--labelled 20 hides no label from --system discriminative",
+        ),
+        (
+            replace(changed("model", prior="mixture"), system="adversarial"),
+            "so mixture would stay as it starts: use --prior default",
+        ),
+        (
+            replace(
+                changed("codes", corruption="gaussian"),
+                system="autoencoder",
+                data=Data("t.csv", binarisation="none", standardise=True),
+                model=Model(posterior="point", likelihood="normal"),
+            ),
+            "--corruption gaussian changes x in its own units, in which the columns of t.csv have spreads",
+        ),
+    ],
+)
+def test_what_hardly_is_meant_is_refused_of_a_new_run_and_not_of_one_that_is_there(config, message: str) -> None:
+    assert validate(config) == config
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        validate_new(config)

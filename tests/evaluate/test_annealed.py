@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 import vae_jax as vj
 from tests.members import linear_gaussian_decoder, linear_gaussian_params
@@ -76,6 +77,9 @@ def test_codes_of_several_layers() -> None:
         (vj.Concrete(jnp.zeros((1, 3)), jnp.array(0.5)), lambda z: z[0]),
         (vj.Categorical(jnp.zeros((3, 4))), lambda z: z.astype(jnp.float32)),
         (vj.Mixture(jnp.zeros(2), vj.Bernoulli(jnp.zeros((2, 3)))), lambda z: z),
+        (vj.Poisson(jnp.zeros(3)), lambda z: z),
+        (vj.Autoregressive(Partial(vj.Bernoulli), (3,)), lambda z: z),
+        (vj.top_down(vj.standard_normal(3), Partial(vj.Bernoulli)), lambda z: z[0]),
     ],
     ids=lambda value: type(value).__name__,
 )

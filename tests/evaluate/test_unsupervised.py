@@ -44,6 +44,9 @@ def test_ranking_without_labels() -> None:
     still = np.where(RANDOM.random((1600, 1)) < 0.5, 0.1, np.nextafter(0.1, 1.0))
     rounding = [np.concatenate([one, still], axis=1) for one in same]
     np.testing.assert_allclose(udr(rounding), udr(same))
+    # Two models that say nothing are like no other, not even each other.
+    nothing = np.zeros(5, bool)
+    np.testing.assert_array_equal(udr([NOISE, NOISE, NOISE], informative=[nothing, nothing, ~nothing]), 0.0)
     with pytest.raises(ValueError, match="at least two are needed, got 1"):
         udr([NOISE])
     with pytest.raises(ValueError, match="all models must code the same examples"):

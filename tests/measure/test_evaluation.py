@@ -1,7 +1,6 @@
 import dataclasses
 import json
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -56,7 +55,7 @@ def test_what_was_measured_of_other_parameters_is_not_of_these(digits, tmp_path)
     assert own_evaluation(subject) == {}
     write_evaluation(subject, result)
     assert own_evaluation(subject)["elbo"] == result["elbo"]
-    later = state._replace(best_params=jax.tree.map(lambda leaf: leaf + 1.0, state.best_params))
+    later = state._replace(best_epoch=state.best_epoch + 1)
     assert own_evaluation(subject_of(run, later)) == {}
 
 
@@ -92,5 +91,6 @@ def test_a_model_of_ones_own_is_known_again_by_what_it_does(tmp_path) -> None:
     before = same.evaluate(k=5)
     assert same.evaluate(k=5) == before
     after = other.evaluate(k=5)
-    np.testing.assert_allclose(after["elbo"], -after["rate"] - after["distortion"], atol=0.2)
+    (tmp_path / "run" / "evaluation.npz").unlink()
+    assert other.evaluate(k=5) == after
     assert after["log_marginal"] != before["log_marginal"]

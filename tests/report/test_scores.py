@@ -29,6 +29,13 @@ def test_two_files_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert found["factors"] == 2
     assert found["scored_examples"] == 360
     assert "1.0000" in printed
+    # Of a file of factors the codes that it may hold beside them are not scored.
+    np.savez(tmp_path / "factors.npz", factors=FACTORS, mean=RANDOM.normal(size=(360, 2)))
+    assert main(["score", files[0], str(tmp_path / "factors.npz"), "--out", str(tmp_path / "again.json")]) == 0
+    assert json.loads((tmp_path / "again.json").read_text()) == found
+    np.savez(tmp_path / "unnamed.npz", FACTORS)
+    assert main(["score", files[0], str(tmp_path / "unnamed.npz")]) == 1
+    assert "unnamed.npz holds no array 'factors'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["whole", "real", "mixed"])

@@ -119,6 +119,24 @@ def test_steps_that_are_left_out_for_their_gradients_are_counted_and_said(tmp_pa
     assert "100% of the steps left out" in text.getvalue()
 
 
+def test_an_accuracy_that_is_not_known_is_left_out(tmp_path) -> None:
+    config = changed(quick(load_config("m2")), "train", epochs=1)
+    run = create(config, tmp_path / "known")
+    train(run, console())
+    line = read_metrics(run.directory)[-1]
+    assert 0.0 <= line["train"]["accuracy"] <= 1.0
+    assert 0.0 <= line["validation"]["accuracy"] <= 1.0
+    some = create(config, tmp_path / "some")
+    label = some.dataset.train.label.copy()
+    label[-len(label) // 3 :] = -1
+    dataset = dataclasses.replace(some.dataset, train=some.dataset.train._replace(label=label))
+    train(dataclasses.replace(some, dataset=dataset), console())
+    line = read_metrics(some.directory)[-1]
+    assert "accuracy" not in line["train"]
+    assert np.isfinite(line["train"]["bound"])
+    assert 0.0 <= line["validation"]["accuracy"] <= 1.0
+
+
 def test_of_two_stages_the_one_that_stands_still_is_not_counted(tmp_path) -> None:
     config = changed(quick(load_config("m1m2")), "optimizer", skip_norm=1e-6)
     run = create(changed(config, "train", epochs=2), tmp_path / "run")

@@ -1,5 +1,6 @@
 """What a run from Python is made of, in words."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from flax import linen as nn
 import vae_jax as vj
 from tests.runs import console
 from vae_jax.core.errors import ConfigError, DamagedError
+from vae_jax.core.seal import sealed
 from vae_jax.train.files import MADE
 from vae_jax.train.made import check_made, described, made_of
 from vae_jax.train.python import as_system
@@ -35,6 +37,12 @@ PARTS = {
     "a wider one": nn.Dense(4).apply,
     "a system": as_system(vj.VAE(*[lambda params, x: x] * 3), {"w": jnp.ones(2)}),
     "a word": "word",
+    "a number of NumPy": optax.adam(np.float32(0.25)),
+    "another of NumPy": optax.adam(np.float32(0.5)),
+    "a default": lambda params, z, scale=1.0: z,
+    "another default": lambda params, z, scale=2.0: z,
+    "gradients added up": optax.MultiSteps(optax.adam(1e-3), 4),
+    "more of them": optax.MultiSteps(optax.adam(1e-3), 8),
 }
 
 
@@ -94,6 +102,10 @@ def test_of_other_versions_nothing_is_known(tmp_path: Path) -> None:
     check_made(tmp_path, made)
     (tmp_path / MADE).write_text('{"versions": "vae_jax 0.0.1", "estimate": "x"}')
     check_made(tmp_path, made)
-    (tmp_path / MADE).write_text('{"versions')
-    with pytest.raises(DamagedError, match=r"made.json is damaged. Without that file the run goes on"):
-        check_made(tmp_path, made)
+    for damaged, message in (
+        ('{"versions', r"made.json is damaged .* Without that file the run goes on"),
+        (json.dumps(sealed(made)).replace("dreg", "dreh"), r"made.json is damaged, or was changed by hand"),
+    ):
+        (tmp_path / MADE).write_text(damaged)
+        with pytest.raises(DamagedError, match=message):
+            check_made(tmp_path, made)

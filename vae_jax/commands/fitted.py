@@ -26,7 +26,6 @@ from vae_jax.systems.system import System
 from vae_jax.train.files import read_config, read_metrics
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
-from vae_jax.train.made import made_of
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
 from vae_jax.train.run import Run, assembled, load_state
@@ -80,8 +79,8 @@ class Fitted:
     def evaluate(self, *, k: int | None = None, seed: int = 0, console: Console | None = None) -> dict[str, Any]:
         """What `vae-jax train` measures at its end, on the test split, by name; kept in RUN/evaluation.json.
 
-        `k`: samples of z for log p(x); by default those of the run. Every number is in nats per example where it is
-        not said.
+        `k`: samples of z for log p(x); by default those of the run, or up to 16 times as many where they are not
+        enough. Every number is in nats per example where it is not said.
         """
         subject = self.subject
         if k is not None:
@@ -153,7 +152,7 @@ def fit(
         train=settings,
         evaluate=Evaluate(evaluation_samples=evaluation_samples),
         compute=compute,
-        made=made_of(parts | {"optimiser": optimizer}),
+        parts=parts,
     )
     with writing(run.directory):
         trained = train(run, console or Console())

@@ -137,7 +137,7 @@ class Model:
     autoregressive_reach: Positive[int] = 1
     """Rows and columns that the first of them sees; above 1 the others see one pixel, which costs less."""
     autoregressive_context: NotNegative[int] = 0
-    """Numbers that z says to them of each pixel, beside those of the likelihood."""
+    """Numbers that z says to them of each element of x, beside those of the likelihood."""
     likelihood_scale: Literal["fixed", "shared", "optimal", "predicted"] = "shared"
     """Standard deviation of a normal likelihood: fixed, one learned number, its optimum, or predicted."""
     initial_scale: Positive[float | None] = None

@@ -24,8 +24,6 @@ _READ_WITH: tuple[tuple[str, str, Callable[[Experiment], bool], str], ...] = (
         ("model", name, lambda config: config.model.autoregressive_layers > 0, "--autoregressive-layers")
         for name in ("autoregressive_reach", "autoregressive_context")
     ),
-    ("codes", "corruption_level", lambda config: config.codes.corruption != "none", "--corruption"),
-    ("codes", "sparsity", lambda config: config.codes.penalty == "kl_sparsity", "--penalty kl_sparsity"),
     (
         *("quantisation", "scalar_levels", lambda config: config.quantisation.codebook == "finite_scalar"),
         "--codebook finite_scalar",
@@ -102,15 +100,6 @@ def check_rules(config: Experiment) -> None:
     _check_rate(config.objective)
     _check_growth(config.objective)
     objective, optimizer = config.objective, config.optimizer
-    for section, name, is_read, instead in _READ_WITH:
-        value, default = (getattr(getattr(of, section), name) for of in (config, _AS_IT_IS))
-        if value != default and not is_read(config):
-            raise ConfigError(f"{setting(name, value)} has no effect without {instead}.")
-    if optimizer.skip_norm is not None and objective.most_distortion is not None:
-        raise ConfigError(
-            "--skip-norm leaves out steps of the model, while the multiplier of --most-distortion goes on: use "
-            f"--skip-norm None --clip-norm {optimizer.skip_norm:g}."
-        )
     if objective.estimator == "score" and objective.num_samples < 2:
         raise ConfigError("--estimator score takes its baseline from the other samples: use --num-samples 2 or more.")
     if config.data.image_crop is not None and config.data.image_size is None:
@@ -132,6 +121,23 @@ def check_rules(config: Experiment) -> None:
         raise ConfigError(f"--weight-decay has no effect with {optimizer.optimizer}: use --optimizer adamw or muon.")
     if optimizer.schedule == "exponential" and optimizer.final_fraction == 0:
         raise ConfigError("--schedule exponential never reaches 0: use --final-fraction 0.01, or --schedule cosine.")
+
+
+def check_effects(config: Experiment) -> None:
+    """ConfigError where a new config has a field that nothing reads, or two that work against each other.
+
+    Configs of runs that were made before may have them.
+    """
+    for section, name, is_read, instead in _READ_WITH:
+        value, default = (getattr(getattr(of, section), name) for of in (config, _AS_IT_IS))
+        if value != default and not is_read(config):
+            raise ConfigError(f"{setting(name, value)} has no effect without {instead}.")
+    norm = config.optimizer.skip_norm
+    if norm is not None and config.objective.most_distortion is not None:
+        raise ConfigError(
+            "--skip-norm leaves out steps of the model, while the multiplier of --most-distortion goes on: use "
+            f"--skip-norm None --clip-norm {norm:g}."
+        )
 
 
 def _check_rate(objective: Objective) -> None:

@@ -121,24 +121,24 @@ def _opened(name: str, image: Any) -> Any:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if isinstance(image, Image.Image):
-        return _opaque(_in_eight_bits(name, image))
+        return _opaque(_in_eight_bits(name, image, image.format))
     try:
         opened = Image.open(image)
         opened.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{image} cannot be read as an image: it is damaged or of another kind.") from error
     # Cameras write the picture as it was taken, and beside it how to turn it.
-    return _opaque(_in_eight_bits(name, ImageOps.exif_transpose(opened)))
+    return _opaque(_in_eight_bits(name, ImageOps.exif_transpose(opened), opened.format))
 
 
-def _in_eight_bits(name: str, opened: Any) -> Any:
+def _in_eight_bits(name: str, opened: Any, kind: str | None) -> Any:
     """The image with pixels 0..255: Pillow would make all that is brighter than 255 of 65,535 white."""
     from PIL import Image
 
     if not opened.mode.startswith(("I", "F")):
         return opened
     # Older versions of Pillow read 16 bits of a PNG file as 32.
-    if not (opened.mode.startswith("I;16") or (opened.mode == "I" and name.lower().endswith(".png"))):
+    if not (opened.mode.startswith("I;16") or (opened.mode == "I" and kind == "PNG")):
         raise ValueError(
             f"{name} has pixels of 32 bits, and nothing says which number is white. Save it as an image of 8 or 16 "
             "bits, or as an array in an .npy file."

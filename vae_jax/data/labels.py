@@ -74,11 +74,6 @@ def is_labelled(label: Any) -> Any:
     return label != UNLABELLED
 
 
-def all_labelled(dataset: Dataset) -> bool:
-    """Whether the class of every example is known, in every split that has labels."""
-    return all(is_labelled(split.label).all() for split in dataset.splits if split.label is not None)
-
-
 def num_classes(dataset: Dataset) -> int:
     """How many classes there are: those with names, or one more than the largest number. ValueError without labels, or
     with more classes than a model can be told.

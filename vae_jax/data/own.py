@@ -75,7 +75,8 @@ def read_like(name: str, reading: Reading, known: Sequence[Column] | None, names
     The same errors.
     """
     parts = _parts(name, reading, apart=False)
-    parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
+    if Path(name).is_file():
+        parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
     return as_rows(name, parts, reading, known, names)
 
 

@@ -59,11 +59,12 @@ class DiscretisedLogistic:
         check_value("DiscretisedLogistic", value, self.event_shape)
         check_positive("DiscretisedLogistic", scale=self.scale)
         # In half precision a half would be lost from every count above 128.
-        value = jnp.asarray(value, jnp.promote_types(jnp.result_type(self.loc, float), jnp.float32))
+        wide = jnp.promote_types(jnp.result_type(self.loc, float), jnp.float32)
+        value, loc, scale = (jnp.asarray(part, wide) for part in (value, self.loc, self.scale))
         # The difference of two sigmoids as a product, σ(a) σ(−b) (1 − e^{b−a}), which cannot cancel.
-        below_upper = jax.nn.log_sigmoid((value + 0.5 - self.loc) / self.scale)
-        above_lower = jax.nn.log_sigmoid((self.loc - value + 0.5) / self.scale)
-        width = jnp.broadcast_to(1.0 / self.scale, value.shape)
+        below_upper = jax.nn.log_sigmoid((value + 0.5 - loc) / scale)
+        above_lower = jax.nn.log_sigmoid((loc - value + 0.5) / scale)
+        width = jnp.broadcast_to(1.0 / scale, value.shape)
         inside = below_upper + above_lower + jnp.log(-jnp.expm1(-width))
         log_mass = jnp.where(value == 0, below_upper, jnp.where(value == self.levels, above_lower, inside))
         return jnp.where((value >= 0) & (value <= self.levels) & (value == jnp.floor(value)), log_mass, -jnp.inf)

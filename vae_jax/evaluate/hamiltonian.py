@@ -14,24 +14,31 @@ from jax import lax
 from vae_jax.core.checks import check_count
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import (
+    Autoregressive,
     Bernoulli,
+    Binomial,
+    Categorical,
     Concrete,
     ContinuousBernoulli,
+    DiscretisedLogistic,
+    NegativeBinomial,
     OneHotCategorical,
+    Poisson,
     RelaxedBernoulli,
     StraightThrough,
     UniformSphere,
     VonMisesFisher,
 )
+from vae_jax.distributions.hierarchy import Chain
 from vae_jax.models.vae import VAE, posterior_and_prior
 
 # Step sizes are steered towards this share of accepted moves, the usual choice for HMC.
 _ACCEPTANCE, _FIRST_SIZE, _RATE = 0.65, 0.2, 0.2
 
-# Families whose values are floating-point numbers but only some of all vectors: bits, simplices, intervals, spheres.
+# Families whose values are only some of all vectors: bits, counts, simplices, intervals, spheres.
 _ELSEWHERE = (
     *(Bernoulli, ContinuousBernoulli, OneHotCategorical, Concrete, RelaxedBernoulli, StraightThrough),
-    *(UniformSphere, VonMisesFisher),
+    *(UniformSphere, VonMisesFisher, Binomial, Categorical, DiscretisedLogistic, NegativeBinomial, Poisson),
 )
 
 
@@ -117,8 +124,7 @@ def first_log_size() -> Array:
 def check_real_codes(where: str, prior: Any) -> None:
     """TypeError for a prior whose set of values Hamiltonian dynamics would leave: choices, directions."""
     z = jax.eval_shape(prior.sample, jax.random.key(0))
-    nodes = jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, _ELSEWHERE))
-    elsewhere = [type(node).__name__ for node in nodes if isinstance(node, _ELSEWHERE)]
+    elsewhere = _elsewhere(prior)
     if not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(z)):
         elsewhere = [type(prior).__name__]
     if elsewhere:
@@ -126,3 +132,18 @@ def check_real_codes(where: str, prior: Any) -> None:
             f"{where}: z is moved by Hamiltonian dynamics, which leave the values of a {elsewhere[0]} prior: z must be "
             "a vector of any real numbers. log_marginal measures this model."
         )
+
+
+def _elsewhere(prior: Any) -> list[str]:
+    """The names of such families that a prior is put together from, also of a layer or an element given others."""
+    if isinstance(prior, Chain):
+        prior = jax.eval_shape(lambda chain: chain.sample_and_layers(jax.random.key(0))[1], prior)
+    known = (*_ELSEWHERE, Autoregressive)
+    found = []
+    for node in jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, known)):
+        if isinstance(node, Autoregressive):
+            start = jnp.zeros(node.shape)
+            found += _elsewhere(jax.eval_shape(lambda of, start=start: of(start), node.conditional))
+        elif isinstance(node, _ELSEWHERE):
+            found.append(type(node).__name__)
+    return found

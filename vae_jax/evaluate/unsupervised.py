@@ -57,9 +57,9 @@ def udr(models: Sequence[Any], *, informative: Sequence[Any] | None = None) -> n
 
 def _match(a: np.ndarray, b: np.ndarray) -> float:
     """How nearly the columns of one are those of the other: of each column of both, its best match by its share."""
-    similar = (
-        np.abs(np.corrcoef(a.T, b.T)[: a.shape[1], a.shape[1] :]) if a.shape[1] and b.shape[1] else np.zeros((1, 1))
-    )
+    if not (a.shape[1] and b.shape[1]):
+        return 0.0
+    similar = np.abs(np.corrcoef(a.T, b.T)[: a.shape[1], a.shape[1] :])
     shares = [np.square(r.max(axis=0)) / np.maximum(r.sum(axis=0), 1e-300) for r in (similar, similar.T)]
     return float(sum(share.sum() for share in shares) / (a.shape[1] + b.shape[1]))
 

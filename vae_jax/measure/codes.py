@@ -39,7 +39,8 @@ def accuracy(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     x = run.dataset.prepare(subject.data_key, run.dataset.test.batch())["x"][: len(label)]
     logits = map_batches(lambda i, x: classify(subject.params, x), x)
     right = np.argmax(logits, axis=1) == label
-    return {"accuracy": float(np.mean(right[is_labelled(label)]))}
+    known = is_labelled(label)
+    return {"accuracy": float(np.mean(right[known])), "labelled_test_examples": int(known.sum())}
 
 
 def reconstruction(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +195,7 @@ ACCURACY = Measurement(
     lambda subject: subject.run.system.classify is not None and _has_test_labels(subject),
     accuracy,
     rows=((_GOOD_FOR, (("accuracy", "{accuracy:.2%}", "of test labels, by q(y | x)"),)),),
-    summary=(("accuracy", "{accuracy:.2%} of {evaluated_examples} test examples, by q(y | x)"),),
+    summary=(("accuracy", "{accuracy:.2%} of {labelled_test_examples} test examples, by q(y | x)"),),
 )
 LAYER_KL = Measurement(
     "KL of each layer",

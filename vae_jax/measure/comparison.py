@@ -87,14 +87,13 @@ def read_run(directory: Path) -> Measured:
 
 def _data_of(directory: Path) -> str:
     """Digests of the test examples, and the families of their columns, by which their probabilities are numbers of one
-    kind. Data that are made here, and may differ in a last digit, are known by their names.
+    kind; "" where nothing is known. Data that are made here, and may differ in a last digit, are known by their names.
     """
     outline = read_outline(directory)
-    if outline is None:
+    if outline is None or is_embedded(outline["name"]):
         return ""
     columns = [(name, family) for name, family, _ in outline.get("columns") or ()]
-    digests = {} if is_embedded(outline["name"]) else outline["digests"]
-    return f"{[digests.get(f'test {part}') for part in ('x', 'condition')]} {columns}"
+    return f"{[outline['digests'].get(f'test {part}') for part in ('x', 'condition')]} {columns}"
 
 
 def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
@@ -112,7 +111,7 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
             raise RequestError(
                 f"{names} have the same config and seed ({label}), so they count once: name one of them."
             )
-        if len({_protocol(member) for member in members}) > 1:
+        if not _agree(members):
             names = " and ".join(str(member.directory) for member in members)
             raise RequestError(
                 f"{names} differ in their seed alone ({label}), but their evaluations do not agree in all of "
@@ -122,7 +121,12 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
 
 
 def _protocol(run: Measured) -> tuple[str, ...]:
-    return (*(str(run.result.get(name)) for name in _PROTOCOL), run.data)
+    return tuple(str(run.result.get(name)) for name in _PROTOCOL)
+
+
+def _agree(runs: Sequence[Measured]) -> bool:
+    """Whether the numbers of runs are of one protocol, and of the same examples as far as it is known."""
+    return len({_protocol(run) for run in runs}) == 1 and len({run.data for run in runs} - {""}) <= 1
 
 
 def _flat(config: Experiment) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def _flat(config: Experiment) -> dict[str, Any]:
 def difference(row: Sequence[Measured], first: Sequence[Measured]) -> Difference | None:
     """The paired difference of two rows, or None where their protocols differ or they share no seed."""
     both = sorted({run.seed for run in row} & {run.seed for run in first})
-    if not both or len({_protocol(run) for run in (*row, *first)}) > 1:
+    if not both or not _agree((*row, *first)):
         return None
     by_seed = [{run.seed: run.log_marginal for run in runs} for runs in (row, first)]
     paired = np.stack([by_seed[0][seed] - by_seed[1][seed] for seed in both])

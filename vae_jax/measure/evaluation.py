@@ -26,8 +26,8 @@ _FIRST = (
 )
 # What others look at.
 _NEEDED = tuple(one.name for one in (CERTAIN_LIKELIHOOD, CONDITIONAL_LIKELIHOOD, LIKELIHOOD))
-# Faults that were found. The next evaluation looks for them too, and may find none.
-_FAULTS = ("warning", "worse_than_constant")
+# What every evaluation looks for, and the next one may not find.
+_SOUGHT = ("warning", "worse_than_constant", "constant_log_prob", "active_units", "latent_size")
 # What `vae-jax evaluate` adds.
 FURTHER = (DIAGNOSTICS, ANNEALED)
 
@@ -67,8 +67,10 @@ def _numbers(measurement: Measurement, subject: Subject, options: Options, found
     """The numbers of a measurement; none, with a warning, where examples do not suit one that the others can spare."""
     try:
         return measurement.measure(subject, options, found)
+    except (ConfigError, RequestError):
+        raise
     except ValueError as error:
-        if measurement.name in _NEEDED or isinstance(error, (ConfigError, RequestError)):
+        if measurement.name in _NEEDED:
             raise
         warnings.warn(f"{measurement.name} was not measured: {error}", stacklevel=3)
         return {}
@@ -77,8 +79,8 @@ def _numbers(measurement: Measurement, subject: Subject, options: Options, found
 def own_evaluation(subject: Subject) -> dict[str, Any]:
     """What RUN/evaluation.json says of these parameters; {} where it was measured with others, or not at all."""
     found = read_evaluation(subject.run.directory)
-    # Version 0.1.0 did not write of which parameters its numbers are.
-    return found if found.get("measured", subject.fingerprint) == subject.fingerprint else {}
+    # The data, of which the fingerprint is too, are not asked for.
+    return found if found.get("parameters_of_epoch") == subject.progress["parameters_of_epoch"] else {}
 
 
 def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
@@ -94,6 +96,6 @@ def write_evaluation(subject: Subject, result: dict[str, Any]) -> Path:
         # It is replaced.
         before = {}
     is_same = all(before.get(name) == result[name] for name in ("measured", "evaluation_seed"))
-    kept = {name: value for name, value in before.items() if is_same and name not in _FAULTS}
+    kept = {name: value for name, value in before.items() if is_same and name not in _SOUGHT}
     write_json(path, kept | result)
     return path

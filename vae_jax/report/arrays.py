@@ -160,7 +160,9 @@ def fitted_density(subject: Subject, density: Density, seed: int) -> VAE:
 
 
 def write_codes(subject: Subject, *, data: str, data_dir: Path | None, out: Path | None) -> Path:
-    """The codes of every example of `data`, in its own order (train, then validation, then test): an .npz, or a table.
+    """The codes of every example of `data`: an .npz, or a table.
+
+    They are in its own order; splits in files of their own follow each other as train, validation, test.
 
     The .npz holds `mean` of q(z | x) (`mean1`, `mean2`, … of several layers), its `stddev` where it has a closed
     form, and `label` and `factors` where there are any; a .csv or .parquet file the columns `mean0`, `mean1`, ….

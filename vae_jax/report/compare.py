@@ -31,7 +31,8 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
             return _plus_minus(float(values.mean()), float(standard_error(values)))
 
         # Codes that are names have none.
-        units = zip(*(result.get("active_units", ()) for result in results), strict=True)
+        known = all("active_units" in result for result in results)
+        units = zip(*(result["active_units"] for result in results), strict=True) if known else ()
         table.add_row(
             letter,
             str(len(runs)),

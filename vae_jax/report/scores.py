@@ -20,7 +20,8 @@ def score_files(codes: Path, factors: Path | None) -> tuple[Group, dict[str, Any
     """
     arrays = _read_arrays(codes, "mean")
     if factors is not None:
-        arrays = {name: array for name, array in arrays.items() if name != "factors"} | _read_arrays(factors, "factors")
+        arrays = {name: array for name, array in arrays.items() if name != "factors"}
+        arrays |= {name: array for name, array in _read_arrays(factors, "factors").items() if name == "factors"}
     if missing := [name for name in ("mean", "factors") if name not in arrays]:
         file = factors if factors is not None and missing[0] == "factors" else codes
         raise RequestError(

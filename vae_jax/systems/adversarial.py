@@ -57,5 +57,6 @@ def _fixed_prior(config: Experiment) -> str | None:
 SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
-    requires=(one_layer, differentiable_codes, gradient_scale, _fixed_prior),
+    requires=(one_layer, differentiable_codes, gradient_scale),
+    doubts=(_fixed_prior,),
 )

@@ -23,7 +23,13 @@ from vae_jax.objectives.corruptions import Corruption, uncorrupted
 from vae_jax.objectives.penalties import Penalty
 from vae_jax.systems.parts.families import POSTERIORS, corruption_of
 from vae_jax.systems.parts.networks import networks
-from vae_jax.systems.parts.requirements import differentiable_codes, gradient_scale, one_layer, shares_to_corrupt
+from vae_jax.systems.parts.requirements import (
+    differentiable_codes,
+    gradient_scale,
+    one_layer,
+    shares_to_corrupt,
+    units_to_corrupt,
+)
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(x, p(x | h)) -> distance`, of one example and the distribution that its code decodes to.
@@ -121,4 +127,5 @@ SPEC = Spec(
         *(one_layer, differentiable_codes, gradient_scale, shares_to_corrupt),
         *(_penalised_codes, _weighed_penalty),
     ),
+    doubts=(units_to_corrupt,),
 )

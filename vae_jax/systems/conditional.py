@@ -110,5 +110,6 @@ def build(config: Experiment, dataset: Dataset) -> System:
 SPEC = Spec(
     build,
     reads=("objective", "compute.accumulate"),
-    requires=(trainable_bound, one_layer, one_vector, gradient_scale, every_label),
+    requires=(trainable_bound, one_layer, one_vector, gradient_scale),
+    doubts=(every_label,),
 )

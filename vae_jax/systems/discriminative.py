@@ -121,5 +121,6 @@ def _seen_by_its_mean(config: Experiment) -> str | None:
 SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
-    requires=(one_layer, differentiable_codes, gradient_scale, every_label, _has_weights, _seen_by_its_mean),
+    requires=(one_layer, differentiable_codes, gradient_scale, _has_weights, _seen_by_its_mean),
+    doubts=(every_label,),
 )

@@ -18,7 +18,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.data.labels import all_labelled, num_classes
+from vae_jax.data.labels import num_classes
 from vae_jax.distributions.hierarchy import bottom_up, top_down
 from vae_jax.models.vae import VAE
 from vae_jax.nets.adapters import from_linen, linen_apply
@@ -118,10 +118,9 @@ def build(config: Experiment, dataset: Dataset) -> System:
         both = jax.eval_shape(loss, params, key, batch, step)[1]
         return value, {name: metrics.get(name, jnp.zeros(like.shape, like.dtype)) for name, like in both.items()}
 
-    both = staged([m1_loss, loss], [second_stage_start(config, dataset)])
     return System(
         init=init,
-        loss=with_accuracy(both, classify) if all_labelled(dataset) else both,
+        loss=with_accuracy(staged([m1_loss, loss], [second_stage_start(config, dataset)]), classify),
         vae=vae,
         given=stacked(vae, nets.given),
         conditions=jnp.eye(classes),

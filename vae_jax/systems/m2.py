@@ -20,7 +20,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
-from vae_jax.data.labels import all_labelled, labelled_rows, num_classes
+from vae_jax.data.labels import is_labelled, labelled_rows, num_classes
 from vae_jax.distributions import Concrete, OneHotCategorical
 from vae_jax.distributions.hierarchy import bottom_up
 from vae_jax.models.vae import VAE
@@ -31,7 +31,14 @@ from vae_jax.objectives.terms import elbo_terms
 from vae_jax.systems.conditional import conditional_networks
 from vae_jax.systems.parts.families import corruption_of
 from vae_jax.systems.parts.networks import networks
-from vae_jax.systems.parts.requirements import closed_kl, gradient_scale, one_layer, one_vector, shares_to_corrupt
+from vae_jax.systems.parts.requirements import (
+    closed_kl,
+    gradient_scale,
+    one_layer,
+    one_vector,
+    shares_to_corrupt,
+    units_to_corrupt,
+)
 from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 
 # `(params, x) -> logits [C]` of q(y | x).
@@ -152,15 +159,16 @@ def label_loss(
 def with_accuracy(loss: Loss, classify: Classify) -> Loss:
     """The same loss with a metric `accuracy`, of `classify(params, x) -> logits`, where a batch has labels.
 
-    The labels of a batch serve no other purpose, and must all be known: a mean over batches would count one without as
-    if all were wrong.
+    The labels of a batch serve no other purpose. Where some are not known it is NaN, as then a mean over batches is no
+    mean over examples.
     """
 
     def measured(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         value, metrics = loss(params, key, batch, step)
         if "label" in batch:
             predicted = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
-            metrics = {**metrics, "accuracy": jnp.mean(predicted == batch["label"])}
+            right = jnp.mean(predicted == batch["label"])
+            metrics = {**metrics, "accuracy": jnp.where(is_labelled(batch["label"]).all(), right, jnp.nan)}
         return value, metrics
 
     return measured
@@ -220,7 +228,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     )
     return System(
         init=init,
-        loss=with_accuracy(loss, classify) if all_labelled(dataset) else loss,
+        loss=with_accuracy(loss, classify),
         vae=latent_class(nets.given, classify, classes=classes),
         given=nets.given,
         conditions=jnp.eye(classes),
@@ -236,4 +244,5 @@ SPEC = Spec(
         "compute.accumulate",
     ),
     requires=(one_layer, one_vector, gradient_scale, closed_kl, shares_to_corrupt),
+    doubts=(units_to_corrupt,),
 )

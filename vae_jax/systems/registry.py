@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from vae_jax.config.fields import Experiment
-from vae_jax.config.rules import check_ranges, check_rules, check_types, flag
+from vae_jax.config.rules import check_effects, check_ranges, check_rules, check_types, flag
 from vae_jax.core.checks import is_known
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.modules import load_from
@@ -65,6 +65,15 @@ def validate(config: Experiment) -> Experiment:
     _check_read(config, spec)
     for requirement in (*EVERY_SYSTEM, *spec.requires):
         if reason := requirement(config):
+            raise ConfigError(f"{reason}.")
+    return config
+
+
+def validate_new(config: Experiment) -> Experiment:
+    """The same of a run that is to be made: a ConfigError also where it hardly is what was meant."""
+    check_effects(validate(config))
+    for doubt in spec_of(config.system).doubts:
+        if reason := doubt(config):
             raise ConfigError(f"{reason}.")
     return config
 

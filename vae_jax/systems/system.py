@@ -70,8 +70,10 @@ class Spec(NamedTuple):
     ("objective") or one field ("codes.penalty"). A config that sets another field of them is refused, since it would
     have no effect.
     `requires`: functions of a config; each gives the reason why it cannot be run, or None where it can.
+    `doubts`: the same of what can be run, but hardly is what was meant. A new run is refused; one that is there opens.
     """
 
     build: Callable[[Experiment, Dataset], System]
     reads: tuple[str, ...] = ()
     requires: tuple[Requirement, ...] = ()
+    doubts: tuple[Requirement, ...] = ()

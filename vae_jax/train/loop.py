@@ -209,13 +209,15 @@ def _train_chunks(
             chunk, due, signal = int(decided[0]), bool(decided[1]), noticed or None
             state = state._replace(train=trained, seconds=np.float32(decided[2]))
             epoch_began = (step - 1) // per_epoch * per_epoch
-            skipped = sum(skip >= epoch_began for skip in read_skips(run.directory))
+            skips = read_skips(run.directory)
+            skipped = sum(skip >= epoch_began for skip in skips)
             means = _numbers(mean_metrics(trained, per_epoch, skipped))
             if means["loss"].ndim and not np.isfinite(means["loss"]).any():
                 newest = checkpoints.newest()
                 left = "Nothing was kept of it." if newest is None else f"The checkpoint of step {newest} stays."
                 raise TrainingError(f"the loss of every member became nan before step {step}. {_remedy(run)} {left}")
-            learning_rate = None if run.learning_rate is None else float(run.learning_rate(steps_taken(trained)))
+            taken = steps_taken(trained, len(skips))
+            learning_rate = None if run.learning_rate is None else float(run.learning_rate(taken))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
                 params = measured_params(trained)
@@ -323,8 +325,13 @@ def _kept(
 
 
 def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
-    """For JSON: a number, or a list with a number of each member."""
-    return {name: np.asarray(value, np.float64).tolist() for name, value in metrics.items()}
+    """For JSON: a number, or a list with a number of each member.
+
+    What is not known of a finite epoch is left out, as an accuracy where some labels are not.
+    """
+    known = {name: np.asarray(value, np.float64) for name, value in metrics.items()}
+    finite = bool(np.isfinite(known.get("loss", 0.0)).all())
+    return {name: value.tolist() for name, value in known.items() if not (finite and np.isnan(value).all())}
 
 
 def _mean(metrics: dict[str, np.ndarray]) -> dict[str, float]:

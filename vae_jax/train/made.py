@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import json
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,9 +15,8 @@ import numpy as np
 import optax
 
 from vae_jax import __version__
-from vae_jax.core.errors import ConfigError, DamagedError
-from vae_jax.core.text import read_text
-from vae_jax.train.files import MADE
+from vae_jax.core.errors import ConfigError
+from vae_jax.train.files import MADE, read_json
 
 # How far into what holds what.
 _DEPTH = 10
@@ -44,6 +42,8 @@ def _described(part: Any, above: tuple[int, ...]) -> str:
 
     if part is None or isinstance(part, str | int | float | bool):
         return repr(part)
+    if isinstance(part, np.generic):
+        return repr(part.item())
     if isinstance(part, np.ndarray | jax.Array):
         return f"{part.dtype}{part.shape}#{_digest(part)}"
     if isinstance(part, functools.partial):
@@ -61,12 +61,15 @@ def _described(part: Any, above: tuple[int, ...]) -> str:
     if inspect.isfunction(function):
         held = _held(function)
         return f"{function.__qualname__}({named(held)})" if held else function.__qualname__
+    if type(part).__module__.startswith("optax"):
+        return f"{type(part).__name__}({named(vars(part))})"
     return getattr(part, "__qualname__", type(part).__name__)
 
 
 def _held(function: Any) -> dict[str, Any]:
-    """What a function holds of the place where it was made, by name."""
-    held = {}
+    """What a function holds of the place where it was made, and its defaults, by name."""
+    held = {f"default {i}": value for i, value in enumerate(function.__defaults__ or ())}
+    held |= function.__kwdefaults__ or {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         # A cell is empty while what it is for is still being made.
         with suppress(ValueError):
@@ -93,13 +96,8 @@ def check_made(directory: Path, made: Mapping[str, str]) -> None:
     """
     if not (directory / MADE).is_file():
         return
-    try:
-        before = json.loads(read_text(directory / MADE))
-    except ValueError as error:
-        raise DamagedError(
-            f"{directory / MADE} is damaged. Without that file the run goes on, and what it maximises is not compared."
-        ) from error
-    if before["versions"] != made["versions"]:
+    before = read_json(directory / MADE, "Without that file the run goes on, and what it maximises is not compared.")
+    if before.get("versions") != made["versions"]:
         return
     if changed := [name for name in made if before.get(name) != made[name]]:
         raise ConfigError(f"{directory} holds a run with another {', '.join(changed)}. Name another directory.")

@@ -127,17 +127,28 @@ def train_step(
 
 def _left_out(before: Any, after: Any) -> Metrics:
     """Whether an optimiser left the step out since its gradient was too large; {} where it never does."""
-    counts = [optax.tree_utils.tree_get_all_with_path(state, "gradient_step") for state in (before, after)]
-    taken = [new != old for (_, old), (_, new) in zip(*counts, strict=True)]
-    # Of two stages, each with a rule of its own, one stands still.
-    return {"left_out": 1.0 - jnp.stack(taken).any().astype(jnp.float32)} if taken else {}
+    get = optax.tree_utils.tree_get_all_with_path
+    if not get(after, "should_skip"):
+        return {}
+    # Such a rule counts the steps that it takes, and the gradients that it adds up before one. Of two stages one stands
+    # still.
+    moved = [
+        new != old
+        for name in ("gradient_step", "mini_step")
+        for (_, old), (_, new) in zip(get(before, name), get(after, name), strict=True)
+    ]
+    return {"left_out": 1.0 - jnp.stack(moved).any().astype(jnp.float32)}
 
 
-def steps_taken(state: TrainState) -> int:
-    """How many steps the optimiser has counted, which its schedule follows: those that it did not leave out."""
-    counts = [count for _, count in optax.tree_utils.tree_get_all_with_path(state.opt_state, "gradient_step")]
-    # Of a sweep, by the member that left out the fewest.
-    return int(jnp.max(jnp.stack(counts).sum(axis=0))) if counts else int(state.step)
+def steps_taken(state: TrainState, skips: int) -> int:
+    """How many steps the schedule of the optimiser has seen: those that it did not leave out, nor were `skips`.
+
+    Of several rules, each with a schedule of its own, and of the members of a sweep, all steps.
+    """
+    counts = optax.tree_utils.tree_get_all_with_path(state.opt_state, "gradient_step")
+    if len(counts) == 1 and jnp.ndim(counts[0][1]) == 0:
+        return int(counts[0][1])
+    return int(state.step) - (0 if counts else skips)
 
 
 def _in_precision_of(new: Array, old: Array) -> Array:

@@ -15,6 +15,7 @@ from vae_jax.config.files import absolute_path
 from vae_jax.config.rules import check_ranges, check_types
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.seal import sealed
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Split, binarised, is_own, load
@@ -33,7 +34,7 @@ from vae_jax.systems.registry import IN_PYTHON, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
 from vae_jax.train.files import CONFIG, MADE, read_config
-from vae_jax.train.made import check_made
+from vae_jax.train.made import check_made, made_of
 from vae_jax.train.outline import check_same
 from vae_jax.train.run import Run, assembled, write_start
 from vae_jax.train.source import ARRAYS
@@ -82,7 +83,7 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | Path):
-        return load(str(data), seed=seed)
+        return load(source_of(data), seed=seed)
     data = _read(data) if _is_source(data) else data
     arrays = {
         str(name): array if isinstance(array, Rows) else np.asarray(array)
@@ -166,12 +167,12 @@ def python_run(
     train: Train,
     evaluate: Evaluate,
     compute: Compute,
-    made: Mapping[str, str],
+    parts: Mapping[str, Any],
 ) -> Run:
     """The run of a directory: a new one, or the one that is there, to go on with.
 
-    `name`: the system of its config, a path with a function where `model` is None. `made`: what the config does not
-    say, by `made_of`. ConfigError where the directory holds another run.
+    `name`: the system of its config, a path with a function where `model` is None. `parts`: by name what the
+    config does not say. ConfigError where the directory holds another run.
     """
     if isinstance(optimizer, Optimizer):
         rule, settings = None, optimizer
@@ -191,6 +192,7 @@ def python_run(
     check_types(config)
     check_ranges(config)
     run = assembled(config, directory, dataset, system=model, optimizer=rule)
+    made = made_of({**parts, "optimiser": rule})
     if (directory / CONFIG).is_file():
         _check_same_run(read_config(directory), config, directory)
         check_same(directory, dataset)
@@ -199,7 +201,7 @@ def python_run(
     check_compute(run)
     check_stream(compute.stream, dataset.train.batch())
     _check_bits(run)
-    write_start(directory, config, dataset, {MADE: made})
+    write_start(directory, config, dataset, {MADE: sealed(made)})
     return run
 
 

@@ -36,7 +36,7 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
 from vae_jax.data.look import check_varies
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
-from vae_jax.systems.registry import build_system, validate
+from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.devices import check_compute, mesh_for
@@ -46,6 +46,7 @@ from vae_jax.train.files import (
     DATA,
     INITIAL,
     LOCK,
+    MADE,
     MEMBERS,
     METRICS,
     NONFINITE,
@@ -217,7 +218,7 @@ def advising(advice: str) -> Iterator[None]:
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
-    run = prepare_run(settled(validate(config)), directory)
+    run = prepare_run(settled(validate_new(config)), directory)
     check_varies(run.dataset)
     check_compute(run)
     check_stream(run.config.compute.stream, run.dataset.train.batch())
@@ -305,7 +306,7 @@ def _came_to_nothing(directory: Path) -> bool:
 
 
 def _discard(directory: Path) -> None:
-    for name in (CONFIG, DATA, INITIAL, METRICS, NONFINITE, SKIPS, TRACKERS):
+    for name in (CONFIG, DATA, INITIAL, MADE, METRICS, NONFINITE, SKIPS, TRACKERS):
         (directory / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, SNAPSHOTS):
         shutil.rmtree(directory / name, ignore_errors=True)

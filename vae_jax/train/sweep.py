@@ -36,7 +36,7 @@ from vae_jax.data import Dataset
 from vae_jax.data.look import check_varies
 from vae_jax.data.rows import Rows
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
-from vae_jax.systems.registry import build_system, validate
+from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.devices import check_compute, mesh_for
@@ -291,6 +291,8 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     check_directory(directory)
     config = settled(config)
     sweep = prepare_sweep(config, grid, seeds, directory)
+    for _, member in sweep.members:
+        validate_new(member)
     check_compute(sweep)
     check_varies(sweep.dataset)
     names = [name for name, _ in sweep.members]

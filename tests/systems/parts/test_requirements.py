@@ -63,6 +63,12 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
         with_model(posterior="straight_through", prior="relaxed_choices"),
         "use --estimator analytic",
     ),
+    (requirements.every_label, changed(BASE, "labels", labelled=20), "hides no label from --system mine"),
+    (
+        requirements.units_to_corrupt,
+        changed(changed(BASE, "codes", corruption="masking"), "data", standardise=True),
+        "--corruption masking changes x in its own units",
+    ),
     (requirements.normal_prior, with_model(prior="mixture"), "a prior that factorises: use --prior normal or scaled"),
     (
         requirements.shares_to_corrupt,

@@ -43,11 +43,6 @@ def corruption_of(codes: Codes, dataset: Dataset) -> Corruption:
             f"--corruption-shift {codes.corruption_shift} moves images, but an example of {dataset.name} has the shape "
             f"{dataset.shape}: use --corruption-shift 0."
         )
-    if codes.corruption != "none" and dataset.units is not None:
-        raise ConfigError(
-            f"--corruption {codes.corruption} changes x in its own units, in which the columns of {dataset.name} have "
-            "spreads of their own: scale them before, or use --corruption none."
-        )
     by_name = {"gaussian": gaussian, "masking": masking, "dropout": dropout, "salt_pepper": salt_pepper}
     corrupt = uncorrupted if codes.corruption == "none" else by_name[codes.corruption](codes.corruption_level)
     return shifted(codes.corruption_shift, corrupt)

@@ -162,7 +162,7 @@ def every_label(config: Experiment) -> str | None:
         return None
     return (
         f"--labelled {config.labels.labelled} hides no label from --system {config.system}, which is told those of all "
-        "examples that have one: leave it out, or give other examples the label -1"
+        "examples that have one: leave it out"
     )
 
 
@@ -174,6 +174,17 @@ def shares_to_corrupt(config: Experiment) -> str | None:
     return (
         f"--corruption {corruption} is for values between 0 and 1, and --likelihood {config.model.likelihood} for "
         "counts: use masking or dropout"
+    )
+
+
+def units_to_corrupt(config: Experiment) -> str | None:
+    """What is added to x, or put in its place, is as large as x is."""
+    if config.codes.corruption == "none" or not config.data.standardise:
+        return None
+    return (
+        f"--corruption {config.codes.corruption} changes x in its own units, in which the columns of "
+        f"{config.data.dataset} have spreads of their own: use --corruption none, or scale them in the file and "
+        "use --no-standardise"
     )
 
 
