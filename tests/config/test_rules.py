@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from vae_jax.config import Data, Experiment, Model, Optimizer, Stages
+from vae_jax.config import Data, Experiment, Model, Objective, Optimizer, Stages
 from vae_jax.core.errors import ConfigError
 from vae_jax.systems.registry import validate, validate_new
 
@@ -98,6 +98,14 @@ def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        (
+            replace(
+                changed("model", likelihood="columns", prior="vamp"),
+                data=Data("t.csv", binarisation="none"),
+                objective=Objective(estimator="sampled"),
+            ),
+            "--prior vamp learns rows, but of a choice or a count in them it learns nothing: use --prior mixture",
+        ),
         (changed("objective", alpha=0.2), "--alpha 0.2 has no effect without --bound renyi"),
         (changed("model", autoregressive_reach=3), "--autoregressive-reach 3 has no effect without --autoregressive-l"),
         (changed("model", autoregressive_context=3), "--autoregressive-context 3 has no effect without --autoregres"),

@@ -132,6 +132,10 @@ def check_effects(config: Experiment) -> None:
         value, default = (getattr(getattr(of, section), name) for of in (config, _AS_IT_IS))
         if value != default and not is_read(config):
             raise ConfigError(f"{setting(name, value)} has no effect without {instead}.")
+    if config.model.likelihood == "columns" and config.model.prior == "vamp":
+        raise ConfigError(
+            "--prior vamp learns rows, but of a choice or a count in them it learns nothing: use --prior mixture."
+        )
     norm = config.optimizer.skip_norm
     if norm is not None and config.objective.most_distortion is not None:
         raise ConfigError(
