@@ -78,7 +78,8 @@ def test_a_model_of_bits_scores_bits_of_grey_rows() -> None:
     scores = model.score_samples(grey)
     # Probabilities of bits, none of which a density of grey values has to be: the same for a row wherever it stands.
     bits = np.array([[(i >> j) & 1 for j in range(5)] for i in range(32)])
-    np.testing.assert_allclose(np.exp(model.set_params(num_samples=2000).score_samples(bits)).sum(), 1.0, atol=0.02)
+    # All rows share the draws of z, so their errors do not cancel.
+    np.testing.assert_allclose(np.exp(model.set_params(num_samples=20_000).score_samples(bits)).sum(), 1.0, atol=0.05)
     model.set_params(num_samples=2)
     assert np.isin(scores.round(4), model.score_samples(bits).round(4)).all()
     np.testing.assert_allclose(model.score_samples(grey[::-1])[::-1], scores, rtol=1e-5)

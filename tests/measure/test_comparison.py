@@ -13,11 +13,12 @@ from vae_jax.config import Objective
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.data.table import write_table
 from vae_jax.measure.codes import RECONSTRUCTION
-from vae_jax.measure.comparison import curves, difference, grouped, read_run
+from vae_jax.measure.comparison import _data_of, curves, difference, grouped, read_run
 from vae_jax.measure.evaluation import write_evaluation
 from vae_jax.measure.likelihood import LIKELIHOOD
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.compare import comparison
+from vae_jax.train.run import create
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +117,11 @@ def test_other_test_examples_and_other_families_are_other_data(tmp_path) -> None
     for number, (family, shift) in enumerate((("counts", 0), ("counts", 0), ("reals", 0), ("counts", 1))):
         file = tmp_path / f"t{shift}.csv"
         write_table(file, rows | {"b": rows["b"] + shift})
-        config = experiment(str(file), epochs=1, batch_size=8)
-        config = changed(config, "data", columns=("a=reals", f"b={family}"), stand_in=False)
-        run, state = trained(tmp_path / f"run{number}", changed(config, "model", likelihood="columns"))
-        write_evaluation(subject_of(run, state), measured(run, state, LIKELIHOOD))
-        data.add(read_run(run.directory).data)
+        config = changed(
+            experiment(str(file), batch_size=8), "data", columns=("a=reals", f"b={family}"), stand_in=False
+        )
+        create(changed(config, "model", likelihood="columns"), tmp_path / f"run{number}")
+        data.add(_data_of(tmp_path / f"run{number}"))
     assert len(data) == 3
 
 

@@ -121,11 +121,6 @@ def test_steps_that_are_left_out_for_their_gradients_are_counted_and_said(tmp_pa
 
 def test_an_accuracy_that_is_not_known_is_left_out(tmp_path) -> None:
     config = changed(quick(load_config("m2")), "train", epochs=1)
-    run = create(config, tmp_path / "known")
-    train(run, console())
-    line = read_metrics(run.directory)[-1]
-    assert 0.0 <= line["train"]["accuracy"] <= 1.0
-    assert 0.0 <= line["validation"]["accuracy"] <= 1.0
     some = create(config, tmp_path / "some")
     label = some.dataset.train.label.copy()
     label[-len(label) // 3 :] = -1
