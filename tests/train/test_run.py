@@ -1,10 +1,14 @@
+import dataclasses
+
 import chex
 import jax
+import numpy as np
 import pytest
 
 from tests.runs import assert_equal_states, changed, console, experiment, trained
 from vae_jax.config.files import to_json
 from vae_jax.core.errors import ConfigError
+from vae_jax.data.table import write_table
 from vae_jax.train.files import read_metrics
 from vae_jax.train.loop import num_steps, train
 from vae_jax.train.run import create, load_snapshot, load_state, open_run
@@ -111,3 +115,15 @@ def test_a_run_whose_evaluation_would_lack_labels_is_refused_at_once(tmp_path) -
     with pytest.raises(ValueError, match="a multiple of 10, got 15"):
         create(changed(experiment(), "labels", labelled=15), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_columns_of_several_scales_are_not_corrupted_in_their_own(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    write_table(tmp_path / "t.csv", {"a": random.normal(size=60), "b": 2.0 * random.normal(size=60)})
+    config = changed(experiment(str(tmp_path / "t.csv"), batch_size=8), "data", stand_in=False)
+    config = dataclasses.replace(config, system="autoencoder")
+    config = changed(changed(config, "model", posterior="point"), "codes", corruption="gaussian")
+    with pytest.raises(ConfigError, match="--corruption gaussian changes x in its own units, in which the columns"):
+        create(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert create(changed(config, "data", standardise=False), tmp_path / "run").dataset.units is None

@@ -29,6 +29,14 @@ def is_discrete(distribution: Any) -> bool:
     return bool(found) and all(isinstance(part, _DISCRETE) for part in found)
 
 
+def conditional_of(distribution: Autoregressive) -> Any:
+    """What each element has given those before it, abstract. The conditional may be a function, or abstract itself."""
+    start, of = jnp.zeros(distribution.shape), distribution.conditional
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(of)):
+        return jax.eval_shape(lambda of: of(start), of)
+    return jax.eval_shape(of, start)
+
+
 def known_parts(distribution: Any) -> list[Any]:
     """What a distribution is put together from, abstract or not; nothing of those that this package does not know."""
     known = (*_DISCRETE, *_CONTINUOUS, Autoregressive)
@@ -36,8 +44,7 @@ def known_parts(distribution: Any) -> list[Any]:
     found: list[Any] = []
     for part in parts:
         if isinstance(part, Autoregressive):
-            start = jnp.zeros(part.shape)
-            found += known_parts(jax.eval_shape(lambda of, start=start: of(start), part.conditional))
+            found += known_parts(conditional_of(part))
         elif isinstance(part, known):
             found.append(part)
     return found

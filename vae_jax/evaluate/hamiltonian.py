@@ -30,6 +30,7 @@ from vae_jax.distributions import (
     VonMisesFisher,
 )
 from vae_jax.distributions.hierarchy import Chain
+from vae_jax.distributions.kinds import conditional_of
 from vae_jax.models.vae import VAE, posterior_and_prior
 
 # Step sizes are steered towards this share of accepted moves, the usual choice for HMC.
@@ -142,8 +143,7 @@ def _elsewhere(prior: Any) -> list[str]:
     found = []
     for node in jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, known)):
         if isinstance(node, Autoregressive):
-            start = jnp.zeros(node.shape)
-            found += _elsewhere(jax.eval_shape(lambda of, start=start: of(start), node.conditional))
+            found += _elsewhere(conditional_of(node))
         elif isinstance(node, _ELSEWHERE):
             found.append(type(node).__name__)
     return found

@@ -39,7 +39,7 @@ from vae_jax.systems.parts.requirements import (
     shares_to_corrupt,
     units_to_corrupt,
 )
-from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
+from vae_jax.systems.system import UNKNOWN_SHARE, Batch, Loss, Metrics, Spec, System
 
 # `(params, x) -> logits [C]` of q(y | x).
 Classify = Callable[[Params, Any], Array]
@@ -159,8 +159,8 @@ def label_loss(
 def with_accuracy(loss: Loss, classify: Classify) -> Loss:
     """The same loss with a metric `accuracy`, of `classify(params, x) -> logits`, where a batch has labels.
 
-    The labels of a batch serve no other purpose. Where some are not known it is NaN, as then a mean over batches is no
-    mean over examples.
+    The labels of a batch serve no other purpose. Where some are not known it is `UNKNOWN_SHARE`, as then a mean over
+    batches is no mean over examples.
     """
 
     def measured(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
@@ -168,7 +168,7 @@ def with_accuracy(loss: Loss, classify: Classify) -> Loss:
         if "label" in batch:
             predicted = jnp.argmax(jax.vmap(lambda x: classify(params, x))(batch["x"]), axis=1)
             right = jnp.mean(predicted == batch["label"])
-            metrics = {**metrics, "accuracy": jnp.where(is_labelled(batch["label"]).all(), right, jnp.nan)}
+            metrics = {**metrics, "accuracy": jnp.where(is_labelled(batch["label"]).all(), right, UNKNOWN_SHARE)}
         return value, metrics
 
     return measured

@@ -17,6 +17,8 @@ Batch = Any
 Metrics = dict[str, Array]
 # `(params, key, batch, step) -> (loss, metrics)`.
 Loss = Callable[[Params, Key, Batch, Array], tuple[Array, Metrics]]
+# In the place of a share that a batch cannot tell: finite, and above 1 in every mean that it is part of.
+UNKNOWN_SHARE = 1e9
 # Why a config cannot be run, or None where it can.
 Requirement = Callable[["Experiment"], "str | None"]
 

@@ -327,11 +327,10 @@ def _kept(
 def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
     """For JSON: a number, or a list with a number of each member.
 
-    What is not known of a finite epoch is left out, as an accuracy where some labels are not.
+    An accuracy is left out where some labels are not known.
     """
     known = {name: np.asarray(value, np.float64) for name, value in metrics.items()}
-    finite = bool(np.isfinite(known.get("loss", 0.0)).all())
-    return {name: value.tolist() for name, value in known.items() if not (finite and np.isnan(value).all())}
+    return {name: value.tolist() for name, value in known.items() if not (name == "accuracy" and (value > 1.0).any())}
 
 
 def _mean(metrics: dict[str, np.ndarray]) -> dict[str, float]:

@@ -218,7 +218,7 @@ def advising(advice: str) -> Iterator[None]:
 def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
-    run = prepare_run(settled(validate_new(config)), directory)
+    run = prepare_run(validate_new(settled(validate(config))), directory)
     check_varies(run.dataset)
     check_compute(run)
     check_stream(run.config.compute.stream, run.dataset.train.batch())

@@ -184,7 +184,7 @@ def units_to_corrupt(config: Experiment) -> str | None:
     return (
         f"--corruption {config.codes.corruption} changes x in its own units, in which the columns of "
         f"{config.data.dataset} have spreads of their own: use --corruption none, or scale them in the file and "
-        "use --no-standardise"
+        "use --standardise False"
     )
 
 
