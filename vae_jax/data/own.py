@@ -74,8 +74,8 @@ def read_like(name: str, reading: Reading, known: Sequence[Column] | None, names
 
     The same errors.
     """
-    parts = _parts(name, reading, apart=False)
-    if Path(name).is_file():
+    parts = _in_one_piece(name, reading)
+    if _is_table(name):
         parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
     return as_rows(name, parts, reading, known, names)
 
@@ -121,18 +121,27 @@ def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
 
 def read_rows(name: str, reading: Reading) -> Table:
     """All rows of a table of the user's own, with every column, in the order of `read_like`."""
-    parts = [_as_table(name, one) for one in _parts(name, reading, apart=False).values()]
+    parts = [_as_table(name, one) for one in _in_one_piece(name, reading).values()]
     shared = [column for column in parts[0].columns if all(column in one.columns for one in parts)]
     return Table({column: np.concatenate([one.columns[column] for one in parts]) for column in shared})
 
 
-def _parts(name: str, reading: Reading, *, apart: bool = True) -> dict[str, Split | Table]:
-    """The splits in one order. A file with a column of splits stays whole unless they are to be set `apart`."""
-    parts = _in_any_order(name, reading, apart=apart)
+def _is_table(name: str) -> bool:
+    return Path(name).is_file() and name.endswith(TABLES)
+
+
+def _in_one_piece(name: str, reading: Reading) -> dict[str, Split | Table]:
+    """The splits, but for those that a column of a table tells apart: its rows stay in their order."""
+    return {"train": read_table(Path(name))} if _is_table(name) else _parts(name, reading)
+
+
+def _parts(name: str, reading: Reading) -> dict[str, Split | Table]:
+    """The splits: train, validation, test."""
+    parts = _in_any_order(name, reading)
     return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
 
 
-def _in_any_order(name: str, reading: Reading, *, apart: bool) -> dict[str, Split | Table]:
+def _in_any_order(name: str, reading: Reading) -> dict[str, Split | Table]:
     path = Path(name)
     options = {"square": reading.square, "colour": reading.colour}
     if name.startswith(PREFIX) or is_saved(path):
@@ -141,8 +150,8 @@ def _in_any_order(name: str, reading: Reading, *, apart: bool) -> dict[str, Spli
         files = _split_files(path)
         if not files:
             return dict(image_splits(path, **options))
-        return {part: _alone(file, _of_file(file, apart=True)) for part, file in files.items()}
-    return _of_file(path, apart=apart)
+        return {part: _alone(file, _of_file(file)) for part, file in files.items()}
+    return _of_file(path)
 
 
 def _alone(file: Path, parts: dict[str, Split | Table]) -> Split | Table:
@@ -179,7 +188,7 @@ def _has_splits(one: Split | Table) -> TypeGuard[Table]:
     return isinstance(one, Table) and _SPLIT in one.columns and one.columns[_SPLIT].dtype.kind == "O"
 
 
-def _of_file(path: Path, *, apart: bool) -> dict[str, Split | Table]:
+def _of_file(path: Path) -> dict[str, Split | Table]:
     if path.suffix in _ARRAYS:
         return dict(read_file(path))
     if path.suffix not in TABLES:
@@ -187,7 +196,7 @@ def _of_file(path: Path, *, apart: bool) -> dict[str, Split | Table]:
             f"no data {path}. It must be a folder of images, or a file ending in {', '.join((*_ARRAYS, *TABLES))}."
         )
     whole = read_table(path)
-    if not _has_splits(whole) or not apart:
+    if not _has_splits(whole):
         return {"train": whole}
     split = whole.columns[_SPLIT]
     if unknown := sorted({str(value) for value in split} - set(SPLITS)):

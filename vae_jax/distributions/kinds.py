@@ -10,6 +10,7 @@ from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
 from vae_jax.distributions.counts import Binomial, NegativeBinomial, Poisson
 from vae_jax.distributions.derivation import Derivation
 from vae_jax.distributions.discrete import Bernoulli, Categorical
+from vae_jax.distributions.hierarchy import Chain
 from vae_jax.distributions.logistic import DiscretisedLogistic
 from vae_jax.distributions.normal import DiagNormal, FullNormal
 from vae_jax.distributions.relaxed import OneHotCategorical
@@ -29,22 +30,28 @@ def is_discrete(distribution: Any) -> bool:
     return bool(found) and all(isinstance(part, _DISCRETE) for part in found)
 
 
-def conditional_of(distribution: Autoregressive) -> Any:
-    """What each element has given those before it, abstract. The conditional may be a function, or abstract itself."""
-    start, of = jnp.zeros(distribution.shape), distribution.conditional
-    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(of)):
-        return jax.eval_shape(lambda of: of(start), of)
-    return jax.eval_shape(of, start)
-
-
 def known_parts(distribution: Any) -> list[Any]:
-    """What a distribution is put together from, abstract or not; nothing of those that this package does not know."""
-    known = (*_DISCRETE, *_CONTINUOUS, Autoregressive)
-    parts = jax.tree.leaves(distribution, is_leaf=lambda node: isinstance(node, known))
+    """What a distribution is put together from; nothing of those that this package does not know."""
+    return parts_of(distribution, (*_DISCRETE, *_CONTINUOUS))
+
+
+def parts_of(distribution: Any, kinds: tuple[type, ...]) -> list[Any]:
+    """The parts of these kinds, abstract or not, also of a layer given those before it, or an element given others."""
+    opened = (*kinds, Autoregressive, Chain)
     found: list[Any] = []
-    for part in parts:
-        if isinstance(part, Autoregressive):
-            found += known_parts(conditional_of(part))
-        elif isinstance(part, known):
+    for part in jax.tree.leaves(distribution, is_leaf=lambda node: isinstance(node, opened)):
+        if isinstance(part, kinds):
             found.append(part)
+        elif isinstance(part, Chain):
+            found += parts_of(_traced(lambda chain: chain.sample_and_layers(jax.random.key(0))[1], part), kinds)
+        elif isinstance(part, Autoregressive):
+            start = jnp.zeros(part.shape)
+            found += parts_of(_traced(lambda of, start=start: of(start), part.conditional), kinds)
     return found
+
+
+def _traced(function: Any, part: Any) -> Any:
+    """What a function gives of a part, abstract. The part may be abstract itself, or a plain function."""
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(part)):
+        return jax.eval_shape(function, part)
+    return jax.eval_shape(lambda: function(part))

@@ -14,7 +14,6 @@ from jax import lax
 from vae_jax.core.checks import check_count
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import (
-    Autoregressive,
     Bernoulli,
     Binomial,
     Categorical,
@@ -29,8 +28,7 @@ from vae_jax.distributions import (
     UniformSphere,
     VonMisesFisher,
 )
-from vae_jax.distributions.hierarchy import Chain
-from vae_jax.distributions.kinds import conditional_of
+from vae_jax.distributions.kinds import parts_of
 from vae_jax.models.vae import VAE, posterior_and_prior
 
 # Step sizes are steered towards this share of accepted moves, the usual choice for HMC.
@@ -125,7 +123,7 @@ def first_log_size() -> Array:
 def check_real_codes(where: str, prior: Any) -> None:
     """TypeError for a prior whose set of values Hamiltonian dynamics would leave: choices, directions."""
     z = jax.eval_shape(prior.sample, jax.random.key(0))
-    elsewhere = _elsewhere(prior)
+    elsewhere = [type(part).__name__ for part in parts_of(prior, _ELSEWHERE)]
     if not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(z)):
         elsewhere = [type(prior).__name__]
     if elsewhere:
@@ -133,17 +131,3 @@ def check_real_codes(where: str, prior: Any) -> None:
             f"{where}: z is moved by Hamiltonian dynamics, which leave the values of a {elsewhere[0]} prior: z must be "
             "a vector of any real numbers. log_marginal measures this model."
         )
-
-
-def _elsewhere(prior: Any) -> list[str]:
-    """The names of such families that a prior is put together from, also of a layer or an element given others."""
-    if isinstance(prior, Chain):
-        prior = jax.eval_shape(lambda chain: chain.sample_and_layers(jax.random.key(0))[1], prior)
-    known = (*_ELSEWHERE, Autoregressive)
-    found = []
-    for node in jax.tree.leaves(prior, is_leaf=lambda node: isinstance(node, known)):
-        if isinstance(node, Autoregressive):
-            found += _elsewhere(conditional_of(node))
-        elif isinstance(node, _ELSEWHERE):
-            found.append(type(node).__name__)
-    return found

@@ -17,8 +17,9 @@ Batch = Any
 Metrics = dict[str, Array]
 # `(params, key, batch, step) -> (loss, metrics)`.
 Loss = Callable[[Params, Key, Batch, Array], tuple[Array, Metrics]]
-# In the place of a share that a batch cannot tell: finite, and above 1 in every mean that it is part of.
-UNKNOWN_SHARE = 1e9
+# In the place of a share that a batch cannot tell: finite, and too large for a share, also in percent, in every mean of
+# fewer than a million batches that it is part of.
+UNKNOWN_SHARE, LEAST_UNKNOWN = 1e9, 1e3
 # Why a config cannot be run, or None where it can.
 Requirement = Callable[["Experiment"], "str | None"]
 

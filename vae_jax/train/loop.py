@@ -22,7 +22,7 @@ from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
-from vae_jax.systems.system import Metrics
+from vae_jax.systems.system import LEAST_UNKNOWN, Metrics
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import (
     CHECKPOINTS,
@@ -330,7 +330,8 @@ def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
     An accuracy is left out where some labels are not known.
     """
     known = {name: np.asarray(value, np.float64) for name, value in metrics.items()}
-    return {name: value.tolist() for name, value in known.items() if not (name == "accuracy" and (value > 1.0).any())}
+    unknown = known.get("accuracy", np.zeros(())).max() > LEAST_UNKNOWN
+    return {name: value.tolist() for name, value in known.items() if not (name == "accuracy" and unknown)}
 
 
 def _mean(metrics: dict[str, np.ndarray]) -> dict[str, float]:
