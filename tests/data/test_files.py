@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import Reading, load, whole
+from vae_jax.data.dataset import shuffled
 
 
 @pytest.fixture
@@ -27,7 +28,10 @@ def test_a_test_split_of_ones_own(tmp_path, images) -> None:
     np.savez(tmp_path / "c.npz", x_train=images, y_train=np.zeros(50, int), x_test=images[:7], y_test=np.ones(7, int))
     data = load(str(tmp_path / "c.npz"), validation_size=5)
     assert [len(part.x) for part in (data.train, data.validation, data.test)] == [45, 5, 7]
-    np.testing.assert_array_equal(data.test.x[..., 0], images[:7])
+    # Shuffled: one's own may be sorted, and a part of it may be measured.
+    order = shuffled(7, data.seed)
+    assert sorted(order) == [*range(7)] != list(order)
+    np.testing.assert_array_equal(data.test.x[..., 0], images[:7][order])
     assert len(whole(str(tmp_path / "c.npz")).train.x) == 57
 
 

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from vae_jax.data.own import Reading, is_own, proposed, read_like, read_own, read_rows
+from vae_jax.data.own import Reading, is_own, proposed, read_like, read_all_cells, read_own
 from vae_jax.data.table import write_table
 
 COLUMNS = Reading("columns")
@@ -29,7 +29,7 @@ def test_a_table_becomes_rows_with_the_values_of_its_columns(tmp_path) -> None:
     assert [(c.name, c.family, c.values) for c in found.columns] == [("age", "reals", ()), ("sex", "bits", ("f", "m"))]
     np.testing.assert_array_equal(found.splits["train"].x, [[31.5, 0], [np.nan, 1], [2, 0], [7.25, np.nan]])
     assert found.splits["train"].label.tolist() == ["a", "b", "a", ""]
-    assert len(read_rows(name, COLUMNS).columns["age"]) == 4
+    assert len(read_all_cells(name, COLUMNS)["age"]) == 4
     # The user has the last word, and another column may be the label.
     asked = Reading("columns", label="sex", columns=("label=categories", "age=skip"))
     found = read_own(name, asked)

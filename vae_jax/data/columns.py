@@ -64,6 +64,12 @@ def proposal(values: np.ndarray) -> Proposal:
     return Proposal("reals", f"whole numbers {least:.0f} to {most:.0f}")
 
 
+def are_counts(values: np.ndarray) -> bool:
+    """Whether numbers, NaN for a gap, are whole and never negative."""
+    known = observed(values)
+    return bool((known >= 0).all()) and np.array_equal(known, np.floor(known))
+
+
 def observed(values: np.ndarray) -> np.ndarray:
     """The values that are no gaps."""
     return values[[value is not None for value in values]] if values.dtype.kind == "O" else values[~np.isnan(values)]
@@ -92,7 +98,7 @@ def column_of(name: str, values: np.ndarray, family: str) -> Column:
             f"--columns {name}={family}: the column holds {known[0]!r}, which is no number. Use {name}=categories, or "
             f"{name}={SKIPPED}."
         )
-    if family == "counts" and ((known < 0).any() or not np.array_equal(known, np.floor(known))):
+    if family == "counts" and not are_counts(known):
         raise ValueError(f"--columns {name}=counts: a count is whole and never negative. Use {name}=reals.")
     return Column(name, family)  # pyright: ignore[reportArgumentType]
 
@@ -125,13 +131,29 @@ def _numbers(column: Column, values: np.ndarray) -> np.ndarray:
 
 
 def _like(column: Column, values: np.ndarray) -> np.ndarray:
-    """Values as strings where those of the column are: a file with nothing but 1 and 2 in it looks like numbers."""
-    return as_strings(values) if isinstance(column.values[0], str) and values.dtype.kind == "f" else values
+    """Values of the type that the column's have: what a file holds decides what it looks like."""
+    if isinstance(column.values[0], str):
+        return as_strings(values)
+    known = {str(value).lower(): value for value in column.values}
+    known |= {as_string(value): value for value in column.values}
+    # One word among numbers, and all of them look like strings.
+    return np.array([known.get(v, v) if isinstance(v, str) else v for v in values.tolist()], object)
 
 
 def as_strings(values: np.ndarray) -> np.ndarray:
-    """Numbers as strings, NaN as None."""
-    return np.array([None if np.isnan(value) else f"{value:g}" for value in values], object)
+    """Raw values as strings, a gap as None."""
+    return np.array([as_string(value) for value in values.tolist()], object)
+
+
+def as_string(value: Any) -> str | None:
+    """A raw value as a file of text has it: 1.0 as 1, True as true, a gap as None."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if np.isnan(value):
+        return None
+    return f"{value:.0f}" if float(value).is_integer() else repr(float(value))
 
 
 def unknown_values(columns: Sequence[Column], table: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:

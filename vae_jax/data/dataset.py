@@ -221,6 +221,11 @@ def _has_photographs(dataset: Dataset) -> bool:
     return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) > _EMPTY)
 
 
+def shuffled(size: int, seed: int) -> np.ndarray:
+    """The order, by `seed`, of a test split of the user's own, which may be sorted."""
+    return np.random.default_rng(seed).permutation(size)
+
+
 def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, Split, Split]:
     """Shuffle by `seed` and cut: (the rest for training, `sizes[0]` for validation, `sizes[1]` for test)."""
     order = np.random.default_rng(seed).permutation(len(split.x))

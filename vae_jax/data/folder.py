@@ -1,5 +1,6 @@
 """Folders of images: `photos/*.png`, or `photos/CLASS/*.png` with the class of each, as torchvision has them."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -33,15 +34,14 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
     it. Decoded images are kept between commands; those that do not fit the memory are decoded when they are needed
     (`Rows`). ValueError, with what to do, where there are none or one is damaged.
     """
-    parts = {SPLITS[part.name]: part for part in sorted(folder.iterdir()) if part.is_dir() and part.name in SPLITS}
-    listed = (
-        {part: _listed(inside) for part, inside in parts.items()} if "train" in parts else {"train": _listed(folder)}
-    )
+    parts = _split_folders(folder)
+    listed = {part: _listed(inside) for part, inside in parts.items()}
+    for part, split in listed.items():
+        if not split:
+            raise ValueError(
+                f"{parts[part]} holds no images ({', '.join(ENDINGS)}), neither itself nor in a folder for each class."
+            )
     files = [named.path for split in listed.values() for named in split]
-    if not files:
-        raise ValueError(
-            f"{folder} holds no images ({', '.join(ENDINGS)}), neither itself nor in a folder for each class."
-        )
     stamps = [(file.relative_to(folder), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     made_of = (folder.absolute(), square, colour, "16 bits are divided", *stamps)
 
@@ -54,7 +54,20 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
         labels = np.array([one.label for one in named], str) if named and named[0].label is not None else None
         splits[part] = Split(taken(x, slice(first, first + len(named))), labels)
         first += len(named)
-    return {part: split for part, split in splits.items() if len(split.x)}
+    return splits
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of the splits; the folder itself as training split where none is called so."""
+    parts: dict[str, Path] = {}
+    for inside in sorted(folder.iterdir()):
+        if inside.is_dir() and inside.name in SPLITS:
+            part = SPLITS[inside.name]
+            if part in parts:
+                both = f"{parts[part].name} and {inside.name}"
+                raise ValueError(f"{folder} holds both {both} for the {part} split: keep one.")
+            parts[part] = inside
+    return parts if "train" in parts else {"train": folder}
 
 
 def _listed(folder: Path) -> list[_Named]:
@@ -66,6 +79,13 @@ def _listed(folder: Path) -> list[_Named]:
         raise ValueError(
             f"{folder} holds {len(own)} images beside {len(of_classes)} in folders of classes. Move them into a folder "
             "of their class."
+        )
+    named = {one.label for one in of_classes}
+    if of_classes and (without := [inside.name for inside in classes if inside.name not in named]):
+        warnings.warn(
+            f"{folder}: no images lie in {', '.join(without[:5])}, so they are no classes. Folders in them are not "
+            "searched.",
+            stacklevel=2,
         )
     return own or of_classes
 
@@ -125,10 +145,17 @@ def _opened(name: str, image: Any) -> Any:
     try:
         opened = Image.open(image)
         opened.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{image} cannot be read as an image: it is damaged or of another kind.") from error
-    # Cameras write the picture as it was taken, and beside it how to turn it.
-    return _opaque(_in_eight_bits(name, ImageOps.exif_transpose(opened), opened.format))
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{image} is too large an image: {error} Make it smaller first.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, AttributeError) as error:
+        raise ValueError(f"{name} cannot be read as an image: it is missing, damaged or of another kind.") from error
+    try:
+        # Cameras write the picture as it was taken, and beside it how to turn it.
+        turned = ImageOps.exif_transpose(opened)
+    except SyntaxError:
+        # What stands beside the picture is damaged, and the picture is not.
+        turned = opened
+    return _opaque(_in_eight_bits(name, turned, opened.format))
 
 
 def _in_eight_bits(name: str, opened: Any, kind: str | None) -> Any:

@@ -47,18 +47,20 @@ def hugging_face_splits(
 def _split(name: str, data: Any, label: str | None, square: Square | None, colour: Colour | None) -> Split | Table:
     import datasets
 
+    data = data.with_format(None)
     pictures = [column for column, kind in data.features.items() if isinstance(kind, datasets.Image)]
     classes = {column: kind for column, kind in data.features.items() if isinstance(kind, datasets.ClassLabel)}
     if not pictures:
         table = table_of(name, data.with_format("arrow")[:])
         # Classes by their names, as a file of strings has them.
         named = {column: _names(kind, table.columns[column]) for column, kind in classes.items()}
-        return Table(table.columns | named)
+        gaps = {column: np.array([value or None for value in values], object) for column, values in named.items()}
+        return Table(table.columns | gaps)
     if label is not None and label not in data.features:
         raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(data.features)}.")
     if not len(data):
         raise ValueError(f"{name} has a split without rows: leave it out.")
-    chosen = label or next(iter(classes), None)
+    chosen = label or next(iter(classes), "label" if "label" in data.features else None)
     images = data.select_columns(pictures[:1])
     x = images_of(len(data), lambda i: (f"{name}, row {i}", images[i][pictures[0]]), square, colour)
     if chosen is None:
@@ -68,5 +70,5 @@ def _split(name: str, data: Any, label: str | None, square: Square | None, colou
 
 
 def _names(kind: Any, values: np.ndarray) -> np.ndarray:
-    """Numbers of classes as their names; −1, for one that is not known, as a gap."""
+    """Numbers of classes as their names; −1, for one that is not known, as the empty string."""
     return np.array(["" if np.isnan(v) or v < 0 else kind.int2str(int(v)) for v in values.astype(float)], object)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax.data.columns import as_string
 from vae_jax.data.dataset import Dataset
 
 # The number of an example whose class is not known.
@@ -29,8 +30,8 @@ def numbered(
         _check(name, array)
     if not given:
         return list(labels), known
-    strings = any(array.dtype.kind in "US" for array in given)
-    plain = [array.astype(str) if strings else _integers(array) for array in given]
+    strings = any(array.dtype.kind in "US" for array in given) or any(isinstance(name, str) for name in known or ())
+    plain = [_words(array) if strings else _integers(array) for array in given]
     unknown = [(array == "") | (array == str(UNLABELLED)) if strings else array == UNLABELLED for array in plain]
     present = np.unique(np.concatenate([array[~gone] for array, gone in zip(plain, unknown, strict=True)]))
     if known is None and not strings and (not len(present) or 0 <= present[0] <= present[-1] <= _MOST_NUMBER):
@@ -53,6 +54,13 @@ def _check(name: str, label: np.ndarray) -> None:
             f"{name}: labels must be integers or strings, got {label.dtype}. Real numbers that a model is told are "
             "`condition`."
         )
+
+
+def _words(label: np.ndarray) -> np.ndarray:
+    """Labels as strings: numbers as a file of text has them, and one that is not known is empty."""
+    if label.dtype.kind in "US":
+        return label.astype(str)
+    return np.array([as_string(value) or "" for value in label.tolist()], str)
 
 
 def _integers(label: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from vae_jax.config.fields import Binarisation
 from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.columns import Column
-from vae_jax.data.dataset import Dataset, Split, binarised, split_rows
+from vae_jax.data.dataset import Dataset, Split, binarised, split_rows, shuffled
 from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
@@ -83,6 +83,9 @@ def load(
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
     validation = validation if own_validation is None else own_validation.in_memory()
     test = test if own_test is None else own_test.in_memory()
+    if own_test is not None and is_own(name):
+        # One's own may be sorted, by class say, and a part of them may be measured.
+        test = test.take(shuffled(len(test.x), seed))
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
     known: dict[str, Any] = {"classes": classes, "columns": columns, "names": names, "units": units}
     raw = Dataset(name, train, validation, test, levels=levels, binarisation="none", seed=seed, **known)
@@ -103,7 +106,7 @@ def whole_like(
     """
     reading = reading._replace(levels=None)
     if is_own(name):
-        own = _checked(name, read_like(name, reading, like.columns, like.names))
+        own = _checked(name, read_like(name, reading, like.columns, like.names, like.classes))
         source = _stored(name, own, reading._replace(levels=like.source_levels), like.classes)
     else:
         source = _read(name, data_dir, like.seed, reading)
@@ -290,13 +293,14 @@ def _check_values(name: str, x: np.ndarray, *, gaps: bool) -> None:
         table = " A table may have gaps: --likelihood columns --binarisation none." if x.ndim == 2 and not gaps else ""
         raise ValueError(
             f"{name}: {bad.sum()} of {len(x)} examples hold {values}, the first in row {int(bad.argmax())}. Remove or "
-            f"replace them first.{table}"
+            f"replace them first. Numbers beyond 3.4e38 are infinite in float32.{table}"
         )
 
 
 def _has_bad_values(x: np.ndarray, gaps: bool) -> np.ndarray:
     """Of each row, whether it holds a number that is not finite, and no gap where there may be any."""
-    known = np.isfinite(x) | (np.isnan(x) if gaps else False)
+    # What float32 cannot hold is infinite there.
+    known = (np.abs(x) <= np.finfo(np.float32).max) | (np.isnan(x) if gaps else False)
     return ~np.asarray(known.reshape(len(x), -1).all(axis=1))
 
 

@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from vae_jax.data.columns import (
     SKIPPED,
     Column,
     Proposal,
+    are_counts,
     as_strings,
     column_of,
     families_of,
@@ -28,9 +29,10 @@ from vae_jax.data.hugging_face import PREFIX, hugging_face_splits, is_saved
 from vae_jax.data.images import Square
 from vae_jax.data.strings import is_strings
 from vae_jax.data.table import ENDINGS as TABLES
-from vae_jax.data.table import Table, read_table
+from vae_jax.data.table import Table, read_cells, read_table
 
 _ARRAYS = (".npz", ".npy")
+_ORDER = ("train", "validation", "test")
 # Columns of a table that are no part of x.
 _SPLIT, _LABEL = "split", "label"
 
@@ -69,12 +71,20 @@ def read_own(name: str, reading: Reading) -> Own:
     return as_rows(name, _parts(name, reading), reading)
 
 
-def read_like(name: str, reading: Reading, known: Sequence[Column] | None, names: Sequence[str] | None) -> Own:
+def read_like(
+    name: str,
+    reading: Reading,
+    known: Sequence[Column] | None,
+    names: Sequence[str] | None,
+    classes: Sequence[Any] | None = None,
+) -> Own:
     """All rows of a source in their own order, with the columns that a model was trained on: `known`, or `names`.
 
-    The same errors.
+    `classes`: those that it knows. The same errors.
     """
-    parts = _in_one_piece(name, reading)
+    strings = [column.name for column in known or () if column.values and isinstance(column.values[0], str)]
+    strings += [reading.label or _LABEL] if classes and isinstance(classes[0], str) else []
+    parts = _in_one_piece(name, reading, strings)
     if _is_table(name):
         parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
     return as_rows(name, parts, reading, known, names)
@@ -119,29 +129,41 @@ def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
     return _proposals(tables, reading.columns)
 
 
-def read_rows(name: str, reading: Reading) -> Table:
-    """All rows of a table of the user's own, with every column, in the order of `read_like`."""
-    parts = [_as_table(name, one) for one in _in_one_piece(name, reading).values()]
-    shared = [column for column in parts[0].columns if all(column in one.columns for one in parts)]
-    return Table({column: np.concatenate([one.columns[column] for one in parts]) for column in shared})
+def read_all_cells(name: str, reading: Reading) -> dict[str, list[Any]]:
+    """Every column of a table of the user's own as it stands in its file, None for a gap; rows as in `read_like`."""
+    path = Path(name)
+    if _is_table(name):
+        return read_cells(path)
+    files = _split_files(path) if path.is_dir() else {}
+    if files and all(file.suffix in TABLES for file in files.values()):
+        parts = [read_cells(files[part]) for part in _ORDER if part in files]
+    else:
+        parts = [_as_table(name, one).cells() for one in _parts(name, reading).values()]
+    shared = [column for column in parts[0] if all(column in one for one in parts)]
+    return {column: [value for one in parts for value in one[column]] for column in shared}
 
 
 def _is_table(name: str) -> bool:
     return Path(name).is_file() and name.endswith(TABLES)
 
 
-def _in_one_piece(name: str, reading: Reading) -> dict[str, Split | Table]:
+def _in_one_piece(name: str, reading: Reading, strings: Sequence[str] = ()) -> dict[str, Split | Table]:
     """The splits, but for those that a column of a table tells apart: its rows stay in their order."""
-    return {"train": read_table(Path(name))} if _is_table(name) else _parts(name, reading)
+    return {"train": _table_of_file(Path(name), strings)} if _is_table(name) else _parts(name, reading, strings)
 
 
-def _parts(name: str, reading: Reading) -> dict[str, Split | Table]:
+def _table_of_file(path: Path, strings: Sequence[str]) -> Table:
+    """The table, whose columns of these names, those that it has, hold strings."""
+    return read_table(path, [column for column in strings if column in read_table(path).columns])
+
+
+def _parts(name: str, reading: Reading, strings: Sequence[str] = ()) -> dict[str, Split | Table]:
     """The splits: train, validation, test."""
-    parts = _in_any_order(name, reading)
-    return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
+    parts = _in_any_order(name, reading, strings)
+    return {part: parts[part] for part in _ORDER if part in parts}
 
 
-def _in_any_order(name: str, reading: Reading) -> dict[str, Split | Table]:
+def _in_any_order(name: str, reading: Reading, strings: Sequence[str]) -> dict[str, Split | Table]:
     path = Path(name)
     options = {"square": reading.square, "colour": reading.colour}
     if name.startswith(PREFIX) or is_saved(path):
@@ -150,8 +172,11 @@ def _in_any_order(name: str, reading: Reading) -> dict[str, Split | Table]:
         files = _split_files(path)
         if not files:
             return dict(image_splits(path, **options))
-        return {part: _alone(file, _of_file(file)) for part, file in files.items()}
-    return _of_file(path)
+        parts = {part: _alone(file, _of_file(file, strings)) for part, file in files.items()}
+        # What looks like numbers in one file may be strings in another.
+        mixed = [column for one in parts.values() if isinstance(one, Table) for column in one.strings()]
+        return {part: _alone(file, _of_file(file, [*strings, *mixed])) for part, file in files.items()}
+    return _of_file(path, strings)
 
 
 def _alone(file: Path, parts: dict[str, Split | Table]) -> Split | Table:
@@ -188,14 +213,14 @@ def _has_splits(one: Split | Table) -> TypeGuard[Table]:
     return isinstance(one, Table) and _SPLIT in one.columns and one.columns[_SPLIT].dtype.kind == "O"
 
 
-def _of_file(path: Path) -> dict[str, Split | Table]:
+def _of_file(path: Path, strings: Sequence[str]) -> dict[str, Split | Table]:
     if path.suffix in _ARRAYS:
         return dict(read_file(path))
     if path.suffix not in TABLES:
         raise FileNotFoundError(
             f"no data {path}. It must be a folder of images, or a file ending in {', '.join((*_ARRAYS, *TABLES))}."
         )
-    whole = read_table(path)
+    whole = _table_of_file(path, strings)
     if not _has_splits(whole):
         return {"train": whole}
     split = whole.columns[_SPLIT]
@@ -203,7 +228,9 @@ def _of_file(path: Path) -> dict[str, Split | Table]:
         raise ValueError(
             f"{path}: the column {_SPLIT} says which split a row is of, {', '.join(SPLITS)}; got {', '.join(unknown)}."
         )
-    rows = {part: np.array([SPLITS[value] == part for value in split]) for part in ("train", "validation", "test")}
+    rows = {part: np.array([SPLITS[value] == part for value in split]) for part in _ORDER}
+    if not rows["train"].any():
+        raise ValueError(f"{path}: no row of the column {_SPLIT} says train, so there is nothing to learn from.")
     return {part: whole.take(chosen).without(_SPLIT) for part, chosen in rows.items() if chosen.any()}
 
 
@@ -215,7 +242,10 @@ def _as_table(name: str, split: Split | Table) -> Table:
             f"--likelihood columns is for tables, x of shape (n, columns), but {name} has {split.x.shape}."
         )
     columns = {f"x{j}": column.astype(np.float64) for j, column in enumerate(split.x.T)}
-    return Table(columns if split.label is None else columns | {_LABEL: split.label})
+    if split.label is None:
+        return Table(columns)
+    is_text = split.label.dtype.kind in "US"
+    return Table(columns | {_LABEL: split.label.astype(object) if is_text else split.label})
 
 
 def _labels(
@@ -305,6 +335,12 @@ def _check_known(name: str, columns: Sequence[Column], tables: dict[str, Table])
         wrong = [c.name for c in columns if not c.values and one.columns[c.name].dtype.kind == "O"]
         if wrong:
             raise ValueError(f"{name}: the columns {', '.join(wrong)} hold strings where the model knows numbers.")
+        for column in columns:
+            if column.family == "counts" and not are_counts(one.columns[column.name]):
+                raise ValueError(
+                    f"{name}: {column.name} is a count to the model, whole and never negative, but holds other "
+                    "numbers. Leave such a cell empty where it stands for a gap."
+                )
         for column, values in unknown_values(columns, one.columns).items():
             warnings.warn(
                 f"{name}: {column} holds {', '.join(map(str, values[:3]))}, which the model was not trained on. They "

@@ -1,8 +1,9 @@
 """Tables: `.csv` and `.parquet` files, read by pyarrow, which TFDS brings along."""
 
 import functools
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,49 +29,97 @@ class Table(NamedTuple):
         """The other columns."""
         return Table({other: values for other, values in self.columns.items() if other != name})
 
+    def strings(self) -> list[str]:
+        """The columns that hold a string."""
+        return [name for name, values in self.columns.items() if any(isinstance(v, str) for v in values.tolist())]
 
-def read_table(path: Path) -> Table:
-    """The table in a file. FileNotFoundError or ValueError, with what to do, where it cannot be read."""
+    def cells(self) -> dict[str, list[Any]]:
+        """The columns for a file: None for a gap, and no point in whole numbers."""
+        return {name: _plain(values) for name, values in self.columns.items()}
+
+
+def _plain(values: np.ndarray) -> list[Any]:
+    if values.dtype.kind == "O":
+        return values.tolist()
+    known = values[~np.isnan(values)]
+    # Above 2^53 a float64 is no whole number that anybody wrote.
+    whole = np.array_equal(known, np.floor(known)) and bool((np.abs(known) < 2.0**53).all())
+    return [None if np.isnan(value) else int(value) if whole else float(value) for value in values]
+
+
+def read_table(path: Path, strings: Collection[str] = ()) -> Table:
+    """The table in a file. `strings`: columns that hold strings, though what stands in them may look like numbers.
+
+    FileNotFoundError or ValueError, with what to do, where it cannot be read.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no data file {path}. Give the path of a {' or '.join(ENDINGS)} file.")
     stamp = path.stat()
-    return _read(path, stamp.st_size, stamp.st_mtime_ns)
+    return _read(path, frozenset(strings), stamp.st_size, stamp.st_mtime_ns)
+
+
+def read_cells(path: Path) -> dict[str, list[Any]]:
+    """The columns of a file as they stand in it: long integers whole, days as days, None for a gap.
+
+    The same errors.
+    """
+    read_table(path)
+    table = _arrow(path)
+    if path.suffix == ".parquet":
+        return table.to_pydict()
+    # "00501" is no number: the text stays where a number would not be written so.
+    text = _arrow(path, table.column_names)
+    cells = {name: (table[name].to_pylist(), text[name].to_pylist()) for name in table.column_names}
+    return {name: written if _rewritten(values, written) else values for name, (values, written) in cells.items()}
+
+
+def _rewritten(values: list[Any], written: list[str | None]) -> bool:
+    """Whether whole numbers would be written in another way than they were."""
+    return any(type(value) is int and str(value) != text for value, text in zip(values, written, strict=True))
 
 
 # A new run looks at its table several times: what the columns are, and then their values.
 @functools.lru_cache(maxsize=4)
-def _read(path: Path, size: int, changed: int) -> Table:
+def _read(path: Path, strings: frozenset[str], size: int, changed: int) -> Table:
     import pyarrow as pa
 
     del size, changed
     try:
-        table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        return table_of(path.name, _arrow(path, strings))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not written in UTF-8. Convert it: iconv -f latin1 -t utf-8.") from error
+    except (pa.ArrowException, OSError) as error:
         # What the system says names the file itself.
         if isinstance(error, OSError) and error.filename:
             raise
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
-    return table_of(path.name, table)
 
 
-def _read_parquet(path: Path) -> Any:
+def _arrow(path: Path, strings: Collection[str] = ()) -> Any:
+    import pyarrow as pa
     import pyarrow.parquet as pq
-
-    return pq.read_table(path)
-
-
-def _read_text(path: Path) -> Any:
     from pyarrow import csv
 
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline()
-    # The one that the header holds most of.
-    delimiter = max(",;\t|", key=header.count)
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+        types = [field.with_type(pa.string()) if field.name in strings else field for field in table.schema]
+        return table.cast(pa.schema(types)) if strings else table
     return csv.read_csv(
         path,
-        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=csv.ConvertOptions(null_values=_GAPS, strings_can_be_null=True),
+        parse_options=csv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            null_values=_GAPS, strings_can_be_null=True, column_types=dict.fromkeys(strings, pa.string())
+        ),
     )
+
+
+def _delimiter(path: Path) -> str:
+    """A tab where the ending says so, else the one that the header holds most of outside of quotes."""
+    if path.suffix == ".tsv":
+        return "\t"
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = re.sub('"[^"]*"', "", file.readline())
+    return max(",;\t|", key=header.count)
 
 
 def table_of(name: str, table: Any) -> Table:
@@ -125,9 +174,11 @@ def _values(name: str, column: str, array: Any) -> np.ndarray:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return np.asarray(array.cast(pa.float64(), safe=False).to_numpy(), np.float64)
     if pa.types.is_temporal(kind):
-        # A day is a number: that of days, or seconds, since 1970.
-        plain = array.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.float64())
-        return np.asarray(plain.to_numpy(), np.float64)
+        # A day is a number, that of seconds since 1970; a time of day and a span are seconds too.
+        parts = {pa.types.is_time: pa.time64("us"), pa.types.is_duration: pa.duration("us")}
+        fine = next((kinds for has, kinds in parts.items() if has(kind)), pa.timestamp("us"))
+        plain = array.cast(fine, safe=False).cast(pa.int64()).cast(pa.float64())
+        return np.asarray(plain.to_numpy(), np.float64) / 1e6
     if pa.types.is_binary(kind):
         raise ValueError(f"{name}: the column {column} is not written in UTF-8. Convert it: iconv -f latin1 -t utf-8.")
     raise ValueError(

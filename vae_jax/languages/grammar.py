@@ -167,7 +167,8 @@ def read_grammar(text: str) -> Grammar:
     try:
         builder = GrammarBuilder()
         builder.load_grammar(text)
-        written = [str(definition[0]) for definition in builder.build().rule_defs]
+        # A template is no rule until it is used, and then under another name.
+        written = [str(name) for name, parameters, *_ in builder.build().rule_defs if not parameters]
         read = lark.Lark(text, parser="earley", keep_all_tokens=True, maybe_placeholders=False)
     except (lark.exceptions.LarkError, AssertionError) as error:
         raise GrammarError(f"this grammar cannot be read: {error}") from error
@@ -297,6 +298,11 @@ def _cycle(rules: Sequence[Rule]) -> str | None:
     return None
 
 
+def _escaped(character: str) -> str:
+    """A character as Lark reads it in quotes: as JSON has it, but for the backspace."""
+    return "\\u0008" if character == "\b" else json.dumps(character, ensure_ascii=False)[1:-1]
+
+
 class _Parser:
     """Lark's, of a grammar in which every rule carries its number."""
 
@@ -304,7 +310,7 @@ class _Parser:
         number = {name: f"n{i}" for i, name in enumerate(grammar.nonterminals)}
         literals = sorted({symbol for rule in grammar.rules for symbol, literal in rule.right if literal and symbol})
         terminal = {literal: f"T{i}" for i, literal in enumerate(literals)}
-        lines = [f"{name}: {json.dumps(literal, ensure_ascii=False)}" for literal, name in terminal.items()]
+        lines = [f'{name}: "{"".join(map(_escaped, literal))}"' for literal, name in terminal.items()]
         alternatives: dict[str, list[str]] = {short: [] for short in number.values()}
         for i, rule in enumerate(grammar.rules):
             right = " ".join(terminal[symbol] if literal else number[symbol] for symbol, literal in rule.right)

@@ -11,7 +11,7 @@ from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import check_ending
 from vae_jax.data.columns import Column, raw_values
-from vae_jax.data.own import read_rows
+from vae_jax.data.own import read_all_cells
 from vae_jax.data.table import write_table
 from vae_jax.distributions import Masked, Observed
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
@@ -48,7 +48,9 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
     completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
     tables = [_typical(columns, x, completed)] if draws == 0 else list(np.swapaxes(completed, 0, 1))
     # What was observed, or is nothing to the model, is given back as it was.
-    raw = {name: _plain(values) for name, values in read_rows(data, reading_of(subject.run.config)).columns.items()}
+    raw = read_all_cells(data, reading_of(subject.run.config))
+    if draws and "draw" in raw:
+        raise RequestError(f"{data} has a column draw, and --draws writes one: give yours another name.")
     written: dict[str, list[Any]] = {}
     for number, table in enumerate(tables):
         rows = dict(raw)
@@ -77,7 +79,8 @@ def write_anomalies(
     ordinary = _scores(subject, subject.examples, samples, seed)
     threshold = float(anomaly_threshold(jnp.asarray(ordinary), false_alarms=false_alarms))
     scores = _scores(subject, subject.seen(source, source.train), samples, seed + 1)
-    strange = scores > threshold
+    # A score that is no number is as strange as any.
+    strange = ~(scores <= threshold)
     rows = {"row": list(range(len(scores))), "score": scores.tolist(), "strange": strange.tolist()}
     write_table(out, rows)
     return out, threshold, int(strange.sum())
@@ -126,12 +129,3 @@ def _typical(columns: tuple[Column, ...], x: np.ndarray, completed: np.ndarray) 
             else:
                 filled[row, j] = drawn[row].mean() if column.family == "reals" else np.floor(np.median(drawn[row]))
     return filled
-
-
-def _plain(values: np.ndarray) -> list[Any]:
-    """A raw column for a file: NaN is a gap, and whole numbers have no point."""
-    if values.dtype.kind == "O":
-        return values.tolist()
-    known = values[~np.isnan(values)]
-    whole = np.array_equal(known, np.floor(known))
-    return [None if np.isnan(value) else int(value) if whole else float(value) for value in values]
