@@ -62,7 +62,7 @@ def test_a_gradient_is_pushed_through_several_by_the_jacobian_of_all() -> None:
     np.testing.assert_allclose(pushed, np.linalg.solve(jacobian.T, np.asarray(gradient) - slope), rtol=1e-4)
 
 
-def shuffleds_of_coordinates_are_undone() -> None:
+def test_orders_of_coordinates_are_undone() -> None:
     z = jnp.array([1.0, 2.0, 3.0])
     assert permute([2, 0, 1]).forward(z)[0].tolist() == [3.0, 1.0, 2.0]
     assert Reverse().forward(z)[0].tolist() == [3.0, 2.0, 1.0]

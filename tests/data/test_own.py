@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from vae_jax.data.own import Reading, is_own, proposed, read_like, read_all_cells, read_own
+from vae_jax.data.own import Reading, is_own, proposed, read_all_cells, read_like, read_own
 from vae_jax.data.table import write_table
 
 COLUMNS = Reading("columns")

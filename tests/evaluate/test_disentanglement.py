@@ -127,7 +127,7 @@ def test_values_found_by_hand(case: str) -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def shuffled_sign_and_names_do_not_matter(name: str) -> None:
+def test_order_sign_and_names_do_not_matter(name: str) -> None:
     codes = IDEAL + 0.4 * NOISE[:, :2]
     plain = METRICS[name](codes, FACTORS)
     assert METRICS[name](-codes[:, ::-1], FACTORS) == pytest.approx(plain, abs=0.02)

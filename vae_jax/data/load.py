@@ -11,7 +11,7 @@ import numpy as np
 from vae_jax.config.fields import Binarisation
 from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.columns import Column
-from vae_jax.data.dataset import Dataset, Split, binarised, split_rows, shuffled
+from vae_jax.data.dataset import Dataset, Split, binarised, shuffled, split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
