@@ -18,6 +18,7 @@ from vae_jax.cli import main
 from vae_jax.config import Optimizer
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.nets import from_nnx
+from vae_jax.train.loop import TrainingError
 
 X = (load_digits().data[:300] > 8).astype(np.float32)
 DATA = {"x": X, "label": load_digits().target[:300]}
@@ -193,3 +194,24 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
             vj.open_run(tmp_path / "run", **given)
     assert main(["sample", str(tmp_path / "run")]) == 1
     assert "the model of this run was made in Python" in capsys.readouterr().err
+
+
+def test_settings_without_an_effect_are_refused(tmp_path) -> None:
+    vae, params = model()
+    with pytest.raises(ConfigError, match="--weight-decay .* has no effect with adam"):
+        fitted(tmp_path / "a", optimizer=Optimizer(optimizer="adam", weight_decay=0.5))
+    data = DATA | {"x_val": X[:0], "label_val": DATA["label"][:0]}
+    with pytest.raises(ConfigError, match="--patience 1 waits for a better validation loss, but --validation-size is"):
+        vj.fit(vae, data, params=params, directory=tmp_path / "a", patience=1, console=quiet())
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_of_python_is_not_sent_to_commands_that_cannot_open_it(tmp_path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"with a lower learning rate, .*look at the step: .*nonfinite.json"
+    ) as told:
+        fitted(tmp_path / "run", optimizer=optax.sgd(1e30))
+    assert "vae-jax" not in str(told.value)
+    vae, params = model()
+    with pytest.raises(ConfigError, match="Train it with: vj.fit with the same arguments"):
+        vj.open_run(tmp_path / "run", vae, DATA, params=params, optimizer=optax.sgd(1e30))

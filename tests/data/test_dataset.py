@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import Split, binarised, load, stand_in
-from vae_jax.data.dataset import split_rows
+from vae_jax.data.dataset import Dataset, split_rows
 
 
 def test_dynamic_bits_follow_the_key_and_have_the_right_mean() -> None:
@@ -73,3 +73,15 @@ def test_drawings_are_told_from_photographs() -> None:
     assert binarised(framed, "none").photographs
     # Bits are ink, whatever they are drawn from.
     assert not binarised(framed, "dynamic").photographs
+
+
+def test_pictures_of_real_numbers_show_all_of_their_range() -> None:
+    x = np.linspace(-1.0, 1.0, 40 * 16, dtype=np.float32).reshape(40, 4, 4, 1)
+    data = binarised(Dataset("x", *split_rows(Split(x, None), (4, 4), 0), None, "none", 0), "none")
+    shades = data.shades(data.train.x)
+    assert shades.min() == 0.0
+    least = data.train.x.min()
+    np.testing.assert_allclose(shades, (data.train.x - least) / (1.0 - least), atol=1e-6)
+    # Shares stay as they are.
+    inside = binarised(replace(data, train=data.train._replace(x=0.5 + 0.1 * data.train.x)), "none")
+    np.testing.assert_array_equal(inside.shades(inside.train.x), inside.train.x)

@@ -116,3 +116,30 @@ def test_a_folder_that_does_not_fit_the_memory_is_decoded_when_it_is_needed(tmp_
     (tmp_path / "train" / "b" / "29.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"29.png cannot be read as an image"):
         np.asarray(image_splits(tmp_path, square=Square(4))["train"].x)
+
+
+def test_a_picture_whose_notes_are_damaged_is_seen(tmp_path) -> None:
+    Image.new("L", (8, 8), 7).save(tmp_path / "a.png", exif=b"Exif\x00\x00garbage!")
+    assert image_splits(tmp_path)["train"].x.max() == 7
+
+
+def test_too_large_a_picture_is_said(tmp_path, monkeypatch) -> None:
+    image(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"a.png is too large an image: .* Make it smaller first"):
+        image_splits(tmp_path)
+
+
+def test_no_split_and_no_class_is_lost_in_silence(tmp_path) -> None:
+    image(tmp_path / "split" / "train" / "animals" / "cat" / "0.png")
+    image(tmp_path / "split" / "test" / "cat" / "0.png")
+    with pytest.raises(ValueError, match="train holds no images"):
+        image_splits(tmp_path / "split")
+    for part in ("train", "val", "validation"):
+        image(tmp_path / "twice" / part / "0.png")
+    with pytest.raises(ValueError, match="holds both val and validation for the validation split: keep one"):
+        image_splits(tmp_path / "twice")
+    image(tmp_path / "classes" / "a" / "0.png")
+    image(tmp_path / "classes" / "b" / "deeper" / "0.png")
+    with pytest.warns(UserWarning, match="no images lie in b, so they are no classes"):
+        assert image_splits(tmp_path / "classes")["train"].label.tolist() == ["a"]

@@ -46,3 +46,21 @@ def test_other_columns_are_a_table(tmp_path) -> None:
     datasets.DatasetDict({"all": data}).save_to_disk(tmp_path / "all")
     with pytest.raises(ValueError, match="has the splits all, but none called train"):
         hugging_face_splits(str(tmp_path / "all"))
+
+
+def test_labels_may_be_numbers_and_a_class_may_be_unknown(tmp_path) -> None:
+    plain = images(4).cast_column("label", datasets.Value("int64"))
+    plain.with_format("numpy").save_to_disk(tmp_path / "plain")
+    assert hugging_face_splits(str(tmp_path / "plain"))["train"].label.tolist() == [0, 1, 0, 1]
+    kinds = datasets.Features({"size": datasets.Value("float64"), "sex": datasets.ClassLabel(names=["f", "m"])})
+    rows = datasets.Dataset.from_dict({"size": [1.5, 2.5, 3.5], "sex": [0, None, 1]}, features=kinds)
+    rows.save_to_disk(tmp_path / "rows")
+    assert hugging_face_splits(str(tmp_path / "rows"))["train"].columns["sex"].tolist() == ["f", None, "m"]
+
+
+def test_a_row_without_its_image_is_named(tmp_path) -> None:
+    kinds = datasets.Features({"image": datasets.Image()})
+    pictures = [Image.new("L", (6, 6)), None]
+    datasets.Dataset.from_dict({"image": pictures}, features=kinds).save_to_disk(tmp_path / "rows")
+    with pytest.raises(ValueError, match="row 1 cannot be read as an image: it is missing"):
+        hugging_face_splits(str(tmp_path / "rows"))

@@ -1,8 +1,10 @@
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 
+from vae_jax.data import load, whole_like
 from vae_jax.data.own import Reading, is_own, proposed, read_all_cells, read_like, read_own
 from vae_jax.data.table import write_table
 
@@ -156,3 +158,86 @@ def test_a_split_is_in_one_place(tmp_path) -> None:
     np.savez(tmp_path / "train.npz", x=np.ones((3, 2)), x_val=np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"train.npz holds the splits train, validation, but in a folder"):
         read_own(str(tmp_path), Reading("reals"))
+
+
+def test_a_column_of_strings_is_one_in_every_file(tmp_path) -> None:
+    """A file with nothing but 00501, true or 1000001 in it looks like numbers."""
+    words = {"zip": ["00501", "94105", "none"], "well": ["true", "false", "unknown"], "code": ["1000001", "7", "x"]}
+    rows = {name: (values * 20)[:40] for name, values in words.items()} | {"size": [0.3 * i for i in range(40)]}
+    known = read_own(table(tmp_path / "t.csv", rows), COLUMNS).columns
+    assert known is not None
+    few = {name: [word for word in words[name] if word not in ("none", "unknown", "x")] for name in words}
+    (tmp_path / "few.csv").write_text(
+        "\n".join(map(",".join, [[*few, "size"], *zip(*few.values(), "12", strict=True)]))
+    )
+    found = read_like(str(tmp_path / "few.csv"), COLUMNS, known, None).splits["train"].x
+    for j, (column, values) in enumerate(zip(known, [*few.values()], strict=False)):
+        assert [column.values[int(number)] for number in found[:, j]] == values
+    # The same of splits in files of their own.
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    shutil.copy(tmp_path / "t.csv", folder / "train.csv")
+    shutil.copy(tmp_path / "few.csv", folder / "test.csv")
+    parts = read_own(str(folder), COLUMNS)
+    assert parts.columns == known
+    np.testing.assert_array_equal(parts.splits["test"].x, found)
+
+
+def test_one_word_among_numbers_is_a_gap_and_the_others_stay(tmp_path) -> None:
+    rows = {"kind": [1, 2, 3] * 20, "size": [0.5 * i for i in range(60)]}
+    known = read_own(table(tmp_path / "t.csv", rows), COLUMNS._replace(columns=("kind=categories",))).columns
+    (tmp_path / "new.csv").write_text("kind,size\n1,2.5\noops,3.5\n3,4.5\n")
+    with pytest.warns(UserWarning, match="kind holds oops, which the model was not trained on"):
+        found = read_like(str(tmp_path / "new.csv"), COLUMNS, known, None).splits["train"].x
+    np.testing.assert_array_equal(found[:, 0], [0.0, np.nan, 2.0])
+
+
+@pytest.mark.parametrize("value", [-1, -7, 2.5])
+def test_no_other_number_is_a_count_of_another_file(value: float, tmp_path) -> None:
+    rows = {"visits": [0, 1, 2, 5] * 10, "size": [0.5 * i for i in range(40)]}
+    known = read_own(table(tmp_path / "t.csv", rows), COLUMNS).columns
+    new = table(tmp_path / "new.csv", {"visits": [1, value], "size": [1.0, 2.0]})
+    with pytest.raises(ValueError, match="visits is a count to the model, whole and never negative, but holds other"):
+        read_like(new, COLUMNS, known, None)
+
+
+def test_labels_of_two_files_are_the_same_classes(tmp_path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (folder / "train.csv").write_text("a,label\n" + "0.5,1\n1.5,2\n2.5,x\n" * 5)
+    (folder / "test.csv").write_text("a,label\n0.5,1\n1.5,2\n")
+    data = load(str(folder), Reading("reals"))
+    assert data.classes == ("1", "2", "x")
+    assert sorted(data.test.label) == [0, 1]
+    alone = whole_like(str(folder / "test.csv"), data, Reading("reals"))
+    assert alone.classes == data.classes
+    assert alone.train.label.tolist() == [0, 1]
+    # A column of gaps says nothing of the class.
+    (folder / "test.csv").write_text("a,label\n0.5,\n1.5,\n")
+    assert load(str(folder), Reading("reals")).test.label.tolist() == [-1, -1]
+
+
+def test_a_label_of_another_table_is_kept_where_there_is_one(tmp_path) -> None:
+    reading = Reading("reals", label="kind")
+    rows = {"a": [0.5 * i for i in range(40)], "label": [1.5 * i for i in range(40)], "kind": ["x", "y"] * 20}
+    data = load(table(tmp_path / "t.csv", rows), reading)
+    assert data.names == ("a", "label")
+    with_label = whole_like(table(tmp_path / "new.csv", {n: v[:3] for n, v in rows.items()}), data, reading)
+    assert with_label.train.label.tolist() == [0, 1, 0]
+    del rows["kind"]
+    without = whole_like(table(tmp_path / "other.csv", {n: v[:3] for n, v in rows.items()}), data, reading)
+    assert without.train.label is None
+    np.testing.assert_array_equal(without.train.x, with_label.train.x)
+
+
+def test_a_column_that_says_the_split_must_leave_something_to_learn_from(tmp_path) -> None:
+    name = table(tmp_path / "t.csv", {"x": [1.5, 2.5], "split": ["test", "val"]})
+    with pytest.raises(ValueError, match="no row of the column split says train"):
+        read_own(name, Reading())
+
+
+def test_names_of_classes_stand_beside_columns_of_arrays(tmp_path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(30, 2)), label=np.array(["a", "b", "c"] * 10))
+    found = read_own(str(tmp_path / "x.npz"), COLUMNS._replace(label="x1")).columns
+    assert found is not None
+    assert [(column.name, column.values) for column in found] == [("x0", ()), ("label", ("a", "b", "c"))]

@@ -1,8 +1,9 @@
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from vae_jax.data.table import read_table, table_of, write_table
+from vae_jax.data.table import read_cells, read_table, table_of, write_table
 
 TEXT = "age,sex,born,ill\n1,f,2020-01-02,true\n,NA,,false\n2.5,m,1970-01-01,\n"
 
@@ -61,3 +62,48 @@ def test_columns_without_names_and_of_other_types_are_said(tmp_path) -> None:
         "x",
         None,
     ]
+
+
+def test_cells_are_given_back_as_they_stand(tmp_path) -> None:
+    """No long number is rounded, no leading zero lost, and a day stays a day."""
+    text = "id,zip,day,size\n1234567890123456789,00501,2020-01-02,1.5\n1234567890123456796,02134,2020-01-03,\n"
+    (tmp_path / "t.csv").write_text(text)
+    cells = read_cells(tmp_path / "t.csv")
+    assert cells["id"] == [1234567890123456789, 1234567890123456796]
+    assert cells["zip"] == ["00501", "02134"]
+    assert cells["size"] == [1.5, None]
+    write_table(tmp_path / "again.csv", cells)
+    assert (tmp_path / "again.csv").read_text().replace('"', "") == text
+    write_table(tmp_path / "t.parquet", cells)
+    assert read_cells(tmp_path / "t.parquet") == cells
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (["12:30:00", "00:00:01"], [45000.0, 1.0]),
+        (["2020-01-01 12:30:00.250", "1970-01-01 00:00:00.500"], [1577881800.25, 0.5]),
+        (["2020-01-01", "1970-01-02"], [1577836800.0, 86400.0]),
+    ],
+)
+def test_times_are_seconds(written: list[str], seconds: list[float], tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["t,x", *(f"{word},1" for word in written)]))
+    np.testing.assert_allclose(read_table(tmp_path / "t.csv").columns["t"], seconds, rtol=0, atol=1e-6)
+
+
+def test_spans_are_seconds(tmp_path) -> None:
+    pq.write_table(pa.table({"t": pa.array([1_500_000, None], pa.duration("us"))}), tmp_path / "t.parquet")
+    np.testing.assert_array_equal(read_table(tmp_path / "t.parquet").columns["t"], [1.5, np.nan])
+
+
+def test_the_delimiter_is_none_of_a_quoted_name_or_of_another_ending(tmp_path) -> None:
+    (tmp_path / "t.tsv").write_text("height, cm\tweight, kg, x\n1.5\t2.5\n")
+    assert list(read_table(tmp_path / "t.tsv").columns) == ["height, cm", "weight, kg, x"]
+    (tmp_path / "t.csv").write_text('"a, x, y";"b, y"\n1.5;2.5\n')
+    assert list(read_table(tmp_path / "t.csv").columns) == ["a, x, y", "b, y"]
+
+
+def test_names_that_are_not_in_utf_8_are_said_with_what_to_do(tmp_path) -> None:
+    (tmp_path / "t.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t.csv is not written in UTF-8. Convert it: iconv -f latin1 -t utf-8"):
+        read_table(tmp_path / "t.csv")

@@ -9,8 +9,10 @@ from vae_jax.languages.grammar import (
     Grammar,
     GrammarError,
     NotInLanguageError,
+    Rule,
     characters,
     check_ambiguity,
+    checked_grammar,
     load_grammar,
     read_grammar,
 )
@@ -156,3 +158,14 @@ def test_unknown_grammars_and_lengths(tmp_path: Path) -> None:
         load_grammar(str(tmp_path / "mine.lark"))
     with pytest.raises(ValueError, match="the shortest derivation has 2 rules, so that 1 are too few"):
         load_grammar("equations").random(np.random.default_rng(0), 1)
+
+
+def test_a_template_is_a_rule_where_it_is_used() -> None:
+    grammar = read_grammar('start: _separated{"a", ","}\n_separated{x, s}: x (s x)*\n')
+    assert grammar.unparse(grammar.parse("a,a,a")) == "a,a,a"
+
+
+@pytest.mark.parametrize("character", ["\b", "\f", '"', "\\", "é"])
+def test_any_character_may_be_a_literal(character: str) -> None:
+    grammar = checked_grammar([Rule("start", ((character, True), ("x", True)))])
+    assert grammar.unparse(grammar.parse(character + "x")) == character + "x"

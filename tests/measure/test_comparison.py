@@ -11,6 +11,8 @@ from rich.console import Console
 from tests.runs import changed, experiment, measured, trained
 from vae_jax.config import Objective
 from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.core.files import write_json
+from vae_jax.core.seal import sealed
 from vae_jax.data.table import write_table
 from vae_jax.measure.codes import RECONSTRUCTION
 from vae_jax.measure.comparison import _data_of, curves, difference, grouped, read_run
@@ -18,6 +20,8 @@ from vae_jax.measure.evaluation import write_evaluation
 from vae_jax.measure.likelihood import LIKELIHOOD
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.compare import comparison
+from vae_jax.train.files import MADE
+from vae_jax.train.made import made_of
 from vae_jax.train.run import create
 
 
@@ -141,3 +145,23 @@ def test_a_run_without_a_density_says_so(tmp_path) -> None:
         RequestError, match=r"run has no log p\(x\) to compare: its system, autoencoder,.*evaluation.json"
     ):
         read_run(tmp_path / "run")
+
+
+def test_models_made_in_python_are_told_apart(runs, tmp_path) -> None:
+    one, two = grouped(runs)["beta=1.0"]
+    made = []
+    for number, (run, width) in enumerate(((one, 2), (two, 2), (one, 5))):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        start = {"w": np.full(width, float(number))}
+        write_json(directory / MADE, sealed(made_of({"model": "m", "start": start})))
+        made.append(run._replace(directory=directory))
+    assert [len(row) for row in grouped(made).values()] == [2, 1]
+    assert list(grouped([made[0], made[2]])) == [f"run={made[0].directory}", f"run={made[2].directory}"]
+
+
+def test_a_run_without_a_bound_has_no_curve(runs, monkeypatch) -> None:
+    rows = grouped(runs)
+    monkeypatch.setattr("vae_jax.measure.comparison.read_metrics", lambda directory: [{"step": 1, "train": {}}])
+    with pytest.raises(RequestError, match="has no bound to draw, since its loss is none: leave --picture out"):
+        curves(rows)

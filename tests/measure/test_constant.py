@@ -1,9 +1,14 @@
+import io
 import math
+import warnings
 
 import numpy as np
+import optax
 import pytest
 import scipy.stats
+from rich.console import Console
 
+import vae_jax as vj
 from tests.runs import changed, experiment
 from vae_jax.config import quick
 from vae_jax.config.files import load_config
@@ -65,3 +70,29 @@ def test_a_density_of_bits_is_compared_with_densities(tmp_path) -> None:
         values[0], scipy.stats.norm.logpdf(test, train.mean(0), train.std(0)).sum(1).mean(), rel_tol=1e-6
     )
     assert values[1] != values[0]
+
+
+def test_a_density_of_counts_is_compared_with_densities(tmp_path) -> None:
+    counts = np.random.default_rng(0).integers(0, 4, (200, 5))
+    scale = counts.std(0).astype(np.float32)
+    vae = vj.VAE(
+        lambda params, x: vj.standard_normal(1),
+        lambda params, z: vj.DiagNormal(params["loc"] + 0.0 * z[0], scale),
+        lambda params: vj.standard_normal(1),
+    )
+    loc = counts.mean(0).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = vj.fit(
+            vae,
+            counts,
+            params={"loc": loc},
+            optimizer=optax.sgd(0.0),
+            epochs=1,
+            directory=tmp_path / "run",
+            console=Console(file=io.StringIO()),
+            evaluation_samples=2,
+        )
+    found = fitted.evaluate(k=2)
+    # The model is that constant, but for the share of the examples that each was fitted to.
+    assert found["constant_log_prob"] == pytest.approx(found["log_marginal"], abs=0.1)

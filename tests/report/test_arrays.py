@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
@@ -11,7 +12,7 @@ from vae_jax.evaluate.batched import map_batches
 from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.arrays import examples_like, write_codes, write_samples
+from vae_jax.report.arrays import _as_columns, _layers, examples_like, write_codes, write_samples
 from vae_jax.train.run import create, open_run
 
 
@@ -270,3 +271,46 @@ def test_columns_of_another_table_are_found_by_their_names(tmp_path) -> None:
     for of in (subject_of(run, run.initial()), subject_of(open_run(run.directory), run.initial())):
         found = [examples_like(of, str(tmp_path / name), None).train.x for name in ("t.csv", "turned.csv")]
         np.testing.assert_array_equal(*found)
+
+
+def test_a_density_and_a_condition_exclude_each_other(digits) -> None:
+    with pytest.raises(RequestError, match="--density is for models of x alone, without --condition"):
+        write_samples(subject_of(*digits), count=1, seed=0, out=None, density="normal", condition=["3"])
+
+
+def test_codes_of_many_layers_have_a_column_each() -> None:
+    arrays = _layers("mean", tuple(np.full((2, 32), float(layer)) for layer in range(1, 13)))
+    columns = _as_columns(arrays)
+    assert len(columns) == 12 * 32
+    assert columns["mean1_10"] == [1.0, 1.0]
+    assert columns["mean11_0"] == [11.0, 11.0]
+
+
+def test_samples_of_a_density_of_integers_stay_real_numbers(tmp_path) -> None:
+    run, state = trained(tmp_path / "run", experiment("curve", epochs=1))
+    counted = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, levels=9, as_counts=True))
+    x = np.load(write_samples(subject_of(counted, state), count=50, seed=0, out=None)[0])["x"]
+    assert not np.array_equal(x, np.round(x))
+
+
+def test_images_of_another_folder_are_grey_or_coloured_as_the_run_has_them(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    for folder, colours in (("own", 3), ("grey", 1)):
+        (tmp_path / folder).mkdir()
+        for i in range(30):
+            pixels = random.integers(0, 256, (8, 8, colours), dtype=np.uint8)
+            Image.fromarray(pixels if colours == 3 else pixels[..., 0]).save(tmp_path / folder / f"{i}.png")
+    for own, other, shape in (("own", "grey", (8, 8, 3)), ("grey", "own", (8, 8, 1))):
+        config = changed(experiment(f"{tmp_path / own}/", batch_size=8), "data", stand_in=False)
+        run = create(changed(config, "model", likelihood="normal"), tmp_path / f"run-{own}")
+        assert examples_like(subject_of(run, run.initial()), f"{tmp_path / other}/", None).shape == shape
+
+
+def test_a_condition_of_another_width_is_refused(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    for name, width in (("x", 2), ("other", 3)):
+        np.savez(tmp_path / f"{name}.npz", x=random.normal(size=(40, 4)), condition=random.normal(size=(40, width)))
+    config = changed(experiment(str(tmp_path / "x.npz"), batch_size=8), "data", stand_in=False)
+    run = create(dataclasses.replace(config, system="conditional"), tmp_path / "run")
+    with pytest.raises(RequestError, match=r"is told a condition of shape \(2,\), but those of .* have \(3,\)"):
+        examples_like(subject_of(run, run.initial()), str(tmp_path / "other.npz"), None)

@@ -19,7 +19,7 @@ from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.export import PLATFORMS, programs, write_export
+from vae_jax.report.export import PLATFORMS, programs, write_export, write_parameters
 from vae_jax.train.run import create
 
 SIZES = (1, 7, 256)
@@ -84,6 +84,14 @@ def test_parameters_have_their_paths_as_names(exported) -> None:
         name = ".".join(str(key.key) for key in path)
         np.testing.assert_array_equal(arrays[name], leaf)
         assert tree[name] == {"shape": list(leaf.shape), "dtype": "float32"}
+
+
+def test_a_single_number_stays_one(tmp_path) -> None:
+    write_parameters(tmp_path, {"decoder": {"log_scale": np.float32(0.5)}})
+    assert load_file(tmp_path / "params.safetensors")["decoder.log_scale"].shape == ()
+    assert json.loads((tmp_path / "params.json").read_text()) == {
+        "decoder.log_scale": {"shape": [], "dtype": "float32"}
+    }
 
 
 def test_every_file_is_named(exported) -> None:

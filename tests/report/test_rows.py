@@ -8,7 +8,7 @@ import pytest
 from tests.runs import changed, trained
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
-from vae_jax.data.table import read_table, write_table
+from vae_jax.data.table import read_cells, read_table, write_table
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes
 from vae_jax.report.rows import write_anomalies, write_imputed
@@ -134,3 +134,24 @@ def test_every_row_stays_in_its_place(run, tmp_path) -> None:
     for name, values in read_table(path).columns.items():
         known = [kept[name][i] is not None for i in order]
         np.testing.assert_array_equal(values[known], found[plain][name][order][known])
+
+
+def test_no_column_of_the_user_is_written_over(run, tmp_path) -> None:
+    subject, data = run
+    rows = read_cells(Path(data)) | {"draw": list(range(SIZE))}
+    write_table(tmp_path / "t.csv", rows)
+    options = {"data": str(tmp_path / "t.csv"), "out": tmp_path / "full.csv", "samples": 5, "seed": 0}
+    with pytest.raises(RequestError, match="has a column draw, and --draws writes one: give yours another name"):
+        write_imputed(subject, draws=2, **options)
+    write_imputed(subject, draws=0, **options)
+    assert read_cells(tmp_path / "full.csv")["draw"] == rows["draw"]
+
+
+def test_a_score_that_is_no_number_is_strange(run, tmp_path, monkeypatch) -> None:
+    subject, data = run
+    monkeypatch.setattr("vae_jax.report.rows._scores", lambda subject, x, *_: np.r_[np.nan, np.ones(SIZE - 1)])
+    monkeypatch.setattr("vae_jax.report.rows.anomaly_threshold", lambda scores, **_: 2.0)
+    options = {"data_dir": None, "out": tmp_path / "a.csv", "samples": 5, "false_alarms": 0.1, "seed": 0}
+    path, _, count = write_anomalies(subject, data=data, **options)
+    assert count == 1
+    assert read_table(path).columns["strange"].tolist() == [True] + [False] * (SIZE - 1)

@@ -65,3 +65,8 @@ def test_what_was_scored_is_written_with_its_own_sign_and_new_strings_are_drawn(
     ]
     assert picture == tmp_path / "search.png"
     assert picture.is_file()
+
+
+def test_where_no_string_is_new_none_is_drawn(tmp_path: Path) -> None:
+    found = [Found("5", -5.0, 0)]
+    assert write_search(on(None), Target("largest", -1.0, float), found, tmp_path / "s.json") == [tmp_path / "s.json"]

@@ -1,10 +1,21 @@
+import dataclasses
 import json
 
 import pytest
 
 from tests.runs import experiment
 from vae_jax.core.errors import ConfigError
-from vae_jax.train.files import add_metrics, evaluation_file, read_config, read_metrics, write_config, write_metrics
+from vae_jax.systems.registry import IN_PYTHON
+from vae_jax.train.files import (
+    ARRAYS,
+    add_metrics,
+    evaluation_file,
+    going_on,
+    read_config,
+    read_metrics,
+    write_config,
+    write_metrics,
+)
 from vae_jax.train.run import create, open_run
 
 
@@ -43,3 +54,11 @@ def test_numbers_of_a_snapshot_have_files_of_their_own(tmp_path) -> None:
 def test_a_folder_without_a_config_holds_no_run(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"holds no run \(no config.json\). Start one with: vae-jax train"):
         read_config(tmp_path)
+
+
+def test_how_a_run_goes_on_is_said_by_what_made_it(tmp_path) -> None:
+    assert going_on(tmp_path) == f"vae-jax resume {tmp_path}"
+    for system, dataset, call in (("vae", "digits", False), (IN_PYTHON, "digits", True), ("m.py:build", ARRAYS, True)):
+        config = dataclasses.replace(experiment(dataset), system=system)
+        write_config(tmp_path, config)
+        assert going_on(tmp_path) == ("vj.fit with the same arguments" if call else f"vae-jax resume {tmp_path}")

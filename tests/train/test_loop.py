@@ -17,6 +17,7 @@ from tests.runs import assert_equal_states, changed, console, experiment, traine
 from vae_jax.config import quick
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import ConfigError
+from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import read_metrics
 from vae_jax.train.loop import TrainingError, num_steps, train
 from vae_jax.train.run import create, load_state, open_run
@@ -176,3 +177,47 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
     assert process.returncode == 128 + number
     state = load_state(run)
     assert 0 < int(state.train.step) < num_steps(run)
+
+
+def test_where_the_validation_loss_is_never_finite_the_last_epoch_is_taken(tmp_path) -> None:
+    x = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+    wrong = x[:8].copy()
+    wrong[3, 2] = 1e25
+    np.savez(tmp_path / "x.npz", x=x, x_val=wrong, x_test=x[:8])
+    config = changed(experiment(str(tmp_path / "x.npz"), patience=1), "data", stand_in=False)
+    with pytest.warns(UserWarning, match="the validation loss is inf, so no epoch is better than another by it"):
+        run, state = trained(tmp_path / "run", config)
+    assert int(state.best_epoch) == len(read_metrics(run.directory)) == 3
+    chex.assert_trees_all_equal(state.best_params, state.train.params)
+
+
+def test_a_signal_of_the_last_validation_is_not_forgotten(tmp_path, monkeypatch) -> None:
+    run = create(experiment(epochs=1), tmp_path / "run")
+    held_out = run.held_out()
+
+    def interrupted(params):
+        signal.raise_signal(signal.SIGTERM)
+        return held_out(params)
+
+    monkeypatch.setattr(type(run), "held_out", lambda self: interrupted)
+    done = train(run, console())
+    assert done.signal == signal.SIGTERM
+
+
+def test_a_snapshot_is_written_before_a_checkpoint_goes_past_it(tmp_path, monkeypatch) -> None:
+    written = []
+    save, wait = Checkpoints.save, Checkpoints.wait
+
+    def noted(self, step, tree):
+        written.append((self._directory.name, step))
+        save(self, step, tree)
+
+    def waited(self):
+        wait(self)
+        written.append((self._directory.name, "whole"))
+
+    monkeypatch.setattr(Checkpoints, "save", noted)
+    monkeypatch.setattr(Checkpoints, "wait", waited)
+    trained(tmp_path / "run", experiment("curve", epochs=2, save_seconds=0.0, snapshots=(1,)))
+    first = written.index(("snapshots", 1))
+    assert written[first + 1] == ("snapshots", "whole")

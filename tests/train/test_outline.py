@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -76,4 +77,34 @@ def test_changed_data_are_named(change: dict, named: str, tmp_path) -> None:
     open_run(tmp_path / "run")
     np.savez(tmp_path / "x.npz", **{name: array for name, array in {**arrays, **change}.items() if array is not None})
     with pytest.raises(RequestError, match=f"have changed since it was made: {named}.*Put the file back as it was"):
+        open_run(tmp_path / "run")
+
+
+def test_conditions_and_classes_are_known_without_the_data(tmp_path, monkeypatch) -> None:
+    """More conditions than are kept, and a class that only the test split has."""
+    monkeypatch.setattr("vae_jax.train.outline.MOST_EXAMPLES", 20)
+    told = {"condition": RANDOM.normal(size=(60, 2)).astype(np.float32)}
+    other = {"label": np.arange(60) % 2, "x_test": X[:6], "label_test": np.arange(6) % 3}
+    for name, arrays in (("told", told), ("classes", other)):
+        np.savez(tmp_path / f"{name}.npz", x=X, **arrays)
+        config = dataclasses.replace(experiment(epochs=1, batch_size=16), system="conditional")
+        run, state = trained(
+            tmp_path / name, changed(config, "data", dataset=str(tmp_path / f"{name}.npz"), stand_in=False)
+        )
+        model = open_model(tmp_path / name)
+        alone = load_state(model)
+        for a, b in zip(jax.tree.leaves(alone.best_params), jax.tree.leaves(state.best_params), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert model.steps_per_epoch == run.steps_per_epoch
+
+
+def test_a_run_of_a_test_split_that_was_not_shuffled_opens(tmp_path, monkeypatch) -> None:
+    np.savez(tmp_path / "x.npz", x=X, label=LABEL, x_test=X[:9], label_test=LABEL[:9])
+    config = changed(experiment(epochs=1, batch_size=16), "data", dataset=str(tmp_path / "x.npz"), stand_in=False)
+    with monkeypatch.context() as patched:
+        patched.setattr("vae_jax.data.load.shuffled", lambda size, seed: np.arange(size))
+        create(config, tmp_path / "run")
+    assert len(open_run(tmp_path / "run").dataset.test.x) == 9
+    np.savez(tmp_path / "x.npz", x=X, label=LABEL, x_test=X[1:10], label_test=LABEL[1:10])
+    with pytest.raises(RequestError, match="have changed since it was made: test x, test label"):
         open_run(tmp_path / "run")

@@ -145,3 +145,13 @@ def test_all_but_the_first_write_in_silence_into_a_folder_of_their_own(
         (own.directory / METRICS).write_text("")
     assert not own.directory.exists()
     assert (run.directory / METRICS).read_text() == "{}\n"
+
+
+def test_a_message_names_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made("vae", tmp_path)
+    monkeypatch.setattr(processes, "is_first", lambda: False)
+    with (
+        pytest.raises(RuntimeError, match=f"look at the step: vae-jax debug {run.directory}$"),
+        own_folder(run, Console()) as (own, _),
+    ):
+        raise RuntimeError(f"look at the step: vae-jax debug {own.directory}")

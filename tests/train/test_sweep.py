@@ -231,3 +231,10 @@ def test_a_sweep_warns_as_a_run_does(tmp_path) -> None:
     )
     with pytest.warns(UserWarning, match="--bound iwae --estimator stl is biased.*Unbiased: --estimator dreg"):
         create_sweep(biased, parse_grid(["learning_rate=1e-3,1e-4"]), 1, tmp_path / "sweep")
+
+
+def test_a_member_has_no_devices_for_other_members(tmp_path) -> None:
+    config = changed(experiment("curve"), "compute", mesh=("members=1",))
+    sweep = create_sweep(config, {("objective", "beta"): (1.0, 2.0)}, 1, tmp_path / "sweep")
+    assert sweep.mesh is not None
+    assert all(member.compute.mesh == () for _, member in sweep.members)

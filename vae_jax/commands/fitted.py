@@ -23,14 +23,13 @@ from vae_jax.objectives.estimators import Estimate
 from vae_jax.pictures.run import write_pictures
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
-from vae_jax.train.files import read_config, read_metrics
+from vae_jax.train.files import ARRAYS, is_of_a_command, read_config, read_metrics
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
 from vae_jax.train.outline import check_same
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
 from vae_jax.train.run import Run, assembled, load_state
 from vae_jax.train.run import open_run as open_configured
-from vae_jax.train.source import ARRAYS
 from vae_jax.train.trackers import flat
 
 
@@ -124,7 +123,8 @@ def fit(
     the path of a file and its function without arguments that returns a `System`, "my_model.py:build". Only the last
     can be opened by the command line.
     `data`: arrays `[n, …]`, a dict of them with `x`, `label`, `x_test`, …, the name or the path of a dataset, or a
-    `Dataset`; or a source of single examples, as those of Grain. The model sees x as it is given.
+    `Dataset`; or a source of single examples, as those of Grain. The model sees arrays as they are given, and what has
+    a name or a path as the command line reads it: integers of a file divided by the largest count, 255 by default.
     `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
     the newest checkpoint, bit for bit, or is found to be finished; with others, it is refused.
     `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a
@@ -175,7 +175,7 @@ def open_run(
     """
     directory = Path(directory)
     config = read_config(directory)
-    if config.system != IN_PYTHON and config.data.dataset != ARRAYS:
+    if is_of_a_command(config):
         run = open_configured(directory)
         return Fitted(run, load_state(run))
     if config.system == IN_PYTHON and model is None:

@@ -86,6 +86,8 @@ class Dataset:
     """Of a table of plain numbers: its columns, in the order of x."""
     units: Units | None = None
     """What networks see real numbers in; None where they see them as they are."""
+    span: tuple[float, float] = (0.0, 1.0)
+    """Of images of real numbers: what is black and what is white."""
     mirror: bool = False
     shift: int = 0
     """How images of the training split may be changed (`vae_jax.data.augment`)."""
@@ -118,6 +120,11 @@ class Dataset:
     def most(self) -> int:
         """What the model's values are divided by for a picture: the largest count, or 1 where it sees no counts."""
         return self.levels if self.as_counts and self.levels is not None else 1
+
+    def shades(self, x: Any) -> Any:
+        """Values that the model sees as shades 0..1 of a picture."""
+        least, most = (0, self.most) if self.as_counts else self.span
+        return (x - least) / (most - least)
 
     @property
     def is_binary(self) -> bool:
@@ -190,7 +197,8 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     levels = dataset.levels
     dataset = replace(dataset, source_levels=levels)
     if binarisation == "none":
-        return replace(dataset, binarisation=binarisation, photographs=_has_photographs(dataset))
+        dataset = replace(dataset, binarisation=binarisation, span=_span(dataset))
+        return replace(dataset, photographs=_has_photographs(dataset))
     if levels is None and not all(are_shares(split.x) for split in dataset.splits):
         raise ValueError(
             f"binarisation {binarisation!r} draws bits from counts, or from values between 0 and 1, but the values of "
@@ -213,10 +221,19 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)
 
 
+def _span(dataset: Dataset) -> tuple[float, float]:
+    """Black and white of real numbers: 0 and 1, or what lies farther out."""
+    if not dataset.is_image or dataset.levels is not None or not len(dataset.train.x):
+        return 0.0, 1.0
+    x = first_rows(dataset.train.x)
+    return min(0.0, float(x.min())), max(1.0, float(x.max()))
+
+
 def _has_photographs(dataset: Dataset) -> bool:
     if not dataset.is_image or dataset.levels == 1 or not len(dataset.train.x):
         return False
-    x = dataset.train.x[:_LOOKED_AT] / (dataset.levels or 1)
+    x = dataset.train.x[:_LOOKED_AT]
+    x = dataset.shades(x) if dataset.levels is None else x / dataset.levels
     edges = [x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]]
     return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) > _EMPTY)
 

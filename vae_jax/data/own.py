@@ -87,7 +87,11 @@ def read_like(
     parts = _in_one_piece(name, reading, strings)
     if _is_table(name):
         parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
-    return as_rows(name, parts, reading, known, names)
+    seen = [column.name for column in known or ()] or list(names or ())
+    there = {column for one in parts.values() if isinstance(one, Table) for column in one.columns}
+    if there and reading.label not in there:
+        reading = reading._replace(label=None)
+    return as_rows(name, parts, reading, known, names, seen)
 
 
 def as_rows(
@@ -96,12 +100,16 @@ def as_rows(
     reading: Reading,
     known: Sequence[Column] | None = None,
     names: Sequence[str] | None = None,
+    seen: Sequence[str] = (),
 ) -> Own:
-    """Splits as they are, unless the likelihood is of columns; tables as numbers, with what their columns are."""
+    """Splits as they are, unless the likelihood is of columns; tables as numbers, with what their columns are.
+
+    `seen`: columns that are part of x whatever they are called.
+    """
     if reading.kind != "columns" and not any(isinstance(one, Table) for one in parts.values()):
         return Own({part: one for part, one in parts.items() if isinstance(one, Split)})
     tables = {part: _as_table(name, one) for part, one in parts.items()}
-    tables, labels = _labels(name, tables, reading.label)
+    tables, labels = _labels(name, tables, reading.label, seen)
     columns = known
     if columns is None and (reading.kind == "columns" or (reading.kind is None and _mixed(tables))):
         columns = _columns(name, tables, reading.columns)
@@ -249,13 +257,13 @@ def _as_table(name: str, split: Split | Table) -> Table:
 
 
 def _labels(
-    name: str, tables: dict[str, Table], label: str | None
+    name: str, tables: dict[str, Table], label: str | None, seen: Sequence[str] = ()
 ) -> tuple[dict[str, Table], dict[str, np.ndarray | None]]:
     """The tables without their column of labels, and the labels."""
     names = list(tables["train"].columns)
     if label is not None and label not in names:
         raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(names)}.")
-    chosen = label or (_LABEL if _LABEL in names else None)
+    chosen = label or (_LABEL if _LABEL in names and _LABEL not in seen else None)
     if chosen is None:
         return tables, dict.fromkeys(tables)
     labels: dict[str, np.ndarray | None] = {}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from vae_jax.core.arrays import read_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.data import is_embedded
 from vae_jax.evaluate.statistics import standard_error
-from vae_jax.train.files import check_run, evaluation_file, read_config, read_evaluation, read_metrics
+from vae_jax.train.files import MADE, check_run, evaluation_file, read_config, read_evaluation, read_json, read_metrics
 from vae_jax.train.outline import read_outline
 
 # Two log p(x) may be subtracted, image by image, only where these agree.
@@ -21,6 +22,9 @@ _PROTOCOL = (
     *("k", "evaluated_examples", "evaluation_seed", "dataset", "binarisation", "levels", "data_seed", "likelihood"),
     *("shape", "grammar", "density_of"),
 )
+
+# Of what a run is made of: with what it was made says nothing of the model.
+_NOT_MADE = ("checksum", "versions")
 
 # What the table shows of every run.
 _SHOWN = ("log_marginal", "test_examples_error", "elbo", "parameters_of_epoch", "training_seconds")
@@ -99,6 +103,10 @@ def _data_of(directory: Path) -> str:
 def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
     """Runs by what their configs differ in, the seed apart: `{"estimator=dreg": [...], "estimator=total": [...]}`."""
     fields = [_flat(run.config) for run in runs]
+    # What was made in Python is in no config. Runs of one model have the name of the first.
+    first: dict[str, str] = {}
+    for run, flat in zip(runs, fields, strict=True):
+        flat["run"] = first.setdefault(_made(run.directory), str(run.directory))
     differing = [name for name in fields[0] if len({str(flat[name]) for flat in fields}) > 1]
     rows: dict[str, list[Measured]] = {}
     for run, flat in zip(runs, fields, strict=True):
@@ -118,6 +126,14 @@ def grouped(runs: Sequence[Measured]) -> dict[str, list[Measured]]:
                 f"{', '.join(_PROTOCOL)} and the test examples: evaluate them again in the same way."
             )
     return rows
+
+
+def _made(directory: Path) -> str:
+    """What a run of `vj.fit` is made of, but for the numbers that it began with; "" of any other."""
+    if not (directory / MADE).is_file():
+        return ""
+    made = read_json(directory / MADE, "Without that file the run is compared by its config.")
+    return str({name: re.sub("#[0-9a-f]{8}", "", str(text)) for name, text in made.items() if name not in _NOT_MADE})
 
 
 def _protocol(run: Measured) -> tuple[str, ...]:
@@ -168,4 +184,7 @@ def curves(rows: dict[str, list[Measured]]) -> dict[str, list[list[tuple[float, 
             if "bound" in line["train"]
         ]
 
+    for run in (run for runs in rows.values() for run in runs):
+        if not curve(run):
+            raise RequestError(f"{run.directory} has no bound to draw, since its loss is none: leave --picture out.")
     return {label: [curve(run) for run in runs] for label, runs in rows.items()}

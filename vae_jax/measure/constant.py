@@ -42,11 +42,11 @@ def _independent(subject: Subject, x: np.ndarray) -> np.ndarray:
         return _of_columns(dataset, x)
     if dataset.is_binary and subject.is_discrete:
         return independent_bits(train / (dataset.levels or 1), x)
-    if dataset.as_counts and subject.is_bounded and dataset.levels is not None:
+    if dataset.as_counts and subject.is_discrete and subject.is_bounded and dataset.levels is not None:
         return independent_choices(train, x, dataset.levels)
-    if dataset.as_counts:
+    if dataset.as_counts and subject.is_discrete:
         return independent_counts(train, x)
-    return independent_normals(train / (dataset.levels or 1), x)
+    return independent_normals(train if dataset.as_counts else train / (dataset.levels or 1), x)
 
 
 def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray:

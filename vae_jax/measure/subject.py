@@ -89,7 +89,7 @@ class Subject:
         if run.system.given is None or run.system.conditions is None:
             raise RequestError(f"the model of {run.directory} is told no condition: leave --condition out.")
         size = run.system.conditions.shape[1]
-        if dataset.train.condition is not None:
+        if not run.system.tells_classes:
             try:
                 numbers = [float(number) for number in condition]
             except ValueError:

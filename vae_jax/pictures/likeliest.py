@@ -39,7 +39,7 @@ def likeliest(subject: Subject, x: Any, z: Any) -> Likeliest:
 def _likeliest(subject: Subject, shown: Shown) -> Figure:
     x, means = shown.x[:_COLUMNS], jax.numpy.asarray(shown.means[:_COLUMNS])
     found = likeliest(subject, x, means)
-    rows = [np.asarray(x) / subject.run.dataset.most, decoded(subject, means), decoded(subject, found.z)]
+    rows = [subject.run.dataset.shades(np.asarray(x)), decoded(subject, means), decoded(subject, found.z)]
     before, after = float(np.mean(found.given)), float(np.mean(found.log_joint))
     title = f"codes by the encoder and by search: log p(x, z) {before:.1f} and {after:.1f} nats on average"
     return images(subject, np.stack(rows), title=title, row_names=["data", "mean of q(z | x)", "most probable z"])

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae_jax.data.labels import named
+from vae_jax.data.labels import is_labelled, named
 from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import attribute_vector, interpolate, interpolate_sphere, j_diagram
 from vae_jax.pictures.decoded import decoded, images
@@ -51,9 +51,10 @@ def _unlike(shown: Shown) -> list[int]:
 
 
 def _along_classes(subject: Subject, shown: Shown) -> Figure:
-    labels, means = np.asarray(shown.test.label), jnp.asarray(shown.means)
+    known = is_labelled(shown.test.label)
+    labels, means = np.asarray(shown.test.label)[known], jnp.asarray(shown.means)[known]
     rows, names = [], []
-    classes = [label for label in np.unique(labels) if label != -1][:_MOST_CLASSES]
+    classes = np.unique(labels)[:_MOST_CLASSES]
     for label in classes:
         direction = attribute_vector(means, labels == label)
         start = means[int(np.argmax(labels != label))]

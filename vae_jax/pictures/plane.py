@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from vae_jax.data.labels import named
+from vae_jax.data.labels import is_labelled, named
 from vae_jax.evaluate.usage import latent_means
 from vae_jax.measure.subject import Subject
 from vae_jax.pictures.decoded import decoded
@@ -66,7 +66,10 @@ def plane_of(subject: Subject) -> Plane | None:
     ticks = int(min(_PLACES, (_PIXELS / np.prod(dataset.shape)) ** 0.5))
     across, down = np.meshgrid(np.linspace(low[0], high[0], ticks), np.linspace(high[1], low[1], ticks))
     places = centre + np.stack([across.ravel(), down.ravel()], axis=1) @ directions
-    labels = None if test.label is None else [str(label) for label in named(test.label, dataset.classes)]
+    labels = None
+    if test.label is not None:
+        known = is_labelled(test.label)
+        labels = np.where(known, named(test.label, dataset.classes).astype(str), "not known").tolist()
     return Plane(
         axes,
         (float(low[0]), float(low[1])),
@@ -75,7 +78,7 @@ def plane_of(subject: Subject) -> Plane | None:
         sheet(decoded(subject, jnp.asarray(places, jnp.float32)), photographs=dataset.photographs),
         points,
         labels,
-        sheet(dataset.intensities(test.x), photographs=dataset.photographs),
+        sheet(dataset.shades(dataset.shown(test.x)), photographs=dataset.photographs),
     )
 
 

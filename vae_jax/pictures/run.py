@@ -15,7 +15,7 @@ from vae_jax.measure.subject import Subject
 from vae_jax.models.latent import manifold_grid, traverse
 from vae_jax.models.vae import typical
 from vae_jax.pictures import plots
-from vae_jax.pictures.decoded import decoded, images
+from vae_jax.pictures.decoded import decoded, drawn, images
 from vae_jax.pictures.layers import LAYERS
 from vae_jax.pictures.paths import PATHS
 from vae_jax.pictures.picture import MOST_EXAMPLES, Picture, Shown, decoded_as, draws_vectors, shows_images
@@ -95,7 +95,7 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     rows = min(3, len(x) // columns)
     count = columns * rows
     means = jax.tree.map(lambda layer: layer[:count], means)
-    parts = {"data": x[:count] / dataset.most, "decoded": decoded(subject, means)}
+    parts = {"data": dataset.shades(x[:count]), "decoded": decoded(subject, means)}
     if dataset.is_binary:
         parts = {"data": dataset.intensities(test.x[:count]), "its bits": parts["data"], "decoded": parts["decoded"]}
     grid = np.stack([np.asarray(part).reshape(rows, columns, *part.shape[1:]) for part in parts.values()], axis=1)
@@ -109,7 +109,7 @@ def _code_maps(subject: Subject, shown: Shown) -> Figure:
     x, grids = shown.x, jax.tree.leaves(shown.means)
     columns = min(_COLUMNS, len(x))
     height, width = subject.run.dataset.shape[:2]
-    rows = [np.asarray(x[:columns] / subject.run.dataset.most)]
+    rows = [np.asarray(subject.run.dataset.shades(x[:columns]))]
     for codes in grids:
         shades = np.asarray(codes[:columns, ..., None] / max(int(codes.max()), 1))
         rows.append(np.repeat(np.repeat(shades, height // codes.shape[1], axis=1), width // codes.shape[2], axis=2))
@@ -123,7 +123,7 @@ def _samples(subject: Subject, shown: Shown) -> Figure:
     del shown
     rows = 6
     z = subject.density.prior(subject.params).sample(jax.random.key(0), (rows * _COLUMNS,))
-    shown_as = decoded(subject, z)
+    shown_as = drawn(subject, z)
     grid = shown_as.reshape(rows, _COLUMNS, *shown_as.shape[1:])
     return images(subject, grid, title=f"samples: {decoded_as(subject)} of p(x | z), z from the prior")
 
@@ -135,9 +135,11 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
     """
     del shown
     params, given = subject.params, subject.run.system.given
-    conditions = np.asarray(subject.run.system.conditions)
+    conditions, classes = np.asarray(subject.run.system.conditions), subject.run.system.tells_classes
+    of = ""
     if len(conditions) > _COLUMNS:
-        in_order = np.argsort(conditions[:, 0])
+        in_order = np.arange(len(conditions)) if classes else np.argsort(conditions[:, 0], kind="stable")
+        of = f" of {len(conditions)}"
         conditions = conditions[in_order[np.linspace(0, len(conditions) - 1, _COLUMNS).astype(int)]]
     key = jax.random.key(1)
 
@@ -147,11 +149,10 @@ def _conditions(subject: Subject, shown: Shown) -> Figure:
 
     keys = jax.random.split(jax.random.key(0), 6)
     grid = jax.jit(jax.vmap(lambda z_key: jax.vmap(lambda y: one(z_key, y))(conditions)))(keys)
-    grid = np.asarray(grid) / subject.run.dataset.most
-    classes = subject.run.dataset.test.condition is None
+    grid = subject.run.dataset.shades(np.asarray(grid))
     names = named(np.argmax(conditions, axis=1), subject.run.dataset.classes) if classes else conditions[:, 0]
     shown_as = [str(name) if classes else f"{name:.3g}" for name in names]
-    title = "samples of each condition (columns), the same z in a row"
+    title = f"samples of each condition (columns{of and f', {_COLUMNS}{of}'}), the same z in a row"
     return images(subject, grid, title=title, column_names=shown_as)
 
 

@@ -16,6 +16,7 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.files import check_ending, write_whole
 from vae_jax.data import Dataset, whole_like, whole_strings
 from vae_jax.data.labels import named
+from vae_jax.data.table import ENDINGS as TABLES
 from vae_jax.data.table import write_table
 from vae_jax.distributions import FullNormal, Mixture
 from vae_jax.evaluate.batched import map_batches
@@ -58,14 +59,14 @@ def write_samples(
     if like is not None:
         path = check_ending(out or subject.run.directory / VARIATIONS, ".npz")
         return _write_variations(subject, like, spread, count, seed, path)
-    if density is not None and subject.is_conditional:
-        raise RequestError("--density is for models of x alone.")
+    if density is not None and (subject.is_conditional or condition):
+        raise RequestError("--density is for models of x alone, without --condition.")
     if density is None:
         subject.check_fitted_prior()
         vae = subject.given(condition) if condition else subject.density
     else:
         vae = fitted_density(subject, density, seed)
-    params, dataset = subject.params, subject.run.dataset
+    params = subject.params
     path = check_ending(out or subject.run.directory / SAMPLES, ".npz")
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
@@ -78,20 +79,27 @@ def write_samples(
         return {"x": x} | _mean(subject, decoded)
 
     arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
-    if dataset.as_counts and np.issubdtype(arrays["x"].dtype, np.floating):
-        # Those of a Poisson are floats; a file of floats would be read as real numbers.
-        arrays["x"] = np.asarray(arrays["x"]).astype(np.int64)
-    x = arrays["x"]
-    write_arrays(path, arrays | _layers("z", z))
-    if subject.grammar is not None:
-        text = path.with_suffix(".txt")
-        write_whole(text, "\n".join(texts(subject.grammar, x)) + "\n")
-        return [path, text]
+    paths = _write_drawn(path, subject, arrays | _layers("z", z))
     if not subject.has_images:
-        return [path]
+        return paths
+    x = arrays["x"]
     source = "the prior" if density is None else f"a {density} fitted to the codes"
     title = f"samples: {decoded_as(subject)} of p(x | z), z from {source}"
     return [path, _save_grid(path, subject, arrays.get("mean", x), title=title)]
+
+
+def _write_drawn(path: Path, subject: Subject, arrays: dict[str, Any]) -> list[Path]:
+    """Arrays with samples `x`, and those of strings as a text beside them."""
+    x = np.asarray(arrays["x"])
+    if subject.run.dataset.as_counts and subject.is_discrete and np.issubdtype(x.dtype, np.floating):
+        # Those of a Poisson are floats; a file of floats would be read as real numbers.
+        x = x.astype(np.int64)
+    write_arrays(path, {**arrays, "x": x})
+    if subject.grammar is None:
+        return [path]
+    text = path.with_suffix(".txt")
+    write_whole(text, "\n".join(texts(subject.grammar, x)) + "\n")
+    return [path, text]
 
 
 def _write_variations(subject: Subject, like: int, spread: float, count: int, seed: int, path: Path) -> list[Path]:
@@ -115,9 +123,9 @@ def _write_variations(subject: Subject, like: int, spread: float, count: int, se
         return {"x": decoded.sample(key)} | _mean(subject, decoded)
 
     arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
-    write_arrays(path, {**arrays, "z": z, "like": x})
+    paths = _write_drawn(path, subject, {**arrays, "z": z, "like": x})
     if not subject.has_images:
-        return [path]
+        return paths
     shown = np.concatenate([np.asarray(x)[None], arrays.get("mean", arrays["x"])])
     title = f"variations of test example {like}, top left: codes at {spread:g} times its posterior's spread"
     return [path, _save_grid(path, subject, shown, title=title)]
@@ -132,7 +140,7 @@ def _save_grid(path: Path, subject: Subject, x: Any, *, title: str) -> Path:
     """Images `[n, …]` in whole rows, as a picture beside the arrays at `path`."""
     columns = min(12, len(x))
     rows = len(x) // columns
-    grid = (x / subject.run.dataset.most)[: rows * columns].reshape(rows, columns, *x.shape[1:])
+    grid = subject.run.dataset.shades(np.asarray(x))[: rows * columns].reshape(rows, columns, *x.shape[1:])
     figure = show_images(grid, title=title, photographs=subject.run.dataset.photographs)
     return save_figure(path.with_suffix(".png"), figure)
 
@@ -184,19 +192,34 @@ def examples_like(subject: Subject, data: str, data_dir: Path | None) -> Dataset
     if trained.grammar is not None:
         return whole_strings(data, trained, data_dir=folder)
     reading = reading_of(run.config)
-    # Another table has the same column of labels, or none.
-    same = run.config.data.dataset in (data, str(Path(data).expanduser().absolute()))
+    if len(trained.shape) == 3 and reading.colour is None:
+        # What else lies in their folder made the run's own images grey or coloured.
+        reading = reading._replace(colour="grey" if trained.shape[2] == 1 else "colour")
+    # Another table has the same column of labels, or none; other data have labels of their own.
+    same = run.config.data.dataset in (data, str(Path(data).expanduser().absolute())) or data.endswith(TABLES)
     source = whole_like(data, trained, reading if same else reading._replace(label=None), data_dir=folder)
     if source.shape != trained.shape:
         raise RequestError(
             f"{run.directory} was trained on examples of shape {trained.shape}, but those of {data} have "
             f"{source.shape}."
         )
+    _check_conditions(subject, source)
     _check_classes(subject, source)
     _warn_of_range(subject, source)
     # The bits of other examples were not drawn yet, also where those of the run were drawn once.
     binarisation = "none" if trained.binarisation == "none" else "dynamic"
     return dataclasses.replace(source, binarisation=binarisation, as_counts=trained.as_counts, units=trained.units)
+
+
+def _check_conditions(subject: Subject, source: Dataset) -> None:
+    """RequestError where conditions have another shape than those that the model was told."""
+    trained = subject.run.dataset.train.condition
+    given = source.train.condition
+    if trained is not None and given is not None and given.shape[1:] != trained.shape[1:]:
+        raise RequestError(
+            f"{subject.run.directory} is told a condition of shape {trained.shape[1:]}, but those of {source.name} "
+            f"have {given.shape[1:]}."
+        )
 
 
 def _check_classes(subject: Subject, source: Dataset) -> None:
@@ -249,11 +272,13 @@ def _write_codes(subject: Subject, shown: Dataset, path: Path) -> Path:
 
 
 def _as_columns(arrays: dict[str, Any]) -> dict[str, list[Any]]:
-    """Arrays `[n]` and `[n, …]` as columns: `label`, `mean0`, `mean1`, …"""
+    """Arrays `[n]` and `[n, …]` as columns: `label`, `mean0`, `mean1`, …; of layers `mean1_0`, …"""
     columns = {}
     for name, array in arrays.items():
         flat = np.asarray(array).reshape(len(array), -1)
-        names = [name] if np.ndim(array) == 1 else [f"{name}{j}" for j in range(flat.shape[1])]
+        # Number 10 of layer 1 is not number 0 of layer 11.
+        between = "_" if name[-1].isdigit() else ""
+        names = [name] if np.ndim(array) == 1 else [f"{name}{between}{j}" for j in range(flat.shape[1])]
         columns |= dict(zip(names, flat.T.tolist(), strict=True))
     return columns
 

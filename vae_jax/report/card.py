@@ -71,12 +71,14 @@ def _seven(z: Any) -> str:
 
 def _seen(subject: Subject) -> str:
     dataset = subject.run.dataset
+    if dataset.grammar is not None:
+        return f"numbers of the rules of a grammar, and {dataset.levels} after the end of a string"
     if dataset.is_binary:
         return "bits"
     if dataset.columns is not None:
         return "rows of a table: " + ", ".join(f"{c.name} ({c.family})" for c in dataset.columns) + "; NaN is a gap"
     if dataset.as_counts:
-        return f"counts 0..{dataset.levels}"
+        return f"counts 0..{dataset.levels}" if subject.is_bounded else "counts"
     return "real numbers" if dataset.levels is None else f"counts divided by {dataset.levels}"
 
 

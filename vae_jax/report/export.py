@@ -113,7 +113,7 @@ def write_parameters(out: Path, params: Any) -> list[Path]:
     """`params.safetensors`, an array for each leaf by its path, and `params.json`, the shape and type of each."""
     from safetensors.numpy import save_file
 
-    leaves = {name: np.ascontiguousarray(leaf) for name, leaf in by_name(params).items()}
+    leaves = {name: np.asarray(leaf, order="C") for name, leaf in by_name(params).items()}
     out.mkdir(parents=True, exist_ok=True)
     with replacing(out / PARAMETERS) as partial:
         save_file(leaves, partial)

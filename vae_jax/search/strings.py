@@ -80,6 +80,9 @@ def write_search(subject: Subject, target: Target, scored: list[Found], path: Pa
     """A .json file of every string with its number and its round, the best first; and a picture of the best."""
     write_json(path, [{"string": s.string, target.name: target.shown(s.score), "round": s.round} for s in scored])
     best: list[Any] = [(s.string, f"{target.shown(s.score):.4f}") for s in scored if s.round][:_SHOWN]
+    if not best:
+        # Every string that was decoded is one of the data.
+        return [path]
     figure = drawn(subject, [best], f"the best new strings, and their {target.name}")
     return [path, save_figure(path.with_suffix(".png"), figure)]
 

@@ -72,7 +72,12 @@ def conditions(dataset: Dataset) -> Conditions:
 
     for split in dataset.splits[1:]:
         if len(split.x):
-            jax.eval_shape(condition_of, split.take(slice(1)).batch())
+            told = jax.eval_shape(condition_of, split.take(slice(1)).batch()).shape[1:]
+            if vectors is not None and told != vectors.shape[1:]:
+                raise ValueError(
+                    f"the conditions of {dataset.name} have shape {vectors.shape[1:]} in the training split and {told} "
+                    "in another: give all of them the same numbers."
+                )
     return Conditions(condition_of, jnp.eye(classes) if vectors is None else jnp.asarray(vectors[:MOST_EXAMPLES]))
 
 

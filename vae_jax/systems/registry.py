@@ -103,18 +103,23 @@ def _reads(fields: tuple[str, ...], section: str, name: str) -> bool:
 def build_system(config: Experiment, dataset: Dataset) -> System:
     """The system that a config names. ConfigError or ValueError where the data do not fit the model."""
     spec = spec_of(config.system)
-    if config.train.patience is not None and len(dataset.validation.x) == 0:
-        raise ConfigError(
-            f"--patience {config.train.patience} waits for a better validation loss, but --validation-size is 0."
-        )
     labels = config.labels
     if labels.labelled is not None and is_known(labels.labelled) and is_known(labels.label_seed):
         # Refuses more labels than there are of a class: every evaluation needs them.
         labelled_rows(dataset.train.label, labels.labelled, labels.label_seed)
     system = spec.build(config, dataset)
-    if config.train.patience is not None and not system.comparable:
-        raise ConfigError(
-            f"--patience {config.train.patience} waits for a better validation loss, but here two epochs cannot be "
-            "compared by it, since a critic or a multiplier moves against the model. Use --patience None."
-        )
+    check_patience(config.train.patience, dataset, system)
     return system
+
+
+def check_patience(patience: int | None, dataset: Dataset, system: System) -> None:
+    """ConfigError where a run would wait for what cannot come: a better validation loss."""
+    if patience is None:
+        return
+    if len(dataset.validation.x) == 0:
+        raise ConfigError(f"--patience {patience} waits for a better validation loss, but --validation-size is 0.")
+    if not system.comparable:
+        raise ConfigError(
+            f"--patience {patience} waits for a better validation loss, but here two epochs cannot be compared by it, "
+            "since a critic or a multiplier moves against the model. Use --patience None."
+        )

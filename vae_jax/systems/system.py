@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.models.vae import VAE, Autoencoder
 
@@ -63,6 +65,11 @@ class System(NamedTuple):
     example: Callable[[Batch], Any] = _x_of
     prior_from: int = 0
     comparable: bool = True
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether the conditions that the model is told are classes."""
+        return self.conditions is not None and np.array_equal(self.conditions, np.eye(len(self.conditions)))
 
 
 class Spec(NamedTuple):

@@ -22,6 +22,7 @@ from vae_jax.core.seal import sealed, unsealed
 from vae_jax.core.text import read_text
 from vae_jax.core.trees import first_difference
 from vae_jax.core.types import PyTree
+from vae_jax.train.files import going_on
 
 # The folder of the arrays in a checkpoint, and the file in it that lists the checksums of all others.
 _TREE, _CHECKSUMS = "default", "checksums.json"
@@ -74,8 +75,13 @@ class Checkpoints:
         except Exception as error:
             raise SaveError(
                 f"a checkpoint could not be saved in {self._directory} ({_in_one_line(error)}). Those that are whole "
-                f"stay. When that is mended, go on with: vae-jax resume {self._directory.parent}"
+                f"stay. When that is mended, go on with: {going_on(self._directory.parent)}"
             ) from error
+
+    def wait(self) -> None:
+        """Until what was saved is written. SaveError where it is not."""
+        with self._saving():
+            self._manager.wait_until_finished()
 
     def newest(self) -> int | None:
         """The largest number that is saved; None where nothing is."""

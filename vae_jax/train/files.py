@@ -10,6 +10,10 @@ from vae_jax.core.errors import ConfigError, DamagedError, RequestError
 from vae_jax.core.files import write_json, write_whole
 from vae_jax.core.seal import unsealed
 from vae_jax.core.text import read_text
+from vae_jax.systems.registry import IN_PYTHON
+
+# The dataset of a config whose data were given as arrays.
+ARRAYS = "arrays"
 
 CONFIG = "config.json"
 DATA = "data.npz"
@@ -51,6 +55,18 @@ def read_config(directory: Path) -> Experiment:
         raise type(error)(f"{file}: {error}") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise DamagedError(f"{file} is not the config of a run ({error}). Put it back, or start a new run.") from error
+
+
+def is_of_a_command(config: Experiment) -> bool:
+    """Whether a command can make the run of a config again: neither its model nor its data were made in Python."""
+    return config.system != IN_PYTHON and config.data.dataset != ARRAYS
+
+
+def going_on(directory: Path) -> str:
+    """What goes on with a run, in words for the user: a command, or the call that it was made by."""
+    if (directory / CONFIG).is_file() and not is_of_a_command(read_config(directory)):
+        return "vj.fit with the same arguments"
+    return f"vae-jax resume {directory}"
 
 
 def is_sweep(directory: Path) -> bool:

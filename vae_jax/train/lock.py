@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from vae_jax.core.errors import DamagedError, RequestError
 from vae_jax.core.files import write_json
-from vae_jax.train.files import LOCK, WRITER, read_json
+from vae_jax.train.files import LOCK, WRITER, going_on, read_json
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def writing(directory: Path) -> Iterator[None]:
     except Timeout:
         raise RequestError(
             f"{directory} is being written by {_writer(directory)}. Wait for its end, or stop it; then go on with: "
-            f"vae-jax resume {directory}"
+            f"{going_on(directory)}"
         ) from None
     except NotImplementedError:  # what filelock raises where the file system has no locks
         warnings.warn(

@@ -22,6 +22,7 @@ from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
+from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import LEAST_UNKNOWN, Metrics
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import (
@@ -29,6 +30,7 @@ from vae_jax.train.files import (
     NONFINITE,
     SNAPSHOTS,
     add_metrics,
+    is_of_a_command,
     read_metrics,
     read_skips,
     write_metrics,
@@ -189,7 +191,7 @@ def _train_chunks(
     advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()
-    step, chunk, signal = int(state.train.step), 1, interruption.signal
+    step, chunk, signal = int(state.train.step), 1, _noticed(interruption)
     shown = Display(console, start=step, steps=last, per_epoch=per_epoch, batch_size=batch_size)
     held_out: dict[str, np.ndarray] = {}
     with shown as display:
@@ -225,6 +227,8 @@ def _train_chunks(
                 state = _kept(state, params, means, held_out if run.comparable else {}, epoch)
                 if snapshots is not None and epoch in train_config.snapshots:
                     snapshots.save(epoch, params)
+                    # A checkpoint that is written before it would go on past it.
+                    snapshots.wait()
                 line = {"epoch": epoch, "step": step, "train": _plain(means), "validation": _plain(held_out)}
                 line |= {"learning_rate": learning_rate, "seconds": float(state.seconds)}
                 add_metrics(run.directory, line)
@@ -237,7 +241,13 @@ def _train_chunks(
             if due:
                 checkpoints.save(step, state)
                 saved = time.monotonic()
-    return state, signal
+    # One that came in the last validation was answered too.
+    return state, signal or _noticed(interruption)
+
+
+def _noticed(interruption: Interruption) -> int | None:
+    """The signal that any of the processes was sent."""
+    return agreed((), interruption.signal or 0)[1] or None
 
 
 def _much_left_out(norm: float | None) -> str:
@@ -293,9 +303,10 @@ def _over_the_bad_step(run: Trainable, state: RunState, before: TrainState, chec
     examined = run.examined(before)
     write_json(run.directory / NONFINITE, examined._asdict())
     left_out = f" {len(skips)} such steps were left out before." if skips else ""
+    look = f"vae-jax debug {run.directory}" if is_of_a_command(run.config) else str(run.directory / NONFINITE)
     raise TrainingError(
         f"step {step} is not finite ({examined.summary}).{left_out} {_remedy(run)} The state before it is kept; look "
-        f"at the step: vae-jax debug {run.directory}"
+        f"at the step: {look}"
     )
 
 
@@ -303,6 +314,8 @@ def _remedy(run: Trainable) -> str:
     fault = run.dataset.scale_fault
     if fault is not None:
         return f"The likely cause: {fault}"
+    if run.config.system == IN_PYTHON:
+        return "Train anew with a lower learning rate, or with shorter gradients (optax.clip_by_global_norm)."
     return "Train anew with a lower --learning-rate, or with --clip-norm 10."
 
 
@@ -313,6 +326,14 @@ def _kept(
     score = (held_out or means)["loss"]
     # Where there is nothing to choose by, the last epoch is taken.
     better: Any = score < state.best_loss if held_out else np.ones(score.shape, bool)
+    # A run that is not finite has stopped before: then it is the validation split that has no likelihood.
+    if score.ndim == 0 and not np.isfinite(score) and not np.isfinite(state.best_loss):
+        warnings.warn(
+            f"the validation loss is {score:g}, so no epoch is better than another by it, and the last one is kept. "
+            "Look at the validation split: an example of it may be of another kind.",
+            stacklevel=2,
+        )
+        better = np.ones(score.shape, bool)
 
     def chosen(new: Array, old: Array) -> Array:
         return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - better.ndim)), new, old)

@@ -49,7 +49,12 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
         **{name: array for name, array in arrays.items() if array is not None},
+        **({} if train.label is None else {"largest_label": _largest_label(dataset)}),
     }
+
+
+def _largest_label(dataset: Dataset) -> int:
+    return max(int(split.label.max(initial=-1)) for split in dataset.splits if split.label is not None)
 
 
 def write_outline(directory: Path, outline: dict[str, Any]) -> None:
@@ -101,27 +106,40 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         )
         return Split(x, *beside)  # pyright: ignore[reportArgumentType]
 
-    train, validation, test = map(zeros, outline["sizes"])
+    train, *others = map(zeros, outline["sizes"])
+    if label is not None and "largest_label" in outline:
+        # A class may be met in another split alone.
+        largest = np.asarray(outline["largest_label"], label.dtype)
+        others = [split._replace(label=np.broadcast_to(largest, len(split.x))) for split in others]
+    if condition is not None:
+        # Some of them were kept, and as many as there are examples are asked for.
+        condition = np.resize(condition, (len(train.x), *condition.shape[1:]))
     columns, names = outline.get("columns"), outline.get("names")
     units = Units(outline["centre"], outline["spread"]) if "centre" in outline else None
     rules = [Rule(left, tuple(map(tuple, right))) for left, right in outline["grammar"] or ()]
     return Dataset(
         outline["name"],
         train._replace(label=label, condition=condition),
-        validation,
-        test,
+        *others,
         levels=outline["levels"],
         binarisation=config.data.binarisation,
         seed=config.data.data_seed,
         source_levels=outline["source_levels"],
         as_counts=outline["as_counts"],
         photographs=outline["photographs"],
+        span=_span(outline),
         grammar=Grammar(tuple(rules)) if rules else None,
         classes=None if classes is None else tuple(classes),
         names=None if names is None else tuple(names),
         columns=None if columns is None else tuple(Column(name, of, tuple(values)) for name, of, values in columns),
         units=units,
     )
+
+
+def _span(outline: dict[str, Any]) -> tuple[float, float]:
+    least, most = outline["range"]
+    is_real_image = outline["levels"] is None and len(outline["shape"]) == 3
+    return (min(0.0, least), max(1.0, most)) if is_real_image else (0.0, 1.0)
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:

@@ -103,4 +103,10 @@ def own_folder(run: Any, console: Console) -> Iterator[tuple[Any, Console]]:
                 shutil.copy(run.directory / name, scratch)
         train = dataclasses.replace(run.config.train, track=())
         config = dataclasses.replace(run.config, train=train)
-        yield dataclasses.replace(run, directory=Path(scratch), config=config), Console(quiet=True)
+        try:
+            yield dataclasses.replace(run, directory=Path(scratch), config=config), Console(quiet=True)
+        except RuntimeError as error:
+            if scratch not in str(error):
+                raise
+            # What it says is of the run, not of the folder that is gone when it is read.
+            raise type(error)(str(error).replace(scratch, str(run.directory))) from error

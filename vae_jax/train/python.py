@@ -12,7 +12,7 @@ import optax
 from vae_jax.config.compute import Compute
 from vae_jax.config.fields import Data, Evaluate, Experiment, Model, Optimizer, Train, sections
 from vae_jax.config.files import absolute_path
-from vae_jax.config.rules import check_ranges, check_types
+from vae_jax.config.rules import check_ranges, check_rules, check_types
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.seal import sealed
@@ -30,14 +30,13 @@ from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
 from vae_jax.objectives.estimators import Estimate, is_estimate, total
 from vae_jax.systems.parts.objective import bound_loss, mean_loss
-from vae_jax.systems.registry import IN_PYTHON, spec_of
+from vae_jax.systems.registry import IN_PYTHON, check_patience, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
-from vae_jax.train.files import CONFIG, MADE, read_config
+from vae_jax.train.files import ARRAYS, CONFIG, MADE, read_config
 from vae_jax.train.made import check_made, made_of
 from vae_jax.train.outline import check_same
 from vae_jax.train.run import Run, assembled, write_start
-from vae_jax.train.source import ARRAYS
 from vae_jax.train.stream import check_stream
 
 # What is maximised where nothing else is said.
@@ -198,6 +197,8 @@ def python_run(
         check_same(directory, dataset)
         check_made(directory, made)
         return run
+    check_rules(config)
+    check_patience(train.patience, dataset, run.system)
     check_compute(run)
     check_stream(compute.stream, dataset.train.batch())
     _check_bits(run)

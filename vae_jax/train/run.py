@@ -56,6 +56,7 @@ from vae_jax.train.files import (
     TRACKERS,
     WRITER,
     check_run,
+    going_on,
     read_config,
     read_metrics,
     write_config,
@@ -355,7 +356,7 @@ def load_state(run: Run, *, alone: bool = False) -> RunState:
     state = newest_state(run, alone=alone)
     if state is None or int(state.best_epoch) == 0:
         what = "checkpoint" if state is None else "finished epoch, so no best parameters,"
-        raise ConfigError(f"{run.directory} holds no {what} yet. Train it with: vae-jax resume {run.directory}")
+        raise ConfigError(f"{run.directory} holds no {what} yet. Train it with: {going_on(run.directory)}")
     return state
 
 

@@ -13,9 +13,7 @@ from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts.families import prior_name
 from vae_jax.systems.parts.legality import is_biased
 from vae_jax.systems.registry import is_made
-
-# The dataset of a run whose data were given in Python.
-ARRAYS = "arrays"
+from vae_jax.train.files import ARRAYS
 
 
 def square_of(data: Data) -> Square | None:

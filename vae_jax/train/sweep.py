@@ -16,7 +16,7 @@ and a member does the same as a run of its config and seed.
 import functools
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +110,11 @@ class Sweep:
     def members(self) -> list[tuple[str, Experiment]]:
         """Name and config of every member, the seed varying fastest."""
         first_seed = self.config.train.seed
+        # Alone, a member has no other members to share the devices with.
+        mesh = tuple(axis for axis in self.config.compute.mesh if not axis.startswith("members="))
+        alone = replace(self.config, compute=replace(self.config.compute, mesh=mesh))
         return [
-            (f"{point_name(values)},seed={seed}", with_values(self.config, {**values, ("train", "seed"): seed}))
+            (f"{point_name(values)},seed={seed}", with_values(alone, {**values, ("train", "seed"): seed}))
             for values in self.points
             for seed in range(first_seed, first_seed + self.seeds)
         ]

@@ -57,10 +57,14 @@ def _wandb(directory: Path, config: dict[str, Any], identity: str | None) -> tup
     options: dict[str, Any] = {"id": identity, "resume": "allow"} if identity else {}
     run: Any = wandb.init(project="vae_jax", name=directory.name, config=config, dir=str(directory), **options)
 
-    def picture(step: int, name: str, path: Path) -> None:
-        run.log({name: wandb.Image(str(path))}, step=step)
+    def log(step: int, values: dict[str, Any]) -> None:
+        # A run that is opened again goes on at the step after its last, and takes nothing for one before.
+        run.log(values, step=max(step, run.step))
 
-    return Tracker(lambda step, numbers: run.log(dict(numbers), step=step), picture, run.finish), run.id
+    def picture(step: int, name: str, path: Path) -> None:
+        log(step, {name: wandb.Image(str(path))})
+
+    return Tracker(lambda step, numbers: log(step, dict(numbers)), picture, run.finish), run.id
 
 
 def _mlflow(directory: Path, config: dict[str, Any], identity: str | None) -> tuple[Tracker, str]:

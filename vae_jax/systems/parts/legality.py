@@ -87,7 +87,7 @@ def table() -> str:
             f"{KINDS[kind]}: {', '.join(f'`{name}`' for name, part in LIKELIHOODS.items() if part.of == kind)}"
             for kind in KINDS
         )
-        + ".",
+        + ". But `columns` does not go with the prior `vamp`: in the rows that it learns, choices stay as they began.",
         "",
         "✓ all of `elbo`, `iwae`, `renyi`; *elbo* this bound alone; *biased*: see the notes; – refused, with a reason.",
         "",
