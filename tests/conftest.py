@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,12 +51,16 @@ _SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Folder of the real datasets; tests that want it are skipped where it is absent."""
+def shared_data() -> Callable[[str], Path]:
+    """`shared_data("tfds/mnist")`: the path of real data; a test that wants what is not there is skipped."""
     folder = Path(os.environ.get("VAE_JAX_TEST_DATA", _SHARED))
-    if not folder.is_dir():
-        pytest.skip("no folder of real datasets; set VAE_JAX_TEST_DATA to one that holds tfds/mnist")
-    return folder
+
+    def path(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"no {name}; set VAE_JAX_TEST_DATA to a folder of real datasets that holds it")
+        return folder / name
+
+    return path
 
 
 @pytest.fixture(scope="session")

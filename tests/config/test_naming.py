@@ -1,5 +1,8 @@
 import dataclasses
 import shlex
+import types
+import typing
+from typing import Any, Literal
 
 import pytest
 
@@ -32,16 +35,34 @@ def test_a_system_of_another_name_is_a_flag(tmp_path) -> None:
     assert changed_fields(other, config) == [("system", "my_system.py")]
 
 
+def others(hint: Any, value: Any) -> list[Any]:
+    """Values that a field of this type may have in the place of its own."""
+    kinds = typing.get_args(hint)
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        (kind,) = set(kinds) - {types.NoneType}
+        return others(kind, value) + ([] if value is None else [None])
+    if typing.get_origin(hint) is tuple:
+        first = others(kinds[0], None)[0]
+        return [(first, others(kinds[0], first)[0])] + ([()] if value else [])
+    if typing.get_origin(hint) is Literal:
+        return [next(choice for choice in kinds if choice != value)]
+    if hint is bool:
+        return [not value]
+    return [f"{value or ''}/else"] if hint is str else [hint(value or 0) + 1]
+
+
 @pytest.mark.parametrize("section", sections(load_config("digits")))
 def test_the_command_makes_the_config_again(section: str) -> None:
     base = load_config("digits")
     part = getattr(base, section)
+    hints = typing.get_type_hints(type(part))
     for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
-        if (section, field.name) in (("data", "stand_in"), ("data", "data_dir"), ("data", "dataset")):
+        # Where data and devices are is no part of what is trained, and a dataset has a config of its own.
+        if field.name in ("stand_in", "data_dir", "dataset", "mesh"):
             continue
-        other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int | float) else value
-        config = dataclasses.replace(base, **{section: dataclasses.replace(part, **{field.name: other})})
-        made = _experiment("train", _TrainOptions, shlex.split(command_of(config))[2:])
-        assert made is not None
-        assert made[0].experiment == config, field.name
+        for value in others(hints[field.name], getattr(part, field.name)):
+            config = dataclasses.replace(base, **{section: dataclasses.replace(part, **{field.name: value})})
+            assert changed_fields(config, base) == [(field.name, value)]
+            made = _experiment("train", _TrainOptions, shlex.split(command_of(config))[2:])
+            assert made is not None
+            assert made[0].experiment == config, (field.name, value)

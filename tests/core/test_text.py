@@ -47,7 +47,7 @@ def test_lines_of_any_system(mark: str, end: str, ending: str, last: bool, tmp_p
 def test_a_line_ends_nowhere_else(inside: str, tmp_path: Path) -> None:
     text = f"a{inside}b\nc{inside}\n"
     path = written(tmp_path / "some.txt", text.encode())
-    assert read_lines(path) == [f"a{inside}b", f"c{inside}"] if inside != "\r" else ["a\rb", "c"]
+    assert read_lines(path) == ([f"a{inside}b", f"c{inside}"] if inside != "\r" else ["a\rb", "c"])
     assert read_text(path) == text
 
 

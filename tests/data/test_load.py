@@ -54,7 +54,7 @@ def test_a_stand_in_has_the_size_and_not_the_crop() -> None:
 
 
 def test_the_faces_are_read_from_their_file(shared_data, tmp_path) -> None:
-    data = load("frey_faces", data_dir=shared_data)
+    data = load("frey_faces", data_dir=shared_data("frey_faces.npz").parent)
     assert data.shape == (28, 20, 1)
     assert (len(data.train.x) + len(data.validation.x), len(data.test.x)) == (1572, 393)
     assert data.levels == 255

@@ -14,7 +14,7 @@ from vae_jax.train.run import create
 
 
 def test_mnist_is_read_without_tensorflow(shared_data) -> None:
-    data = load("mnist", data_dir=shared_data / "tfds", validation_size=10_000)
+    data = load("mnist", data_dir=shared_data("tfds/mnist").parent, validation_size=10_000)
     assert data.shape == (28, 28, 1)
     assert (len(data.train.x), len(data.validation.x), len(data.test.x)) == (50_000, 10_000, 10_000)
     assert data.train.x.dtype == np.uint8

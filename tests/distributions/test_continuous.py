@@ -5,10 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.special as sp
 import scipy.stats
 
 import vae_jax as vj
+from tests.members import mean_and_error
 
 DFS = np.float32(10.0 ** np.arange(-1.0, 30.01, 0.25))
 DEVIATIONS = np.float32([0.0, 1e-3, 0.3, 1.0, -5.0, 100.0, 1e4])
@@ -51,6 +53,22 @@ def test_samples_of_students_t(df: float) -> None:
     slope = jax.grad(lambda df: vj.StudentT(df, d.loc, d.scale).sample(jax.random.key(0)))(jnp.float32(df))
     assert np.isfinite(slope)
     assert np.isfinite(d.log_prob(jnp.float32(0.3)))
+
+
+@pytest.mark.parametrize("df", [0.7, 3.0, 20.0])
+def test_a_sample_of_students_t_differentiates_in_its_degrees_of_freedom(df: float) -> None:
+    """The mean of the derivative of tanh(v²) is the derivative of its mean, which is the quadrature."""
+
+    def mean(df: float) -> float:
+        density = lambda v: 2.0 * np.tanh(v * v) * scipy.stats.t.pdf(v, df)
+        return sum(scipy.integrate.quad(density, *ends, epsabs=1e-12)[0] for ends in ((0.0, 3.0), (3.0, np.inf)))
+
+    value = lambda df, key: jnp.tanh(jnp.square(vj.StudentT(df, jnp.float32(0.0), jnp.float32(1.0)).sample(key)))
+    keys = jax.random.split(jax.random.key(0), 40_000)
+    found = jax.jit(jax.vmap(jax.grad(value), in_axes=(None, 0)))(jnp.float32(df), keys)
+    expected = (mean(1.001 * df) - mean(0.999 * df)) / (0.002 * df)
+    level, error = mean_and_error(found)
+    assert abs(level - expected) < 4 * error < 0.5 * abs(expected)
 
 
 def test_continuous_bernoulli_at_every_logit() -> None:

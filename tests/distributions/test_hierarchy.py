@@ -221,6 +221,11 @@ def test_temperature_scales_what_is_drawn_in_each_layer(model, params) -> None:
     mixed = prior.tempered(jnp.ones(layers).at[0].set(0.0)).sample(key)
     np.testing.assert_allclose(mixed[1], as_it_is[1], rtol=1e-6)
     np.testing.assert_allclose(mixed[0], prior.layers(as_it_is)[0].mean, atol=1e-6)
+    # At a half a draw is half as far from the mean, in the lowest layer and in the highest, which is drawn first.
+    for place in (0, layers - 1):
+        half = prior.tempered(jnp.ones(layers).at[place].set(0.5)).sample(key)
+        mean = prior.layers(as_it_is)[place].mean
+        np.testing.assert_allclose(half[place] - mean, 0.5 * (as_it_is[place] - mean), rtol=1e-5, atol=1e-6)
 
 
 def test_only_normals_have_a_temperature() -> None:

@@ -31,6 +31,17 @@ def test_a_straight_through_sample_has_the_gradient_of_the_relaxed_one() -> None
     assert jnp.abs(slopes[0]).max() > 0.1
 
 
+def test_a_relaxed_bit_differentiates_in_its_logit() -> None:
+    """At temperature 1 it is u / (u + (1 − u) exp(−l)), u uniform, whose mean has a closed form."""
+    logits = jnp.array([-1.5, 0.4, 3.0])
+    mean = lambda logit: -1.0 / jnp.expm1(-logit) - logit * jnp.exp(-logit) / jnp.square(jnp.expm1(-logit))
+    sample = lambda logits, key: vj.RelaxedBernoulli(logits, jnp.array(1.0)).sample(key)
+    keys = jax.random.split(jax.random.key(0), 20_000)
+    assert z_score(jax.vmap(lambda key: sample(logits, key))(keys), mean(logits)) < 4
+    slopes = jax.jit(jax.vmap(jax.grad(lambda *of: sample(*of).sum()), in_axes=(None, 0)))(logits, keys)
+    assert z_score(slopes, jax.vmap(jax.grad(mean))(logits)) < 4
+
+
 def test_the_kl_is_that_of_the_choices() -> None:
     prior = vj.OneHotCategorical(jnp.zeros((2, 3)))
     for q in (vj.Concrete(LOGITS, jnp.array(0.5)), vj.StraightThrough(vj.Concrete(LOGITS, jnp.array(0.5)))):

@@ -10,7 +10,7 @@ import scipy.special
 import scipy.stats
 
 import vae_jax as vj
-from tests.members import mean_and_error
+from tests.members import mean_and_error, z_score
 from vae_jax.distributions.sphere import _angle_slope
 from vae_jax.distributions.sphere_integral import sphere_integral
 
@@ -247,6 +247,20 @@ def test_a_sample_differentiates_in_the_concentration(size: int, kappa: float) -
     for found, expected in ((values, mean(kappa)), (slopes, jax.grad(mean)(jnp.float32(kappa)))):
         level, error = mean_and_error(found)
         assert abs(level - expected) < 4 * error + 1e-6 * abs(expected)
+
+
+@pytest.mark.parametrize(
+    ("direction", "kappa"), [([1.0, -2.0], 1.0), ([-0.4, 0.3, 1.2], 3.0), ([0.0, 0.0, -3.0], 20.0)]
+)
+def test_a_sample_differentiates_in_the_direction(direction: list[float], kappa: float) -> None:
+    """The mean of the samples' Jacobian is the Jacobian of the mean, which is known."""
+    sample = lambda direction, key: vj.VonMisesFisher(direction, jnp.float32(kappa)).sample(key)
+    mean = lambda direction: vj.VonMisesFisher(direction, jnp.float32(kappa)).mean
+    keys = jax.random.split(jax.random.key(0), 10_000)
+    found = jax.jit(jax.vmap(jax.jacobian(sample), in_axes=(None, 0)))(jnp.array(direction), keys)
+    expected = jax.jacobian(mean)(jnp.array(direction))
+    assert jnp.abs(expected).max() > 0.1
+    assert z_score(found, expected) < 4
 
 
 def test_the_kl_to_the_uniform_is_the_mean_of_the_log_ratio() -> None:

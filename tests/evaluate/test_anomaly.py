@@ -14,6 +14,16 @@ def test_the_score_is_minus_log_p() -> None:
     np.testing.assert_allclose(score, -marginal(params.decoder).log_prob(X), rtol=1e-4)
 
 
+def test_it_is_no_bound_where_the_encoder_is_off() -> None:
+    params, sizes = linear_gaussian_params(shift=0.5), {"num_samples": 20_000, "chunk_size": 1000}
+    score = vj.anomaly_score(linear_gaussian(), params, jax.random.key(0), X, **sizes)
+    found = vj.log_marginal(linear_gaussian(), params, jax.random.key(1), X, **sizes)
+    exact = marginal(params.decoder).log_prob(X)
+    assert abs(score + exact) < 4 * found.standard_error
+    # The bound is further away than that.
+    assert exact - found.elbo > 20 * found.standard_error
+
+
 def test_the_threshold_keeps_its_rate_for_any_number_of_scores() -> None:
     """The exact guarantee of split conformal prediction, at a size where it is tight: (n + 1) α is whole."""
     random = np.random.default_rng(0)

@@ -126,6 +126,15 @@ def test_values_found_by_hand(case: str) -> None:
         assert least - 1e-9 <= found <= most + 1e-9, (name, found)
 
 
+def test_the_gap_of_a_code_that_is_a_class_is_what_the_next_cannot_tell() -> None:
+    bits = RANDOM.integers(0, 2, (4000, 1))
+    # A code that is the bit tells it always, and where there is no other, nothing else does.
+    assert sap(bits, bits) == 1.0
+    # A constant tells what half of the examples are, of which 2,000 are tested.
+    gap = sap(np.concatenate([bits, np.zeros_like(bits)], axis=1), bits)
+    assert abs(gap - 0.5) < 4 * 0.5 / math.sqrt(2000)
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_order_sign_and_names_do_not_matter(name: str) -> None:
     codes = IDEAL + 0.4 * NOISE[:, :2]

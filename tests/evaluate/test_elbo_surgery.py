@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 import vae_jax as vj
 from tests.members import linear_gaussian_decoder, linear_gaussian_params
@@ -39,6 +40,12 @@ def test_every_decomposition_by_enumeration() -> None:
     expected = [rate, distortion, index_code, kl(q_z, p_z)]
     np.testing.assert_allclose(found[:4], expected, atol=0.01)
     np.testing.assert_allclose(found.rate, found.index_code + found.marginal_kl, rtol=1e-5)
+    # Three examples, of each of which so many draws say all: the errors are of their choice alone.
+    log_q, log_mixture, log_p = np.log(q_z_given_x), np.log(q_z), np.log(p_z)
+    terms = np.stack([log_q - log_p, -np.log(p_x_given_z), log_q - log_mixture, 0 * log_q + log_mixture - log_p])
+    errors = scipy.stats.sem(np.sum(q_z_given_x * terms, axis=2), axis=1)
+    np.testing.assert_allclose(found.standard_errors, errors, atol=0.01)
+    assert (errors > 0.05).all()
 
     # The model gives the fourth pattern a probability too, so these sums run over the three seen ones.
     split = joint_kl(found, np.log(p_x).mean(), num_examples=3)

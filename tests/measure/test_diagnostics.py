@@ -1,10 +1,13 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from rich.console import Console
 
 from tests.runs import changed, experiment, measured, trained
+from vae_jax.measure import annealed, diagnostics
 from vae_jax.measure.annealed import ANNEALED
 from vae_jax.measure.codes import DIMENSION_KL
 from vae_jax.measure.diagnostics import DIAGNOSTICS
@@ -15,8 +18,16 @@ from vae_jax.measure.subject import subject_of
 from vae_jax.report.table import evaluation_table
 
 
-def test_diagnostics_add_up(digits) -> None:
+def kept(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:
+    """What a function of a module gives from now on."""
+    results, function = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *arguments: results.append(function(*arguments)) or results[-1])
+    return results
+
+
+def test_diagnostics_add_up(digits, monkeypatch) -> None:
     run, state = digits
+    gaps, chains_of_examples = kept(monkeypatch, diagnostics, "map_batches"), kept(monkeypatch, annealed, "finished")
     run = dataclasses.replace(run, config=changed(run.config, "evaluate", gap_examples=10))
     asked = {"annealed_examples": 5, "temperatures": 100}
     found = result = chains = measured(run, state, LIKELIHOOD, DIMENSION_KL, DIAGNOSTICS, ANNEALED, **asked)
@@ -26,6 +37,11 @@ def test_diagnostics_add_up(digits) -> None:
     np.testing.assert_allclose(sum(found["kl_per_dimension"]), result["rate"], atol=0.1)
     np.testing.assert_allclose(found["joint_kl_posterior"], result["log_marginal"] - result["elbo"], atol=0.1)
     np.testing.assert_allclose(found["joint_kl"], found["joint_kl_latent"] + found["joint_kl_conditional"], rtol=1e-5)
+    # Errors are the spread over the examples, by the square root of their number.
+    for name in ("approximation", "amortisation"):
+        assert found[f"{name}_gap_error"] == pytest.approx(scipy.stats.sem(getattr(gaps[0], name)), rel=1e-4)
+    assert found["bdmc_gap_error"] == pytest.approx(scipy.stats.sem(chains_of_examples[0].gap), rel=1e-4)
+    assert found["ais_test_examples_error"] == pytest.approx(scipy.stats.sem(chains_of_examples[0].value), rel=1e-4)
     assert found["approximation_gap"] > -0.1
     assert found["amortisation_gap"] > -0.1
     without = dataclasses.replace(run, config=changed(run.config, "evaluate", gap_examples=0))

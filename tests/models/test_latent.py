@@ -46,6 +46,14 @@ def test_an_arc_keeps_the_norm_and_has_equal_angles() -> None:
     np.testing.assert_allclose(jnp.arctan2(path[:, 1], path[:, 0]), np.linspace(0, np.pi / 2, 4), atol=1e-6)
 
 
+def test_an_arc_includes_its_ends_whatever_their_norms() -> None:
+    a, b = jnp.array([3.0, 0.0]), jnp.array([0.0, 1.5])
+    path = vj.interpolate_sphere(a, b, 3)
+    np.testing.assert_allclose(path[jnp.array([0, -1])], jnp.stack([a, b]), atol=1e-6)
+    # sin ½Ω / sin Ω of either, where Ω is a right angle.
+    np.testing.assert_allclose(path[1], (a + b) / np.sqrt(2.0), rtol=1e-6)
+
+
 def test_between_draws_in_many_dimensions_the_line_leaves_the_shell_and_the_arc_does_not() -> None:
     starts, ends = jax.random.normal(jax.random.key(0), (2, 500, 400))
     for path, share in ((vj.interpolate, 0.5**0.5), (vj.interpolate_sphere, 1.0)):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import vae_jax as vj
-from tests.members import X, linear_gaussian_params
-from vae_jax.distributions import DiagNormal
-from vae_jax.models.linear_gaussian import linear_gaussian
+from tests.members import X, linear_gaussian_params, z_score
+from vae_jax.distributions import DiagNormal, FullNormal
+from vae_jax.models.linear_gaussian import linear_gaussian, marginal
 
 MODEL, PARAMS = linear_gaussian(), linear_gaussian_params(shift=0.2)
 
@@ -53,6 +53,20 @@ def test_generate_and_reconstruct_return_distributions() -> None:
     for p in (vj.generate(MODEL, PARAMS, key), vj.reconstruct(MODEL, PARAMS, key, X)):
         assert isinstance(p, DiagNormal)
         assert p.mean.shape == p.sample(key).shape == (3,)
+
+
+def test_what_is_generated_has_the_law_of_x_and_what_is_reconstructed_that_of_its_posterior() -> None:
+    q, (weight, bias, scale) = MODEL.encode(PARAMS, X), PARAMS.decoder
+    root = jnp.linalg.cholesky(weight @ q.covariance @ weight.T + scale**2 * jnp.eye(3))
+    laws = [
+        (lambda key: vj.generate(MODEL, PARAMS, key), marginal(PARAMS.decoder)),
+        (lambda key: vj.reconstruct(MODEL, PARAMS, key, X), FullNormal(weight @ q.loc + bias, root)),
+    ]
+    for draw, law in laws:
+        keys = jax.random.split(jax.random.key(1), (20_000, 2))
+        x = jax.jit(jax.vmap(lambda pair, draw=draw: draw(pair[0]).sample(pair[1])))(keys) - law.mean[None]
+        assert z_score(x) < 4
+        assert z_score(x[:, :, None] * x[:, None, :], law.covariance) < 4
 
 
 def test_keys_are_never_used_twice() -> None:

@@ -78,7 +78,11 @@ def test_the_scale_of_a_normal_likelihood(learned, moves: bool) -> None:
     has_shared = "log_scale" in variables["params"]
     assert has_shared == (learned == "shared")
     moved = float(jnp.abs(slope[0]["params"]["log_scale"])) if has_shared else float(jnp.abs(slope[1][..., -1]).max())
-    assert (moved > 0) or not moves
+    assert moved > 0
+    width = lambda v, out: head.apply(v, out).stddev.sum()
+    by_params, by_out = jax.grad(width, argnums=(0, 1))(variables, out)
+    moved = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves((by_params, by_out)))
+    assert (moved > 0) == moves
     assert isinstance(head.apply(variables, out), vj.DiagNormal)
 
 

@@ -23,6 +23,8 @@ def test_free_bits_is_a_maximum_with_the_mean_of_the_batch() -> None:
 def test_capacity_holds_the_rate() -> None:
     kl = KL.sum(axis=1)
     np.testing.assert_allclose(vj.capacity(kl, target=1.3), 2.0, rtol=1e-6)
+    # The mean over the batch is held, 3.3, not each of 2.5 and 4.1.
+    np.testing.assert_allclose(vj.capacity(kl, target=3.0), 0.3, rtol=1e-5)
     assert jax.grad(lambda kl: vj.capacity(kl, target=5.0))(kl).sum() == -1.0
     with pytest.raises(ValueError, match=r"capacity: kl must have shape \(B,\)"):
         vj.capacity(KL, target=1.0)

@@ -42,8 +42,10 @@ def test_shifts_move_the_image_each_way_as_often() -> None:
     # By nothing, whatever x is.
     row = image[2, :, 0]
     assert corruptions.shifted(0)(KEY, row) is row
-    # What moves in is empty.
-    assert corruptions.shifted(2)(KEY, jnp.ones((4, 4, 1))).min() >= 0.0
+    # What moves in is empty: by i pixels down and j across, (4 − i) (4 − j) of the 16 are left.
+    full = jax.vmap(corruptions.shifted(2), in_axes=(0, None))(jax.random.split(KEY, 400), jnp.ones((4, 4, 1)))
+    assert set(np.unique(full)) == {0.0, 1.0}
+    assert set(np.unique(full.sum(axis=(1, 2, 3)))) == {4.0, 6.0, 8.0, 9.0, 12.0, 16.0}
 
 
 @pytest.mark.parametrize(

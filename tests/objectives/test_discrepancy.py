@@ -15,6 +15,14 @@ def normal(seed: int, size: int = 200, shift: float = 0.0) -> jax.Array:
     return shift + jax.random.normal(jax.random.key(seed), (size, 3))
 
 
+def test_the_kernels_by_hand() -> None:
+    # For codes of two numbers C = 4 s. At a distance of 2 it is s / (s + 1), at one of √8 s / (s + 2).
+    by_hand = [(1 / 11 + 1 / 6 + 1 / 3 + 1 / 2 + 2 / 3 + 5 / 6 + 10 / 11) / 7]
+    by_hand.append((1 / 21 + 1 / 11 + 1 / 5 + 1 / 3 + 1 / 2 + 5 / 7 + 5 / 6) / 7)
+    np.testing.assert_allclose(imq(jnp.array([[4.0, 8.0]]), 2), [by_hand], rtol=1e-6)
+    np.testing.assert_allclose(rbf(jnp.array([[4.0, 8.0]]), 2), np.exp([[-1.0, -2.0]]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_u_statistic_by_brute_force(name: str) -> None:
     a, b = normal(0, 5), normal(1, 4, 1.0)

@@ -8,10 +8,11 @@ import pytest
 from tests.runs import changed, trained
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
+from vae_jax.data.columns import Column
 from vae_jax.data.table import read_cells, read_table, write_table
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes
-from vae_jax.report.rows import write_anomalies, write_imputed
+from vae_jax.report.rows import _typical, write_anomalies, write_imputed
 
 RANDOM = np.random.default_rng(0)
 SIZE = 240
@@ -58,6 +59,22 @@ def test_gaps_are_filled_and_all_else_stays(run, tmp_path) -> None:
     truth = np.array(COLUMNS["size"])[hidden]
     spread = np.abs(truth - np.mean(COLUMNS["size"])).mean()
     assert np.abs(after["size"][hidden] - truth).mean() < 0.5 * spread
+    # And oftener right than the most frequent town, which about half of the people live in.
+    hidden = np.array([value is None for value in GAPS["town"]])
+    towns = np.array(COLUMNS["town"])
+    most = max(np.mean(towns[hidden] == town) for town in set(COLUMNS["town"]))
+    assert np.mean(after["town"][hidden] == towns[hidden]) > max(most, 0.6)
+
+
+def test_a_gap_has_the_mean_of_reals_the_median_of_counts_and_the_most_frequent_choice() -> None:
+    columns = (
+        *(Column("size", "reals"), Column("visits", "counts")),
+        *(Column("town", "categories", ("Köln", "Oslo", "Rome")), Column("ill", "bits", (False, True))),
+    )
+    x = np.array([[np.nan, np.nan, np.nan, np.nan], [5.0, np.nan, 0.0, 1.0]], np.float32)
+    first = [[1.0, 0.0, 2.0, 1.0], [2.0, 9.0, 2.0, 0.0], [6.0, 1.0, 1.0, 1.0], [1.5, 1.0, 0.0, 1.0]]
+    completed = np.array([first, [[5.0, draw, 0.0, 1.0] for draw in (2.0, 3.0, 4.0, 8.0)]], np.float32)
+    np.testing.assert_array_equal(_typical(columns, x, completed), [[2.625, 1.0, 2.0, 1.0], [5.0, 3.0, 0.0, 1.0]])
 
 
 def test_several_completions_follow_each_other(run, tmp_path) -> None:

@@ -70,6 +70,13 @@ def test_a_classifier_of_corrupted_examples_still_gives_the_bound_of_the_clean_o
     np.testing.assert_allclose(-losses.unlabelled(PARAMS, key, x, seen), expected, rtol=1e-5)
 
 
+def test_the_loss_weighs_the_bound_of_labelled_examples_and_the_cross_entropy() -> None:
+    system = m2.build(changed(CONFIG, "labels", label_weight=2.0, classifier_weight=3.0), DIGITS)
+    value, found = jax.jit(system.loss)(PARAMS, jax.random.key(2), BATCH, 0)
+    expected = -found["bound"] - 2.0 * found["labelled_bound"] + 3.0 * found["cross_entropy"]
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_classifier_may_have_convolutions_of_its_own() -> None:
     config = changed(CONFIG, "labels", classifier_channels=(4, 8))

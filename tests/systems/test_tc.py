@@ -25,15 +25,25 @@ def test_with_weights_of_one_it_is_the_vae(minibatch: Any) -> None:
 def test_the_parts_are_a_draw_of_the_rate(scheme: Any) -> None:
     params = PLAIN.init(jax.random.key(1), BATCH)
     assert isinstance(PLAIN.vae, vj.VAE)
-    loss = tc.tc_loss(PLAIN.vae, dataset_size=1000, index=2.0, total_correlation=7.0, log_weights=scheme)
+    weights = {"index": 2.0, "total_correlation": 7.0, "dimension_wise": 4.0}
+    loss = tc.tc_loss(PLAIN.vae, dataset_size=1000, log_weights=scheme, **weights)
     value, metrics = loss(params, jax.random.key(2), BATCH, jnp.int32(0))
     drawn = jax.vmap(lambda key, x: vj.sampled_terms(PLAIN.vae, params, key, x))(
         jax.random.split(jax.random.key(2), 16), BATCH["x"]
     )
     parts = [metrics[name] for name in ("index_code", "total_correlation", "dimension_wise")]
     np.testing.assert_allclose(sum(parts), jnp.mean(drawn.kl), rtol=1e-4)
-    expected = -metrics["bound"] + parts[0] + 6.0 * parts[1]
+    expected = -metrics["bound"] + parts[0] + 6.0 * parts[1] + 3.0 * parts[2]
     np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_each_part_has_the_weight_that_the_config_gives_it() -> None:
+    weights = {"objective": Objective(beta=7.0), "codes": Codes(index_weight=2.0, dimension_weight=4.0)}
+    system = tc.build(dataclasses.replace(BASE, system="tc", **weights), DIGITS)
+    params = system.init(jax.random.key(1), BATCH)
+    value, metrics = system.loss(params, jax.random.key(2), BATCH, jnp.int32(0))
+    surplus = metrics["index_code"] + 6.0 * metrics["total_correlation"] + 3.0 * metrics["dimension_wise"]
+    np.testing.assert_allclose(value, -metrics["bound"] + surplus, rtol=1e-5)
 
 
 def test_a_batch_of_one_is_refused() -> None:

@@ -23,6 +23,9 @@ def test_a_config_weighs_the_rate() -> None:
     np.testing.assert_allclose(weigh(Objective(beta=4.0, beta_warmup=0.5), 25), 11.0 + 2.0 * 3.3, rtol=1e-6)
     np.testing.assert_allclose(weigh(Objective(free_bits=0.4), 0), 11.0 + 3.4, rtol=1e-6)
     np.testing.assert_allclose(weigh(Objective(beta=2.0, capacity=3.0), 0), 11.0 + 2.0 * 0.3, rtol=1e-6)
+    # Half of the way up to the capacity.
+    rising = Objective(beta=2.0, capacity=3.0, beta_warmup=0.5)
+    np.testing.assert_allclose(weigh(rising, 25), 11.0 + 2.0 * (3.3 - 1.5), rtol=1e-6)
     np.testing.assert_allclose(weigh(Objective(most_distortion=8.0), 0), 3.3 + 3.0 * 3.0, rtol=1e-6)
 
 
