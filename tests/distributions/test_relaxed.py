@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 
 import vae_jax as vj
 from tests.members import z_score
+from vae_jax.distributions import sample_and_log_prob, sample_and_path_log_prob
 from vae_jax.distributions.divergences import kl_terms
 
 LOGITS = jnp.array([[0.3, -0.6, 0.9], [0.0, 0.4, -0.2]])
@@ -112,9 +115,50 @@ def test_the_relaxed_bound_tends_to_the_discrete_one_as_the_temperature_falls() 
 def test_every_choice_may_have_a_temperature_of_its_own() -> None:
     logits, temperature = jax.random.normal(jax.random.key(0), (3, 4)), jnp.array([[0.5], [1.0], [2.0]])
     whole = vj.Concrete(logits, temperature)
-    y, log_p = whole.sample_and_log_prob(jax.random.key(1))
+    y, log_p = sample_and_log_prob(whole, jax.random.key(1))
     alone = [vj.Concrete(logits[i], temperature[i, 0]).log_prob(y[i]) for i in range(3)]
     np.testing.assert_allclose(whole.log_prob(y), sum(alone), rtol=1e-5)
     np.testing.assert_allclose(log_p, sum(alone), rtol=1e-5)
     with pytest.raises(ValueError, match=r"a choice has one temperature, so its shape must be .*got \(4,\)"):
         vj.Concrete(logits, jnp.ones(4)).log_prob(y)
+
+
+def test_a_masked_choice_leaves_the_others_their_probability_and_their_gradient() -> None:
+    logits, value = jnp.array([0.0, -jnp.inf, 1.0]), jnp.array([1.0, 0.0, 0.0])
+    d = vj.OneHotCategorical(logits)
+    np.testing.assert_allclose(d.log_prob(value), -np.log1p(np.e), rtol=1e-6)
+    assert d.log_prob(jnp.array([0.0, 1.0, 0.0])) == -jnp.inf
+    by_logits, by_value = jax.grad(lambda a, v: vj.OneHotCategorical(a).log_prob(v), argnums=(0, 1))(logits, value)
+    np.testing.assert_allclose(by_logits, [1.0 - d.mean[0], 0.0, -d.mean[2]], atol=1e-6)
+    # The gradient in a zero is the log-probability of that choice, which a straight-through sample needs.
+    np.testing.assert_allclose(by_value, [-np.log1p(np.e), 0.0, 1.0 - np.log1p(np.e)], rtol=1e-6)
+
+
+# Logits, and how a distribution is made of them.
+CORNERS: dict[str, tuple[Any, Any]] = {
+    "RelaxedBernoulli": (jnp.array([6.0, -6.0, 0.0]), lambda logits: vj.RelaxedBernoulli(logits, jnp.array(0.3))),
+    "RelaxedBernoulli, colder": (jnp.array([3.0, -40.0]), lambda logits: vj.RelaxedBernoulli(logits, jnp.array(0.05))),
+    "Concrete": (jnp.array([[6.0, 0.0, 0.0], [0.0, 0.3, 0.1]]), lambda logits: vj.Concrete(logits, jnp.array(0.1))),
+}
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_a_sample_that_rounds_to_a_corner_has_one_density_under_equal_distributions(name: str) -> None:
+    (logits, make), keys = CORNERS[name], jax.random.split(jax.random.key(0), 4000)
+
+    def log_weight(q: Any, key: Any, draw: Any) -> Any:
+        z, log_q = draw(make(q), key)
+        return make(logits).log_prob(z) - log_q
+
+    for draw in (sample_and_log_prob, sample_and_path_log_prob):
+        found, slopes = jax.vmap(lambda key, draw=draw: jax.value_and_grad(log_weight)(logits, key, draw))(keys)
+        np.testing.assert_allclose(found, 0.0, atol=1e-4)
+        if draw is sample_and_path_log_prob:
+            np.testing.assert_allclose(slopes, 0.0, atol=1e-3)
+
+
+def test_weights_of_samples_that_round_to_a_corner_have_a_mean_of_one() -> None:
+    logits, make = CORNERS["Concrete"]
+    p = make(logits + jnp.array([[0.2, -0.1, -0.3], [-0.2, 0.1, 0.3]]))
+    z, log_q = jax.vmap(lambda key: sample_and_log_prob(make(logits), key))(jax.random.split(jax.random.key(1), 40_000))
+    assert z_score(jnp.exp(jax.vmap(p.log_prob)(z) - log_q)[:, None], 1.0) < 4.5
