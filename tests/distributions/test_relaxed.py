@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 import vae_jax as vj
 from tests.members import z_score
@@ -162,3 +163,40 @@ def test_weights_of_samples_that_round_to_a_corner_have_a_mean_of_one() -> None:
     p = make(logits + jnp.array([[0.2, -0.1, -0.3], [-0.2, 0.1, 0.3]]))
     z, log_q = jax.vmap(lambda key: sample_and_log_prob(make(logits), key))(jax.random.split(jax.random.key(1), 40_000))
     assert z_score(jnp.exp(jax.vmap(p.log_prob)(z) - log_q)[:, None], 1.0) < 4.5
+
+
+def choice(params: Any, before: Any) -> Any:
+    return vj.Concrete(params @ before, jnp.array(0.6))
+
+
+def test_layers_of_relaxed_choices_are_measured_with_discrete_ones() -> None:
+    """By enumeration: three choices, and two given each of them."""
+    down, up, last = jax.random.normal(jax.random.key(0), (3, 3, 3))
+    table = jax.random.normal(jax.random.key(1), (6, 4))
+    relaxed = vj.VAE(
+        encode=lambda p, x: vj.bottom_up(vj.Concrete(x[:3], jnp.array(0.6)), Partial(choice, up[:2])),
+        decode=lambda p, z: vj.DiagNormal(z[0] @ table[:3] + z[1] @ table[3:5], jnp.array(0.5)),
+        prior=lambda p: vj.top_down(vj.Concrete(last[0, :2], jnp.array(0.6)), Partial(choice, down[:, :2])),
+    )
+    x = jnp.array([0.4, -0.2, 0.9, 0.1])
+    one, two = jnp.eye(3), jnp.eye(2)
+    joint = [
+        jax.nn.log_softmax(last[0, :2])[j]
+        + jax.nn.log_softmax(down[:, :2] @ two[j])[i]
+        + relaxed.decode(None, (one[i], two[j])).log_prob(x)
+        for i in range(3)
+        for j in range(2)
+    ]
+    found = vj.log_marginal(vj.discretised(relaxed), None, jax.random.key(0), x, num_samples=20_000)
+    assert abs(found.value - jax.nn.logsumexp(jnp.stack(joint))) < 4 * found.standard_error
+
+
+def test_layers_along_a_path_and_parts_of_a_product_become_discrete() -> None:
+    factors = [Partial(choice, jnp.ones((3, 2))), Partial(choice, jnp.ones((2, 2)))]
+    steps = [Partial(lambda w, s, z: s + w * z[:2], jnp.ones(())), Partial(lambda w, s, z: s, jnp.ones(()))]
+    path = vj.top_down_path(jnp.zeros(2), factors, steps)
+    both = vj.Product({"path": path, "bits": vj.RelaxedBernoulli(jnp.zeros(3), jnp.array(0.6))})
+    vae = vj.VAE(encode=lambda p, x: both, decode=lambda p, z: z, prior=lambda p: both)
+    for found in (vj.discretised(vae).encode(None, None), vj.discretised(vae).prior(None)):
+        for leaf in jax.tree.leaves(jax.vmap(found.sample)(jax.random.split(jax.random.key(0), 20))):
+            assert set(np.unique(leaf)) == {0.0, 1.0}
