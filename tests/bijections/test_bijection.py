@@ -77,3 +77,16 @@ def test_bad_shapes_and_permutations_are_refused() -> None:
         permute([0, 0, 2])
     with pytest.raises(ValueError, match=r"must be one event of shape \(3,\), got \(4,\)"):
         permute([2, 0, 1]).forward(jnp.zeros(4))
+    with pytest.raises(ValueError, match=r"Permute.inverse: y must be one event of shape \(3,\), got \(4,\)"):
+        permute([2, 0, 1]).inverse(jnp.zeros(4))
+
+
+@pytest.mark.parametrize("name", ["Planar", "Radial, expanding", "Permute"])
+def test_a_batch_is_refused_with_advice_that_helps(name: str) -> None:
+    bijection = BIJECTIONS.get(name, permute([2, 0, 1]))
+    for method, point in (("forward", "z"), ("inverse", "y")):
+        with pytest.raises(ValueError, match=rf"\.{method}: {point} must be one event of .* For a batch: ") as refused:
+            getattr(bijection, method)(POINTS)
+        advice = str(refused.value).partition("For a batch: ")[2].rstrip(".")
+        images, _ = eval(advice, {"jax": jax, "bijection": bijection, point: POINTS})
+        np.testing.assert_allclose(images[0], getattr(bijection, method)(POINTS[0])[0], rtol=1e-5)

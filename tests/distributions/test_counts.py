@@ -211,3 +211,33 @@ def test_remainders() -> None:
 @pytest.mark.parametrize("d", [vj.Poisson(jnp.float32(1.0)), vj.NegativeBinomial(jnp.float32(1.0), jnp.float32(0.3))])
 def test_what_is_no_count_is_impossible(d, value: float) -> None:
     assert d.log_prob(jnp.float32(value)) == -jnp.inf
+
+
+NARROW: dict[str, tuple[Any, Any]] = {
+    "Binomial": (vj.Binomial(jnp.bfloat16(3.0), 1000), np.array([0, 930, 998, 999, 1000])),
+    "Binomial of many": (vj.Binomial(jnp.float16(0.0), 10**6), np.array([499_000, 500_001, 501_000])),
+    "Poisson": (vj.Poisson(jnp.float16(11.0)), np.array([59_000, 65_000, 70_000])),
+    "Poisson of few": (vj.Poisson(jnp.bfloat16(6.0)), np.array([0, 401, 402])),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_counts_keep_their_digits_beside_parameters_of_half_precision(name: str) -> None:
+    d, values = NARROW[name]
+    exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), d)
+    for value in values:
+        np.testing.assert_allclose(d.log_prob(value), exact.log_prob(value), rtol=1e-6)
+    np.testing.assert_allclose(vj.Binomial(jnp.bfloat16(3.0), 1000).log_prob(999), -44.68, atol=0.01)
+    np.testing.assert_allclose(vj.Poisson(jnp.float16(11.0)).log_prob(70_000), -818.18, atol=0.01)
+
+
+def test_counts_are_drawn_by_their_law_from_parameters_of_half_precision() -> None:
+    drawn = vj.Binomial(jnp.bfloat16(3.0), 10_000).sample(jax.random.key(0), (100_000,))
+    has_law(np.asarray(drawn, np.float64), scipy.stats.binom(10_000, sp.expit(3.0)))
+    # Whole numbers up to 2048 have a float of 16 bits.
+    drawn = vj.Poisson(jnp.float16(7.0)).sample(jax.random.key(0), (100_000,))
+    assert drawn.dtype == jnp.float16
+    has_law(np.asarray(drawn, np.float64), scipy.stats.poisson(np.exp(7.0)))
+    drawn = vj.NegativeBinomial(jnp.float16(5.0), jnp.float16(2.0)).sample(jax.random.key(0), (100_000,))
+    assert drawn.dtype == jnp.float16
+    has_law(np.minimum(np.asarray(drawn, np.float64), 2048), scipy.stats.nbinom(np.exp(2.0), 1 / (1 + np.exp(3.0))))

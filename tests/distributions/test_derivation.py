@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -150,3 +151,11 @@ def test_bad_input() -> None:
         derivation.log_prob(jnp.zeros(6))
     with pytest.raises(TypeError, match="typed PRNG key"):
         derivation.sample(0)
+
+
+def test_a_rare_rule_is_written_as_often_from_logits_of_half_precision() -> None:
+    logits = jnp.array([0.0, -6.9, 0.0], jnp.bfloat16)
+    network = SimpleNamespace(start=0.0, embed=lambda _: 0.0, step=lambda *at: at, logits=lambda _: logits)
+    drawn = vj.Derivation(network, read_grammar('start: "a" | "b"'), 1).sample(KEY, (200_000,))
+    share = 1.0 / (1.0 + np.exp(-float(logits[1])))
+    assert abs(np.mean(drawn == 1) - share) < 4.5 * np.sqrt(share / 200_000)

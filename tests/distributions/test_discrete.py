@@ -75,3 +75,30 @@ def test_choices_have_probabilities_a_mean_level_and_nothing_beyond_them() -> No
 def test_categorical_refuses_one_hot_values() -> None:
     with pytest.raises(TypeError, match=r"integers 0..2, got float\d\d.*jnp.argmax"):
         vj.Categorical(jnp.zeros((2, 3))).log_prob(jnp.zeros(2))
+
+
+@pytest.mark.parametrize(("kind", "choices"), [(np.uint8, 256), (np.uint8, 300), (np.int8, 128), (np.int16, 40_000)])
+def test_choices_may_be_numbers_of_few_bits(kind: Any, choices: int) -> None:
+    d = vj.Categorical(jax.random.normal(jax.random.key(0), (3, choices)))
+    value = np.array([0, 5, 100], kind)
+    np.testing.assert_allclose(d.log_probs(value), d.log_probs(value.astype(np.int32)), rtol=0)
+    assert np.isfinite(d.log_prob(value))
+
+
+RARE = jnp.full(200_000, -6.9, jnp.bfloat16)
+ONE_RARE = jnp.stack([jnp.zeros_like(RARE), RARE], axis=-1)
+NARROW: dict[str, Any] = {
+    "Bernoulli": vj.Bernoulli(RARE),
+    "Categorical": vj.Categorical(ONE_RARE),
+    "OneHotCategorical": vj.OneHotCategorical(ONE_RARE),
+    "StraightThrough": vj.StraightThrough(vj.Concrete(ONE_RARE, jnp.array(0.7))),
+    "ElementMixture": vj.ElementMixture(ONE_RARE, vj.Poisson(jnp.where(ONE_RARE < 0.0, 20.0, -20.0))),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_what_is_rare_is_drawn_as_often_from_logits_of_half_precision(name: str) -> None:
+    drawn = NARROW[name].sample(jax.random.key(0))
+    rare = np.asarray(drawn[..., 1] if name in ("OneHotCategorical", "StraightThrough") else drawn > 0, np.float64)
+    share = 1.0 / (1.0 + np.exp(-float(RARE[0])))
+    assert abs(rare.mean() - share) < 4.5 * np.sqrt(share / RARE.size)

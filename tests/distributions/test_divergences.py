@@ -126,3 +126,21 @@ def test_small_divergences_keep_their_digits_and_none_is_negative(kind: str, ste
         # Of the differences of float32's numbers.
         assert abs(found - exact) <= 1e-5 * exact + 1e-6 * np.sqrt(exact) + 1e-12
         assert np.isfinite(slope)
+
+
+def test_choices_that_are_masked_have_a_divergence_with_a_gradient() -> None:
+    masked, free = jnp.array([[0.0, -jnp.inf, 1.0], [0.5, 0.2, -0.3]]), jnp.array([[0.1, 0.4, 0.0], [0.0, 0.0, 0.0]])
+    share = scipy.special.softmax([0.0, 1.0])
+    expected = np.sum(share * (np.log(share) - scipy.special.log_softmax([0.1, 0.4, 0.0])[[0, 2]]))
+    for family in (vj.Categorical, vj.OneHotCategorical):
+        np.testing.assert_allclose(kl_terms(family(masked), family(free))[0], expected, rtol=1e-6)
+        assert vj.kl(family(masked), family(masked)) == 0.0
+        assert vj.kl(family(free), family(masked)) == jnp.inf
+        for p in (free, masked):
+            slopes = jax.grad(lambda q, p, of=family: vj.kl(of(q), of(p)), argnums=(0, 1))(masked, p)
+            assert np.isfinite(slopes).all()
+            # With fewer choices it is the same function of the others.
+            few = jax.grad(lambda q, p: vj.kl(vj.Categorical(q), vj.Categorical(p)))(masked[0, ::2], p[0, ::2])
+            np.testing.assert_allclose(slopes[0][0], [few[0], 0.0, few[1]], atol=1e-6)
+    never = jnp.array([-jnp.inf, jnp.inf])
+    np.testing.assert_allclose(kl_terms(vj.Bernoulli(never), vj.Bernoulli(jnp.zeros(2))), np.log(2.0), rtol=1e-6)

@@ -22,6 +22,7 @@ BITS, NORMAL = vj.Bernoulli(jnp.zeros(2)), vj.DiagNormal(jnp.zeros(2), jnp.ones(
         (vj.Autoregressive(Partial(lambda v: vj.Bernoulli(v)), (2,)), True),
         (vj.Autoregressive(Partial(lambda v: vj.Masked(vj.DiagNormal(v, jnp.ones(2)))), (2,)), False),
         (vj.Autoregressive(lambda v: vj.Bernoulli(v), (2,)), True),
+        (vj.Autoregressive(Partial(lambda table, v: vj.Categorical(table[v]), jnp.zeros((3, 3))), (2,)), True),
         (NORMAL, False),
         (object(), False),
     ],

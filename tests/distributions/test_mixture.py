@@ -100,3 +100,12 @@ def test_components_that_are_not_stacked_are_refused(stddev: jax.Array) -> None:
             ValueError, match=r"every leaf of the components must be stacked, .*jnp.full\(\(C, d\), scale"
         ):
             call()
+
+
+def test_a_rare_component_is_drawn_as_often_from_logits_of_half_precision() -> None:
+    logits = jnp.array([0.0, -6.9], jnp.bfloat16)
+    drawn = vj.Mixture(logits, vj.DiagNormal(jnp.array([[0.0], [100.0]]), jnp.ones((2, 1)))).sample(
+        jax.random.key(0), (200_000,)
+    )
+    share = 1.0 / (1.0 + np.exp(-float(logits[1])))
+    assert abs(np.mean(np.asarray(drawn) > 50.0) - share) < 4.5 * np.sqrt(share / 200_000)

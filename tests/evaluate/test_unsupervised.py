@@ -29,6 +29,21 @@ def test_total_correlation_of_a_normal() -> None:
         gaussian_total_correlation(codes[:1])
 
 
+@pytest.mark.parametrize("n", [10, 1600])
+def test_total_correlation_of_linear_functions_is_infinite(n: int) -> None:
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        codes = random.standard_normal((n, 5)) * np.exp(random.standard_normal(5)) + 10.0 * random.standard_normal(5)
+        assert math.isfinite(gaussian_total_correlation(codes))
+        assert gaussian_total_correlation(np.c_[codes, codes @ random.standard_normal(5) - 3.0]) == math.inf
+    # Of fewer examples than codes every code is one.
+    assert gaussian_total_correlation(np.random.default_rng(0).standard_normal((10, 20))) == math.inf
+    # Nearly is not.
+    near = NOISE[:, 0] + 1e-4 * NOISE[:, 1]
+    expected = -0.5 * math.log(1.0 - np.corrcoef(NOISE[:, 0], near)[0, 1] ** 2)
+    assert gaussian_total_correlation(np.c_[NOISE[:, 0], near]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_ranking_without_labels() -> None:
     same = [NOISE, -NOISE[:, ::-1], np.exp(NOISE)]
     turned = np.linalg.qr(RANDOM.standard_normal((5, 5)))[0]

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 import vae_jax as vj
-from vae_jax.nets.likelihoods import BernoulliHead, CategoricalHead
+from vae_jax.data.units import Units
+from vae_jax.nets.likelihoods import BernoulliHead, CategoricalHead, NormalHead
 from vae_jax.nets.pixelcnn import AutoregressiveHead, CausalLayers
 
 SHAPE = (3, 4, 1)
 
 
-def decoder(likelihood, levels=1, reach=1):
+def decoder(likelihood, levels=1, reach=1, units=None):
     """A head away from its start, where the pixels before say something."""
-    head = AutoregressiveHead(likelihood, layers=2, levels=levels, width=8, reach=reach)
+    head = AutoregressiveHead(likelihood, layers=2, levels=levels, width=8, reach=reach, units=units)
     out = jax.random.normal(jax.random.key(0), (*SHAPE, head.outputs))
     variables = head.init(jax.random.key(1), out)
     keys = jax.random.split(jax.random.key(2), len(jax.tree.leaves(variables)))
@@ -67,6 +68,18 @@ def test_a_categorical_decoder_samples_integers() -> None:
     x = p.sample(jax.random.key(0))
     assert jnp.issubdtype(x.dtype, jnp.integer)
     assert np.isfinite(p.log_prob(x))
+
+
+def test_other_units_of_the_data_change_a_density_by_their_determinant_alone() -> None:
+    x = jax.random.normal(jax.random.key(3), SHAPE)
+    found, draws = [], []
+    for offset, factor in ((0.0, 1.0), (500.0, 1000.0)):
+        units = Units(np.full(SHAPE, offset, np.float32), np.full(SHAPE, factor, np.float32))
+        p = decoder(NormalHead(units.centre, 1.0, "shared", units), units=units)
+        found.append(p.log_prob(offset + factor * x) + x.size * np.log(factor))
+        draws.append((p.sample(jax.random.key(4)) - offset) / factor)
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    np.testing.assert_allclose(*draws, rtol=1e-3, atol=1e-3)
 
 
 def test_it_starts_as_the_likelihood_without_the_pixels_before() -> None:

@@ -20,6 +20,14 @@ def test_free_bits_is_a_maximum_with_the_mean_of_the_batch() -> None:
         vj.free_bits(KL[0], least=0.1)
 
 
+@pytest.mark.parametrize("kl", [KL.sum(axis=1), KL, jnp.stack([KL, KL], axis=-1)], ids=["[B]", "[B, d]", "[B, d, 2]"])
+def test_what_free_bits_advises_makes_one_group(kl: jax.Array) -> None:
+    with pytest.raises(ValueError, match="For one group") as refused:
+        vj.free_bits(jnp.zeros(()), least=0.0)
+    advice = str(refused.value).partition("For one group: ")[2].rstrip(".")
+    np.testing.assert_allclose(vj.free_bits(eval(advice, {"kl": kl}), least=0.1), kl.sum() / 2, rtol=1e-6)
+
+
 def test_capacity_holds_the_rate() -> None:
     kl = KL.sum(axis=1)
     np.testing.assert_allclose(vj.capacity(kl, target=1.3), 2.0, rtol=1e-6)

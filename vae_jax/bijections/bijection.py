@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.core.checks import check_value
+from vae_jax.core.checks import check_point
 from vae_jax.core.types import Array
 
 
@@ -150,11 +150,12 @@ class Permute:
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         """The vector in the new order; the log-determinant is 0."""
-        check_value("Permute.forward", z, (len(self.order),))
+        check_point("Permute.forward", "z", z, (len(self.order),))
         return z[np.asarray(self.order)], jnp.zeros(())
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """The permutation undone."""
+        check_point("Permute.inverse", "y", y, (len(self.order),))
         return y[np.argsort(self.order)], jnp.zeros(())
 
 

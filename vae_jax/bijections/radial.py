@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_value
+from vae_jax.core.checks import check_point
 from vae_jax.core.types import Array
 
 
@@ -33,14 +33,14 @@ class Radial:
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])`."""
-        check_value("Radial.forward", z, jnp.shape(self.centre))
+        check_point("Radial.forward", "z", z, jnp.shape(self.centre))
         offset = z - self.centre
         across, along = self._stretch(_length(offset))
         return self.centre + across * offset, (z.size - 1) * jnp.log(across) + jnp.log(along)
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """`(z [d], log|det ∂z/∂y| [])`."""
-        check_value("Radial.inverse", y, jnp.shape(self.centre))
+        check_point("Radial.inverse", "y", y, jnp.shape(self.centre))
         alpha, inner = jnp.exp(self.log_alpha), jax.nn.softplus(self.beta)
         offset = y - self.centre
         far = _length(offset)

@@ -67,6 +67,16 @@ def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
         )
 
 
+def check_point(where: str, name: str, value: Any, shape: tuple[int, ...]) -> None:
+    """TypeError unless `value` is an array, ValueError unless it is one `name` of a bijection's method `where`."""
+    check_array(where, name, value)
+    if jnp.shape(value) != shape:
+        raise ValueError(
+            f"{where}: {name} must be one event of shape {shape}, got {jnp.shape(value)}. "
+            f"For a batch: jax.vmap(bijection.{where.rpartition('.')[2]})({name})."
+        )
+
+
 def parameter_shape(where: str, *, least_rank: int = 0, **parameters: Any) -> tuple[int, ...]:
     """The shape that the parameters of a distribution broadcast to.
 

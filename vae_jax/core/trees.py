@@ -1,4 +1,4 @@
-"""Functions of arrays and pytrees: stop gradients, count examples, take the first one, name leaves, add up."""
+"""Functions of arrays and pytrees: stop gradients, count examples, take the first, name leaves, widen, add up."""
 
 from typing import Any
 
@@ -50,6 +50,11 @@ def first_difference(found: PyTree, expected: PyTree) -> tuple[str, str, str] | 
 def _shape(leaf: Any) -> tuple[int, ...]:
     is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return tuple(jax.random.key_data(leaf).shape if is_key else leaf.shape)
+
+
+def widened(x: Any) -> Array:
+    """As float32 or wider. In half precision a draw has 128 levels, and a count above 256 loses its last digits."""
+    return jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
 
 
 def summed(terms: Array) -> Array:

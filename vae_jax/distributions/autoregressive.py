@@ -1,15 +1,16 @@
 """An event whose elements are drawn one after the other, each given those before it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from vae_jax.core.checks import check_key, check_value
 from vae_jax.core.types import Array, Key
-from vae_jax.distributions.distribution import draws, is_reparameterised
+from vae_jax.distributions.distribution import discretely, draws, is_reparameterised
 
 
 @jax.tree_util.register_dataclass
@@ -33,14 +34,29 @@ class Autoregressive:
         return self.shape
 
     @property
+    def start(self) -> Array:
+        """A value of zeros: real numbers, or integers where the conditional takes no others, as an embedding does."""
+        zeros = jnp.zeros(self.shape)
+        try:
+            jax.eval_shape(self.conditional, zeros)
+        except (TypeError, ValueError):
+            return zeros.astype(jnp.int32)
+        return zeros
+
+    @property
     def reparameterised(self) -> bool:
         """Whether samples carry a gradient, as those of the conditional do."""
-        return is_reparameterised(jax.eval_shape(self.conditional, jnp.zeros(self.shape)))
+        return is_reparameterised(jax.eval_shape(self.conditional, self.start))
+
+    @property
+    def discrete(self) -> "Autoregressive":
+        """The same with every relaxed element replaced by its discrete distribution."""
+        return replace(self, conditional=Partial(discretely, self.conditional))
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values of shape `shape + event_shape`, one element after the other."""
         check_key("Autoregressive.sample", key)
-        dtype = jax.eval_shape(lambda key: self.conditional(jnp.zeros(self.shape)).sample(key), key).dtype
+        dtype = jax.eval_shape(lambda key: self.conditional(self.start).sample(key), key).dtype
         size = jnp.zeros(self.shape).size
 
         def value(key: Key) -> Array:

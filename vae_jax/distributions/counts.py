@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vae_jax.core.checks import check_count, check_key, check_value, parameter_shape
 from vae_jax.core.keys import as_threefry
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import summed, widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import softplus
 from vae_jax.distributions.remainders import exp_remainder, log_ratio, stirling_remainder
@@ -81,7 +81,7 @@ class Binomial:
         check_count("Binomial", "total", self.total)
         if self.total >= 2**31:
             raise ValueError(f"Binomial.sample: total must be below 2^31, got {self.total}.")
-        logits = jnp.broadcast_to(self.logits, (*shape, *self.event_shape))
+        logits = jnp.broadcast_to(widened(self.logits), (*shape, *self.event_shape))
         # Of the rarer outcome: the probability of the other rounds to 1.
         n, p, q = float(self.total), jax.nn.sigmoid(-jnp.abs(logits)), jax.nn.sigmoid(jnp.abs(logits))
         variance = n * p * q
@@ -103,8 +103,9 @@ class Binomial:
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
         check_value("Binomial", value, self.event_shape)
-        value, n = jnp.asarray(value, jnp.result_type(self.logits)), float(self.total)
-        log_ones, log_zeros = -softplus(-self.logits), -softplus(self.logits)
+        logits, n = widened(self.logits), float(self.total)
+        value = jnp.asarray(value, logits.dtype)
+        log_ones, log_zeros = -softplus(-logits), -softplus(logits)
         ends = jnp.where(value == 0, n * log_zeros, n * log_ones)
         if self.total < 2:
             return _where_count(ends, value, n)
@@ -142,7 +143,8 @@ class Poisson:
         """
         check_key("Poisson.sample", key)
         shape = (*shape, *self.event_shape)
-        return _poisson_counts(key, jnp.broadcast_to(self.mean, shape))
+        drawn = _poisson_counts(key, jnp.broadcast_to(jnp.exp(widened(self.log_rate)), shape))
+        return drawn.astype(jnp.result_type(self.log_rate))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""
@@ -151,11 +153,12 @@ class Poisson:
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every count, in the event shape, nats."""
         check_value("Poisson", value, self.event_shape)
-        value = jnp.asarray(value, jnp.result_type(self.log_rate))
+        log_rate = widened(self.log_rate)
+        value = jnp.asarray(value, log_rate.dtype)
         count = jnp.maximum(value, 1.0)
-        far = count * exp_remainder(log_ratio(self.log_rate, count))
+        far = count * exp_remainder(log_ratio(log_rate, count))
         some = -far - stirling_remainder(count) - 0.5 * (_LOG_2PI + jnp.log(count))
-        return _where_count(jnp.where(value == 0, -self.mean, some), value)
+        return _where_count(jnp.where(value == 0, -jnp.exp(log_rate), some), value)
 
 
 @jax.tree_util.register_dataclass
@@ -188,9 +191,10 @@ class NegativeBinomial:
         check_key("NegativeBinomial.sample", key)
         gamma_key, count_key = jax.random.split(key)
         shape = (*shape, *self.event_shape)
-        concentration = jnp.broadcast_to(jnp.exp(jnp.minimum(self.log_concentration, _POISSON)), shape)
+        concentration = jnp.broadcast_to(jnp.exp(jnp.minimum(widened(self.log_concentration), _POISSON)), shape)
         share = jax.random.gamma(as_threefry(gamma_key), concentration) / concentration
-        return _poisson_counts(count_key, share * jnp.broadcast_to(self.mean, shape))
+        drawn = _poisson_counts(count_key, share * jnp.broadcast_to(jnp.exp(widened(self.log_mean)), shape))
+        return drawn.astype(jnp.result_type(self.log_mean, self.log_concentration))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""
@@ -200,10 +204,7 @@ class NegativeBinomial:
         """Log-probability of every count, in the event shape, nats."""
         check_value("NegativeBinomial", value, self.event_shape)
         # e to the power of either is beyond half precision soon.
-        log_mean, log_r = (
-            jnp.asarray(part, jnp.promote_types(jnp.result_type(part), jnp.float32))
-            for part in (self.log_mean, self.log_concentration)
-        )
+        log_mean, log_r = widened(self.log_mean), widened(self.log_concentration)
         log_r = jnp.minimum(log_r, _POISSON)
         r, odds = jnp.exp(log_r), log_mean - log_r
         value = jnp.asarray(value, odds.dtype)

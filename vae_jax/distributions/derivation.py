@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_value
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import summed, widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.distribution import draws
 from vae_jax.languages.grammar import Grammar
@@ -89,7 +89,7 @@ class Derivation:
             state, still_open, before = carry
             state, features = self.network.step(state, self.network.embed(before))
             fits = self._rules_of(self._first(still_open), still_open.slack)
-            logits = jnp.where(fits, self.network.logits(features), _NEVER)
+            logits = jnp.where(fits, widened(self.network.logits(features)), _NEVER)
             rule = jnp.asarray(choose(place, logits), jnp.int32)
             return (state, self._expanded(still_open, rule), rule), rule
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_value, parameter_shape
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import summed, widened
 from vae_jax.core.types import Array, Key
 
 
@@ -50,7 +50,8 @@ class Bernoulli:
         """Values 0. and 1., of shape `shape + event_shape`. Not reparameterised: no gradient."""
         check_key("Bernoulli.sample", key)
         shape = (*shape, *self.event_shape)
-        return jax.random.bernoulli(key, jnp.broadcast_to(self.mean, shape), shape).astype(jnp.result_type(self.logits))
+        probs = jax.nn.sigmoid(widened(self.logits))
+        return jax.random.bernoulli(key, jnp.broadcast_to(probs, shape), shape).astype(jnp.result_type(self.logits))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar."""
@@ -92,7 +93,7 @@ class Categorical:
         """Integers of shape `shape + event_shape`. Not reparameterised: no gradient."""
         check_key("Categorical.sample", key)
         shape = (*shape, *self.event_shape)
-        return jax.random.categorical(key, jnp.broadcast_to(self.logits, (*shape, self.logits.shape[-1])))
+        return jax.random.categorical(key, jnp.broadcast_to(widened(self.logits), (*shape, self.logits.shape[-1])))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar. `value` holds integers; −inf outside 0..K-1."""
@@ -108,6 +109,7 @@ class Categorical:
             )
         # Shifted before the choice: the difference keeps its digits at logits of 1e4.
         log_probs = jax.nn.log_softmax(self.logits)
-        value = jnp.asarray(value)
+        # A number of 8 bits would be compared with K in 8 bits, where 256 is 0.
+        value = jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.int32))
         chosen = jnp.take_along_axis(log_probs, value[..., None], axis=-1, mode="clip")[..., 0]
         return jnp.where((value >= 0) & (value < self.logits.shape[-1]), chosen, -jnp.inf)

@@ -76,6 +76,18 @@ def draws(one: Callable[[Key], Any], key: Key, shape: tuple[int, ...]) -> Any:
     return one(jax.random.split(key, shape))
 
 
+def discrete(distribution: Any) -> Any:
+    """The distribution with each relaxed one that it is or holds replaced by its discrete one (`.discrete`)."""
+    return jax.tree.map(
+        lambda node: getattr(node, "discrete", node), distribution, is_leaf=lambda node: hasattr(type(node), "discrete")
+    )
+
+
+def discretely(conditional: Callable[[Any], Any], value: Any) -> Any:
+    """`discrete` of what a conditional gives of a value. `Partial(discretely, conditional)` is one too."""
+    return discrete(conditional(value))
+
+
 def check_reparameterised(where: str, distribution: Any) -> None:
     """TypeError for a distribution whose samples carry no gradient, or that contains such a distribution.
 

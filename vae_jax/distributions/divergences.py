@@ -125,9 +125,12 @@ for _pair in [(FullNormal, FullNormal), (FullNormal, DiagNormal), (DiagNormal, F
 
 def _of_probabilities(log_q: Array, log_p: Array) -> Array:
     """`q log(q / p) + p − q` ≥ 0, with its digits where it is small: its sum over all choices is the divergence."""
-    q, u = jnp.exp(log_q), log_p - log_q
-    small = jnp.abs(u) < 0.5
-    return jnp.where(small, q * exp_remainder(jnp.where(small, u, 0.0)), jnp.exp(log_p) - q - q * u)
+    # What q never chooses adds p alone. Its own −inf would make NaN, in the value or in the gradient.
+    possible = log_q > -jnp.inf
+    log_q, u = jnp.where(possible, log_q, 0.0), jnp.where(possible, log_p - log_q, 0.0)
+    q, small = jnp.exp(log_q), jnp.abs(u) < 0.5
+    some = jnp.where(small, q * exp_remainder(jnp.where(small, u, 0.0)), jnp.exp(log_p) - q - q * u)
+    return jnp.where(possible, some, jnp.exp(log_p))
 
 
 @register_kl(Bernoulli, Bernoulli)

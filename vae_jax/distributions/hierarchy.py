@@ -27,7 +27,7 @@ from vae_jax.core.checks import check_key
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import DiagNormal, Distribution, draws, sample_and_log_prob
-from vae_jax.distributions.distribution import is_reparameterised
+from vae_jax.distributions.distribution import discrete, discretely, is_reparameterised
 
 # Maps a value of the layer before, or the state, to the distribution of a layer; a pytree, such as `Partial(apply, p)`.
 Conditional = Callable[[Any], Distribution]
@@ -124,6 +124,13 @@ class Chain:
         # The first factor of a Markov chain is a distribution itself.
         first = _cool(warm[0], first) if self.steps is None else Partial(_cooled, warm[0], first)
         return replace(self, factors=(first, *cooled))
+
+    @property
+    def discrete(self) -> "Chain":
+        """The same with each relaxed layer replaced by its discrete distribution, whose values the next layer sees."""
+        given = [Partial(discretely, factor) for factor in self.factors]
+        # The first factor of a Markov chain is a distribution itself.
+        return replace(self, factors=(discrete(self.factors[0]), *given[1:]) if self.steps is None else tuple(given))
 
     def end(self, value: tuple[Any, ...]) -> Any:
         """The state after the last layer, for what is drawn given all of them. Of a Markov chain its last value."""

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.continuous import ContinuousBernoulli, StudentT
@@ -45,8 +44,7 @@ def parts_of(distribution: Any, kinds: tuple[type, ...]) -> list[Any]:
         elif isinstance(part, Chain):
             found += parts_of(_traced(lambda chain: chain.sample_and_layers(jax.random.key(0))[1], part), kinds)
         elif isinstance(part, Autoregressive):
-            start = jnp.zeros(part.shape)
-            found += parts_of(_traced(lambda of, start=start: of(start), part.conditional), kinds)
+            found += parts_of(_traced(lambda whole: whole.conditional(whole.start), part), kinds)
     return found
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_key, check_value
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import summed, widened
 from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.distribution import draws
 from vae_jax.distributions.normal import DiagNormal
@@ -49,7 +49,7 @@ class Mixture:
 
         def one(key: Key) -> Any:
             choice_key, value_key = jax.random.split(key)
-            chosen = jax.random.categorical(choice_key, self.logits)
+            chosen = jax.random.categorical(choice_key, widened(self.logits))
             return jax.tree.map(lambda leaf: leaf[chosen], self.components).sample(value_key)
 
         return draws(one, key, shape)
@@ -159,7 +159,7 @@ class ElementMixture:
         choice_key, value_key = jax.random.split(key)
         shape = (*shape, *self.event_shape)
         of_each = self.components.sample(value_key, shape[: len(shape) - len(self.event_shape)])
-        chosen = jax.random.categorical(choice_key, jnp.broadcast_to(self.logits, of_each.shape))
+        chosen = jax.random.categorical(choice_key, jnp.broadcast_to(widened(self.logits), of_each.shape))
         return jnp.take_along_axis(of_each, chosen[..., None], axis=-1)[..., 0]
 
     def log_prob(self, value: Array) -> Array:

@@ -2,6 +2,9 @@
 
 A relaxed sample lies inside the simplex (or between 0 and 1) and carries a gradient. A model that was trained with it
 must be measured with the discrete distribution of the same logits, `q.discrete`.
+
+A cold sample rounds to a corner. Its density is that of the rounded value, which is all that a prior is given: were
+log q known better than log p, a log-weight of two equal distributions would not be 0.
 """
 
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from vae_jax.core.checks import check_key, check_positive, check_value, parameter_shape
-from vae_jax.core.trees import freeze, summed
+from vae_jax.core.trees import freeze, summed, widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import Bernoulli
 
@@ -39,13 +42,16 @@ class OneHotCategorical:
         """One-hot vectors, `shape + event_shape`. Not reparameterised: no gradient."""
         check_key("OneHotCategorical.sample", key)
         logits = jnp.broadcast_to(self.logits, (*shape, *self.event_shape))
-        return jax.nn.one_hot(jax.random.categorical(key, logits), logits.shape[-1], dtype=logits.dtype)
+        return jax.nn.one_hot(jax.random.categorical(key, widened(logits)), logits.shape[-1], dtype=logits.dtype)
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is not one-hot, as a relaxed sample is not."""
         check_value("OneHotCategorical", value, self.event_shape)
         is_one_hot = (jnp.max(value, axis=-1) == 1.0) & (jnp.sum(jnp.abs(value), axis=-1) == 1.0)
-        log_mass = jnp.sum(value * jax.nn.log_softmax(self.logits), axis=-1)
+        log_probs = jax.nn.log_softmax(self.logits)
+        # 0 times the −inf of a masked choice would be NaN. The gradient in any other 0 is log p, for straight-through.
+        log_probs = jnp.where((value == 0.0) & jnp.isneginf(log_probs), 0.0, log_probs)
+        log_mass = jnp.sum(value * log_probs, axis=-1)
         return summed(jnp.where(is_one_hot, log_mass, -jnp.inf))
 
 
@@ -91,33 +97,18 @@ class Concrete:
         return OneHotCategorical(self.logits)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
-        """Reparameterised values, `shape + event_shape`."""
-        return jnp.exp(self._log_sample(key, shape))
-
-    def log_prob(self, value: Array) -> Array:
-        """Log-density on the simplex in nats, a scalar."""
-        check_value("Concrete", value, self.event_shape)
-        return self._log_density(jnp.log(jnp.maximum(value, jnp.finfo(jnp.result_type(self.logits)).tiny)))
-
-    def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """A sample y and its log-density, computed from log y, where no coordinate underflows."""
-        log_y = self._log_sample(key, ())
-        return jnp.exp(log_y), self._log_density(log_y)
-
-    def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """As `sample_and_log_prob`, but the gradient of the log-density goes through the sample alone."""
-        log_y = self._log_sample(key, ())
-        return jnp.exp(log_y), freeze(self)._log_density(log_y)
-
-    def _log_sample(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Reparameterised values, `shape + event_shape`, float32 or wider."""
         check_key("Concrete.sample", key)
         check_positive("Concrete", temperature=self.temperature)
-        shape = (*shape, *self.event_shape)
-        noise = jax.random.gumbel(key, shape, self.logits.dtype)
-        return jax.nn.log_softmax((jnp.broadcast_to(self.logits, shape) + noise) / self.temperature)
+        logits = jnp.broadcast_to(widened(self.logits), (*shape, *self.event_shape))
+        return jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape, logits.dtype)) / self.temperature)
 
-    def _log_density(self, log_y: Array) -> Array:
+    def log_prob(self, value: Array) -> Array:
+        """Log-density on the simplex in nats, a scalar; a coordinate of 0 counts as the nearest number above it."""
+        check_value("Concrete", value, self.event_shape)
         check_positive("Concrete", temperature=self.temperature)
+        value = widened(value)
+        log_y = jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny))
         size, tau = self.logits.shape[-1], self.temperature
         # Normalised first: at logits of 1e4 the difference of the two sums below would lose its digits.
         logits = jax.nn.log_softmax(self.logits)
@@ -151,33 +142,20 @@ class RelaxedBernoulli:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
-        return jax.nn.sigmoid(self._sample_logit(key, shape))
+        check_key("RelaxedBernoulli.sample", key)
+        check_positive("RelaxedBernoulli", temperature=self.temperature)
+        shape = (*shape, *self.event_shape)
+        noisy = jnp.broadcast_to(self.logits, shape) + jax.random.logistic(key, shape)
+        return jax.nn.sigmoid(noisy / self.temperature)
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar; 0 and 1 count as the nearest numbers between them."""
         check_value("RelaxedBernoulli", value, self.event_shape)
-        limits = jnp.finfo(jnp.result_type(self.logits))
+        check_positive("RelaxedBernoulli", temperature=self.temperature)
+        value = widened(value)
+        limits = jnp.finfo(value.dtype)
         value = jnp.clip(value, limits.tiny, 1.0 - limits.epsneg)
-        return self._log_density(jnp.log(value) - jnp.log1p(-value))
-
-    def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """A sample and its log-density, computed from its logit, which cannot round to 0 or 1."""
-        logit = self._sample_logit(key, ())
-        return jax.nn.sigmoid(logit), self._log_density(logit)
-
-    def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
-        """As `sample_and_log_prob`, but the gradient of the log-density goes through the sample alone."""
-        logit = self._sample_logit(key, ())
-        return jax.nn.sigmoid(logit), freeze(self)._log_density(logit)
-
-    def _sample_logit(self, key: Key, shape: tuple[int, ...]) -> Array:
-        check_key("RelaxedBernoulli.sample", key)
-        check_positive("RelaxedBernoulli", temperature=self.temperature)
-        shape = (*shape, *self.event_shape)
-        return (jnp.broadcast_to(self.logits, shape) + jax.random.logistic(key, shape)) / self.temperature
-
-    def _log_density(self, logit: Array) -> Array:
-        check_positive("RelaxedBernoulli", temperature=self.temperature)
+        logit = jnp.log(value) - jnp.log1p(-value)
         # The logistic density at τ logit − l, times τ, over the derivative σ'(logit) of the sigmoid.
         noise = self.temperature * logit - self.logits
         log_sigmoid = jax.nn.log_sigmoid

@@ -11,8 +11,8 @@ from vae_jax.evaluate.factors import varies
 def gaussian_total_correlation(codes: Any) -> float:
     """Total correlation in nats of the normal with the covariance of `codes` `[n, d]`: `−½ log det correlations`.
 
-    0 where no two codes are correlated, infinite where one is a linear function of the others. A code that never moves,
-    but for its rounding, is left out: it depends on nothing.
+    0 where no two codes are correlated, infinite where one is a linear function of the others, as always for n <= d. A
+    code that never moves, but for its rounding, is left out: it depends on nothing.
 
     Source: Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations, arXiv
     1811.12359.
@@ -21,7 +21,10 @@ def gaussian_total_correlation(codes: Any) -> float:
     moving = codes[:, moves]
     if moving.shape[1] < 2:
         return 0.0
-    return float(-0.5 * np.linalg.slogdet(np.corrcoef(moving.T))[1])
+    variances = np.linalg.eigvalsh(np.corrcoef(moving.T))
+    # What a linear function leaves of the determinant is rounding, of either sign.
+    dependent = variances[0] <= max(moving.shape) * np.finfo(np.float64).eps * variances[-1]
+    return float("inf") if dependent else float(-0.5 * np.log(variances).sum())
 
 
 def udr(models: Sequence[Any], *, informative: Sequence[Any] | None = None) -> np.ndarray:

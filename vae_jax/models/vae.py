@@ -18,6 +18,7 @@ from vae_jax.core.checks import check_count, check_key
 from vae_jax.core.mesh import SAMPLES, along
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import sample_and_log_prob
+from vae_jax.distributions.distribution import discrete
 
 
 class VAE(NamedTuple):
@@ -132,14 +133,11 @@ def typical(distribution: Any, key: Key) -> Any:
 
 
 def discretised(vae: VAE) -> VAE:
-    """The model with each relaxed posterior or prior replaced by its discrete distribution (`.discrete`).
+    """The model with each relaxed part of posterior and prior replaced by its discrete distribution (`.discrete`).
 
     Its codes are one-hot, of the same shapes. It measures a model that was trained with relaxed samples:
     `log_marginal(discretised(vae), …)`. Source: The Concrete Distribution, arXiv 1611.00712.
     """
-
-    def discrete(distribution: Any) -> Any:
-        return getattr(distribution, "discrete", distribution)
 
     return VAE(
         encode=lambda params, x: discrete(vae.encode(params, x)),

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from vae_jax.core.types import Array
+from vae_jax.data.units import Units
 from vae_jax.distributions import Autoregressive
 
 
@@ -80,10 +81,10 @@ class PixelCNN(nn.Module):
 class AutoregressiveHead(nn.Module):
     """A likelihood head made autoregressive: `[H, W, C, outputs] -> Autoregressive` of `[H, W, C]`.
 
-    `likelihood`: the head that gives each pixel its distribution. x is divided by `levels` before the network sees it.
-    `layers`, `width` and `reach` are those of `CausalLayers`, whose context is all that the decoder says of a place:
-    the likelihood's own numbers, and `context` more. At the start pixels do not depend on one another. ValueError
-    unless x is an image.
+    `likelihood`: the head that gives each pixel its distribution. x is divided by `levels`, or put in `units`, those of
+    the likelihood, before the network sees it. `layers`, `width` and `reach` are those of `CausalLayers`, whose context
+    is all that the decoder says of a place: the likelihood's own numbers, and `context` more. At the start pixels do
+    not depend on one another. ValueError unless x is an image.
 
     Source: PixelVAE: A Latent Variable Model for Natural Images, arXiv 1611.05013.
     """
@@ -94,6 +95,7 @@ class AutoregressiveHead(nn.Module):
     width: int = 32
     reach: int = 1
     context: int = 0
+    units: Units | None = None
 
     @property
     def outputs(self) -> int:
@@ -114,16 +116,19 @@ class AutoregressiveHead(nn.Module):
             "head": self.param("head", lambda key: head.init(key, out[..., :own])["params"]),
             "out": out,
         }
-        return Autoregressive(Partial(_given(network, head, self.levels, own), params), tuple(shape))
+        return Autoregressive(Partial(self._given(network, head), params), tuple(shape))
 
+    @nn.nowrap
+    def _given(self, network: nn.Module, head: nn.Module) -> Callable[[Any, Array], Any]:
+        """`(params, image) -> p(pixel | the pixels before it)` for every pixel."""
+        levels, units, own = self.levels, self.units, self.likelihood.outputs
 
-def _given(network: nn.Module, head: nn.Module, levels: int, own: int) -> Callable[[Any, Array], Any]:
-    """`(params, image) -> p(pixel | the pixels before it)` for every pixel."""
+        def conditional(params: Any, x: Array) -> Any:
+            out = params["out"]
+            context = out.reshape(*out.shape[:2], -1)
+            # In units of the data, where the middle may be far from 0, before they are rounded to the network's kind.
+            seen = x if units is None else (x - units.centre) / units.spread
+            features = network.apply({"params": params["network"]}, jnp.asarray(seen, out.dtype) / levels, context)
+            return head.apply({"params": params["head"]}, out[..., :own] + features)
 
-    def conditional(params: Any, x: Array) -> Any:
-        out = params["out"]
-        context = out.reshape(*out.shape[:2], -1)
-        features = network.apply({"params": params["network"]}, jnp.asarray(x, out.dtype) / levels, context)
-        return head.apply({"params": params["head"]}, out[..., :own] + features)
-
-    return conditional
+        return conditional

@@ -17,7 +17,8 @@ def free_bits(kl: Array, *, least: float | Array) -> Array:
     """
     if jnp.ndim(kl) != 2:
         raise ValueError(
-            f"free_bits: kl must have shape (B, groups), got {jnp.shape(kl)}. For one group: kl.sum(1, keepdims=True)."
+            f"free_bits: kl must have shape (B, groups), got {jnp.shape(kl)}. For one group: "
+            "kl.reshape(len(kl), -1).sum(1, keepdims=True)."
         )
     return jnp.sum(jnp.maximum(jnp.mean(kl, axis=0), least))
 

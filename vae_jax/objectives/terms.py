@@ -31,11 +31,11 @@ class Terms(NamedTuple):
 def elbo_terms(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int = 1) -> Terms:
     """Estimator B: the likelihood by `num_samples` reparameterised draws, the KL in closed form.
 
-    Of one example; both terms are scalars in nats, and `log_likelihood − kl` is the ELBO. It has the same expectation
-    as estimator A, `total(elbo)`, and a smaller variance while q is far from the posterior; where q is the posterior, A
-    has no variance. Of several stochastic layers, that of each has a closed form given the draw of those above it,
-    where q and p draw them in the same order. TypeError (naming the pair) where the KL has no closed form, or where
-    samples of the posterior carry no gradient.
+    Of one example, in nats: `log_likelihood` is a scalar, `kl` as in `Terms`, and `log_likelihood − kl.sum()` is the
+    ELBO. It has the same expectation as estimator A, `total(elbo)`, and a smaller variance while q is far from the
+    posterior; where q is the posterior, A has no variance. Of several stochastic layers, the KL of each has a closed
+    form given the draw of those above it, where q and p draw them in the same order. TypeError (naming the pair) where
+    the KL has no closed form, or where samples of the posterior carry no gradient.
 
     Source: Auto-Encoding Variational Bayes, arXiv 1312.6114; of layers: arXiv 1606.04934.
     """

@@ -9,8 +9,16 @@ from tests.runs import changed
 from vae_jax.config import Data, Experiment, Model
 from vae_jax.core.errors import ConfigError
 from vae_jax.data import load
+from vae_jax.data.units import Units
 from vae_jax.nets.likelihoods import Elements
-from vae_jax.systems.parts.networks import check_data, code_size, highest_prior, reader, stochastic_layers
+from vae_jax.systems.parts.networks import (
+    check_data,
+    code_size,
+    highest_prior,
+    likelihood_head,
+    reader,
+    stochastic_layers,
+)
 from vae_jax.systems.vae import build
 
 CONFIG = Experiment("a test", Data("digits"), Model(hidden=(16,), latent_size=3))
@@ -51,6 +59,14 @@ def test_counts_are_divided_by_their_largest_before_a_network_sees_them(
     model = dataclasses.replace(CONFIG.model, likelihood=likelihood)
     network = reader(model, (8, 8, 1), Elements(np.full((8, 8, 1), 0.3), levels))
     np.testing.assert_allclose(network.apply({}, np.full((8, 8, 1), 16.0)), 16.0 / divisor)
+
+
+def test_pixels_that_see_those_before_see_them_in_the_units_of_their_own_density() -> None:
+    model = dataclasses.replace(CONFIG.model, likelihood="normal", autoregressive_layers=1)
+    units = Units(np.full((8, 8, 1), 500.0, np.float32), np.full((8, 8, 1), 1000.0, np.float32))
+    head = likelihood_head(model, Elements(units.centre, units=units))
+    assert head.units is units
+    assert head.likelihood.units is units
 
 
 def test_pixels_that_see_those_before_are_for_images() -> None:

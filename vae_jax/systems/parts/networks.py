@@ -118,6 +118,7 @@ def likelihood_head(model: Model, elements: Elements) -> Any:
             levels=_divisor(model, elements),
             reach=model.autoregressive_reach,
             context=model.autoregressive_context,
+            units=elements.units,
         )
     return head
 
