@@ -27,6 +27,7 @@ OF_THE_WHOLE = {
     "notebooks",
     "old_runs",
     "readme",
+    "release",
     "shell",
 }
 
