@@ -198,7 +198,7 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
 
 def test_settings_without_an_effect_are_refused(tmp_path) -> None:
     vae, params = model()
-    with pytest.raises(ConfigError, match="--weight-decay .* has no effect with adam"):
+    with pytest.raises(ConfigError, match="--weight-decay has no effect with adam"):
         fitted(tmp_path / "a", optimizer=Optimizer(optimizer="adam", weight_decay=0.5))
     data = DATA | {"x_val": X[:0], "label_val": DATA["label"][:0]}
     with pytest.raises(ConfigError, match="--patience 1 waits for a better validation loss, but --validation-size is"):

@@ -180,10 +180,10 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number) -> None:
 
 
 def test_where_the_validation_loss_is_never_finite_the_last_epoch_is_taken(tmp_path) -> None:
-    x = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
-    wrong = x[:8].copy()
+    x = np.random.default_rng(0).standard_normal((80, 4)).astype(np.float32)
+    wrong = x[60:70].copy()
     wrong[3, 2] = 1e25
-    np.savez(tmp_path / "x.npz", x=x, x_val=wrong, x_test=x[:8])
+    np.savez(tmp_path / "x.npz", x=x[:60], x_val=wrong, x_test=x[70:])
     config = changed(experiment(str(tmp_path / "x.npz"), patience=1), "data", stand_in=False)
     with pytest.warns(UserWarning, match="the validation loss is inf, so no epoch is better than another by it"):
         run, state = trained(tmp_path / "run", config)

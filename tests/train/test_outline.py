@@ -1,6 +1,7 @@
 """A run without its data, and beside data that are not its own any more."""
 
 import dataclasses
+import sys
 
 import jax
 import numpy as np
@@ -84,7 +85,7 @@ def test_conditions_and_classes_are_known_without_the_data(tmp_path, monkeypatch
     """More conditions than are kept, and a class that only the test split has."""
     monkeypatch.setattr("vae_jax.train.outline.MOST_EXAMPLES", 20)
     told = {"condition": RANDOM.normal(size=(60, 2)).astype(np.float32)}
-    other = {"label": np.arange(60) % 2, "x_test": X[:6], "label_test": np.arange(6) % 3}
+    other = {"label": np.arange(60) % 2, "x_test": 255 - X[:6], "label_test": np.arange(6) % 3}
     for name, arrays in (("told", told), ("classes", other)):
         np.savez(tmp_path / f"{name}.npz", x=X, **arrays)
         config = dataclasses.replace(experiment(epochs=1, batch_size=16), system="conditional")
@@ -99,12 +100,13 @@ def test_conditions_and_classes_are_known_without_the_data(tmp_path, monkeypatch
 
 
 def test_a_run_of_a_test_split_that_was_not_shuffled_opens(tmp_path, monkeypatch) -> None:
-    np.savez(tmp_path / "x.npz", x=X, label=LABEL, x_test=X[:9], label_test=LABEL[:9])
+    new = 255 - X
+    np.savez(tmp_path / "x.npz", x=X, label=LABEL, x_test=new[:9], label_test=LABEL[:9])
     config = changed(experiment(epochs=1, batch_size=16), "data", dataset=str(tmp_path / "x.npz"), stand_in=False)
     with monkeypatch.context() as patched:
-        patched.setattr("vae_jax.data.load.shuffled", lambda size, seed: np.arange(size))
+        patched.setattr(sys.modules["vae_jax.data.load"], "shuffled", lambda size, seed: np.arange(size))
         create(config, tmp_path / "run")
     assert len(open_run(tmp_path / "run").dataset.test.x) == 9
-    np.savez(tmp_path / "x.npz", x=X, label=LABEL, x_test=X[1:10], label_test=LABEL[1:10])
+    np.savez(tmp_path / "x.npz", x=X, label=LABEL, x_test=new[1:10], label_test=LABEL[1:10])
     with pytest.raises(RequestError, match="have changed since it was made: test x, test label"):
         open_run(tmp_path / "run")

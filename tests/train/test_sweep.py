@@ -236,5 +236,6 @@ def test_a_sweep_warns_as_a_run_does(tmp_path) -> None:
 def test_a_member_has_no_devices_for_other_members(tmp_path) -> None:
     config = changed(experiment("curve"), "compute", mesh=("members=1",))
     sweep = create_sweep(config, {("objective", "beta"): (1.0, 2.0)}, 1, tmp_path / "sweep")
-    assert sweep.mesh is not None
+    assert sweep.config.compute.mesh == ("members=1",)
     assert all(member.compute.mesh == () for _, member in sweep.members)
+    assert prepare_run(sweep.members[0][1], tmp_path / "member").mesh is None
