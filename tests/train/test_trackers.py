@@ -37,6 +37,8 @@ def test_event_files_hold_metrics_numbers_and_pictures(tmp_path) -> None:
     arguments = ["--epochs", "2", "--out", str(tmp_path / "run"), "--evaluation-samples", "5", "--quick"]
     assert main(["train", "digits", *arguments, "--track", "tensorboard"]) == 0
     found = scalars(tmp_path / "run" / "tensorboard")
+    # A tracker that is opened again may take nothing for a step that it has.
+    assert found["test_log_marginal"][0][0] > found["train_loss"][-1][0]
     assert len(found["train_loss"]) == len(found["validation_loss"]) == 2
     assert {"test_log_marginal", "reconstructions", "manifold"} <= set(found)
 
@@ -51,7 +53,7 @@ class Recorder:
         def call(*args, **options):
             self.calls.append((name, args, options))
             return SimpleNamespace(
-                id="7", step=9, log=self.log, finish=self.finish, info=SimpleNamespace(run_id="7"), experiment_id="1"
+                id="7", log=self.log, finish=self.finish, info=SimpleNamespace(run_id="7"), experiment_id="1"
             )
 
         return call
@@ -68,10 +70,6 @@ def test_a_run_that_goes_on_is_the_same_run_there(name: str, tmp_path, monkeypat
     assert len(made) == 1
     with tracked(run.config, run.directory) as tracker:
         tracker.picture(3, "samples", tmp_path / "samples.png")
-    if name == "wandb":
-        # It is at step 9 when it is opened again, and takes nothing for one before.
-        assert library.calls[-2][0] == "log"
-        assert library.calls[-2][2]["step"] == 9
     again = [call for call in library.calls if call[0] in ("init", "create_run")][1:]
     assert [call[2]["id"] for call in again] == (["7"] if name == "wandb" else [])
     assert any(call[0] in ("finish", "set_terminated") for call in library.calls)

@@ -305,7 +305,8 @@ def _report(run: Any, trained: Any, measurements: Sequence[Any], console: Consol
     pictures = fitted.pictures()
     if run.config.train.track:
         with tracked(run.config, run.directory) as tracker:
-            step = int(state.train.step)
+            # Weights & Biases, opened again, takes nothing for a step that it has.
+            step = int(state.train.step) + 1
             tracker.log(step, measured_numbers(result))
             for path in pictures:
                 tracker.picture(step, path.stem, path)

@@ -57,14 +57,10 @@ def _wandb(directory: Path, config: dict[str, Any], identity: str | None) -> tup
     options: dict[str, Any] = {"id": identity, "resume": "allow"} if identity else {}
     run: Any = wandb.init(project="vae_jax", name=directory.name, config=config, dir=str(directory), **options)
 
-    def log(step: int, values: dict[str, Any]) -> None:
-        # A run that is opened again goes on at the step after its last, and takes nothing for one before.
-        run.log(values, step=max(step, run.step))
-
     def picture(step: int, name: str, path: Path) -> None:
-        log(step, {name: wandb.Image(str(path))})
+        run.log({name: wandb.Image(str(path))}, step=step)
 
-    return Tracker(lambda step, numbers: log(step, dict(numbers)), picture, run.finish), run.id
+    return Tracker(lambda step, numbers: run.log(dict(numbers), step=step), picture, run.finish), run.id
 
 
 def _mlflow(directory: Path, config: dict[str, Any], identity: str | None) -> tuple[Tracker, str]:
