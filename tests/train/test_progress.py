@@ -47,3 +47,19 @@ def test_a_live_line_on_a_terminal() -> None:
     show(Console(file=text, width=120, force_terminal=True))
     assert "4/4" in text.getvalue()
     assert "validation -5.678" in text.getvalue()
+
+
+def test_what_compiles_says_nothing_of_the_pace(monkeypatch) -> None:
+    """The first chunk takes 20 s and the first validation 40, all else a second for each epoch of ten steps."""
+    now = iter([0.0, 20.0, 60.0, 63.0, 66.0])
+    monkeypatch.setattr("vae_jax.train.progress.time.monotonic", lambda: next(now))
+    text = io.StringIO()
+    with Display(Console(file=text, width=200), start=0, steps=400, per_epoch=10, batch_size=10) as display:
+        for step, held_out in ((1, {}), (10, {"loss": 2.0}), (40, {"loss": 2.0}), (70, {"loss": 2.0})):
+            display.update(step, metrics={"loss": 1.0}, learning_rate=None, validation=held_out)
+    lines = text.getvalue().splitlines()
+    assert lines == [
+        "epoch 1/40  loss 1.000  (validation 2.000)",
+        "epoch 4/40  loss 1.000  (validation 2.000)  100 examples/s  36 s left",
+        "epoch 7/40  loss 1.000  (validation 2.000)  100 examples/s  33 s left",
+    ]

@@ -26,6 +26,7 @@ class Display:
         self._began = time.monotonic()
         self._printed = 0.0
         self._compiled: tuple[int, float] | None = None
+        self._validated = False
         self._live: Progress | None = None
         if console.is_terminal:
             self._live = Progress(
@@ -53,9 +54,9 @@ class Display:
     ) -> float:
         """Show the bound after `step`, or the loss where there is no bound. Returns the examples per second so far."""
         elapsed = time.monotonic() - self._began
-        if self._compiled is None and step > self._start:
-            # The first chunk compiles, and says nothing of the pace.
-            self._compiled = step, elapsed
+        if step > self._start and (self._compiled is None or (validation and not self._validated)):
+            # The first chunk and the first validation compile, and say nothing of the pace.
+            self._compiled, self._validated = (step, elapsed), bool(validation)
         first, before = self._compiled or (self._start, 0.0)
         steps, seconds = (step - first, elapsed - before) if step > first else (step - self._start, elapsed)
         rate = steps * self._batch_size / seconds
@@ -66,7 +67,9 @@ class Display:
             status += f"(validation {validation[name]:.3f})  "
         status += f"lr {learning_rate:.1e}  " if learning_rate is not None else ""
         status += f"{metrics['left_out']:.0%} of the steps left out  " if metrics.get("left_out") else ""
-        status += f"{rate:,.0f} examples/s"
+        # Until then it is mostly compilation, and says nothing of the rest.
+        is_known = step > first or step == self._steps
+        status += f"{rate:,.0f} examples/s" if is_known else ""
         if self._live is not None:
             self._live.update(self._task, completed=step, epoch=epoch, status=status)
         elif self._is_time(step, elapsed - self._printed):
@@ -74,9 +77,8 @@ class Display:
             left = (self._steps - step) * seconds / max(steps, 1)
             within = step % self._per_epoch / self._per_epoch
             epoch += f" at {within:.0%}" if within else ""
-            # The first chunk was mostly compilation, and says nothing of the rest.
-            ending = f"  {left:.0f} s left" if step > first or step == self._steps else ""
-            self._console.print(f"epoch {epoch}  {status}{ending}", highlight=False, soft_wrap=True)
+            ending = f"  {left:.0f} s left" if is_known else ""
+            self._console.print(f"epoch {epoch}  {status}{ending}".rstrip(), highlight=False, soft_wrap=True)
         return rate
 
     def _is_time(self, step: int, silent: float) -> bool:
