@@ -1,6 +1,6 @@
 """What each part of a hierarchy gives, at equal time: a row of log p(x) each.
 
-    python benchmarks/hierarchies.py RUNS [--minutes 20] [--rows NAME …] [--dataset mnist] [--data-dir DIR]
+    python benchmarks/hierarchies.py RUNS [--minutes 20] [--rows NAME …] [--images N] [--dataset mnist] [--data-dir DIR]
 
 Two epochs of each row say how many fit the minutes; then a run of so many is trained, its schedule cut to that length,
 and measured on the test split. Prints for each row epochs, log p(x), and its difference from the first row in nats per
@@ -21,7 +21,7 @@ from vae_jax.train.files import evaluation_file, read_evaluation, read_metrics
 # What the rows share: one recipe, k = 100 for all, so that they differ in what their names say.
 RECIPE = (
     *("--batch-size", "128", "--learning-rate", "1e-3", "--schedule", "cosine", "--activation", "silu"),
-    *("--average-decay", "0.999", "--evaluation-samples", "100", "--validation-size", "0"),
+    *("--average-decay", "0.999", "--evaluation-samples", "5", "--validation-size", "0"),
 )
 ONE_LAYER = ("vae_mnist", "--snapshots", "1", "--warmup-steps", "500", "--beta-warmup", "0.1")
 ROWS = {
@@ -51,19 +51,25 @@ def main() -> int:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--images", type=int, help="the first so many of the test split; by default all")
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--data-dir")
     arguments = parser.parse_args()
     source = ["--dataset", arguments.dataset, *(["--data-dir", arguments.data_dir] if arguments.data_dir else [])]
+    source += ["--evaluation-size", str(arguments.images)] if arguments.images else []
     first = None
+    commands, folders = {}, {}
     for name in arguments.rows:
         config, *changes = ROWS[name]
         # What a row says stands after what all share, and wins.
-        command = [config, *RECIPE, *changes, *source]
-        folder = arguments.runs / name.replace(" ", "_").replace(",", "")
-        epochs = max(2, int(60.0 * arguments.minutes / seconds_of_an_epoch(command, folder.with_suffix(".timed"))))
-        run = trained([*command, "--epochs", str(epochs)], folder)
-        # A training may end with a larger k than it was told, where that was not enough.
+        commands[name] = [config, *RECIPE, *changes, *source]
+        folders[name] = arguments.runs / name.replace(" ", "_").replace(",", "")
+    # All first: an epoch that is timed minutes later may meet another machine.
+    seconds = {name: seconds_of_an_epoch(commands[name], folders[name].with_suffix(".timed")) for name in commands}
+    for name in arguments.rows:
+        epochs = max(2, int(60.0 * arguments.minutes / seconds[name]))
+        run = trained([*commands[name], "--epochs", str(epochs)], folders[name])
+        # A training measures with few samples, or more where they are not enough; the rows, with as many.
         if read_evaluation(run)["k"] != 100 and vae_jax(["evaluate", str(run), "--k", "100", "--gaps", "0"]) != 0:
             raise SystemExit(f"vae-jax evaluate {run} failed")
         found = read_evaluation(run)
