@@ -75,3 +75,15 @@ def test_pairs_name_columns_that_are_there() -> None:
     for wrong in ("age", "sex=bits"):
         with pytest.raises(ValueError, match="NAME=FAMILY of the columns age; got"):
             families_of([wrong], ["age"])
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("true", "false"), ("TRUE", "FALSE")])
+def test_one_word_among_booleans_is_a_gap_and_the_others_stay(words: tuple[str, str]) -> None:
+    column = column_of("flag", np.array([True, False, True], object), "bits")
+    found = numbers([column], {"flag": np.array([words[0], "maybe", words[1]], object)})
+    np.testing.assert_array_equal(found[:, 0], [1.0, np.nan, 0.0])
+
+
+def test_gaps_are_no_unknown_values() -> None:
+    column = column_of("ill", np.array([0.0, 1.0, np.nan]), "bits")
+    assert unknown_values([column], {"ill": np.array([1.0, np.nan, 0.0])}) == {}

@@ -143,3 +143,15 @@ def test_no_split_and_no_class_is_lost_in_silence(tmp_path) -> None:
     image(tmp_path / "classes" / "b" / "deeper" / "0.png")
     with pytest.warns(UserWarning, match="no images lie in b, so they are no classes"):
         assert image_splits(tmp_path / "classes")["train"].label.tolist() == ["a"]
+
+
+def test_an_empty_split_is_none(tmp_path) -> None:
+    for i in range(3):
+        image(tmp_path / "train" / f"{i}.png")
+    (tmp_path / "test").mkdir()
+    with pytest.warns(UserWarning, match="test holds no images, so there is no test split of your own"):
+        assert list(image_splits(tmp_path)) == ["train"]
+    # Without a folder of the name train these are classes.
+    for name in ("val", "valid"):
+        image(tmp_path / "classes" / name / "0.png")
+    assert image_splits(tmp_path / "classes")["train"].label.tolist() == ["val", "valid"]

@@ -52,6 +52,12 @@ def test_labels_may_be_numbers_and_a_class_may_be_unknown(tmp_path) -> None:
     plain = images(4).cast_column("label", datasets.Value("int64"))
     plain.with_format("numpy").save_to_disk(tmp_path / "plain")
     assert hugging_face_splits(str(tmp_path / "plain"))["train"].label.tolist() == [0, 1, 0, 1]
+    named = images(4).remove_columns("label").add_column("label", ["a", None, "b", "a"])
+    named.save_to_disk(tmp_path / "named")
+    assert hugging_face_splits(str(tmp_path / "named"))["train"].label.tolist() == ["a", "", "b", "a"]
+    real = images(4).remove_columns("label").add_column("label", [0.5, 1.5, 2.5, 3.5])
+    real.save_to_disk(tmp_path / "real")
+    assert hugging_face_splits(str(tmp_path / "real"))["train"].label is None, "real numbers are no classes"
     kinds = datasets.Features({"size": datasets.Value("float64"), "sex": datasets.ClassLabel(names=["f", "m"])})
     rows = datasets.Dataset.from_dict({"size": [1.5, 2.5, 3.5], "sex": [0, None, 1]}, features=kinds)
     rows.save_to_disk(tmp_path / "rows")

@@ -1,9 +1,12 @@
+import datetime
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vae_jax.data.table import read_cells, read_table, table_of, write_table
+from vae_jax.data.table import cells_like, read_cells, read_table, table_of, write_table
 
 TEXT = "age,sex,born,ill\n1,f,2020-01-02,true\n,NA,,false\n2.5,m,1970-01-01,\n"
 
@@ -107,3 +110,50 @@ def test_names_that_are_not_in_utf_8_are_said_with_what_to_do(tmp_path) -> None:
     (tmp_path / "t.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"t.csv is not written in UTF-8. Convert it: iconv -f latin1 -t utf-8"):
         read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "expected"),
+    [
+        ([None, 3], 7.0, 7),
+        ([3], 7.5, 7.5),
+        ([2**60], 1.5e18, 1_500_000_000_000_000_000),
+        ([1.5], 7.0, 7.0),
+        (["01", "02"], 7.0, "7"),
+        (["a"], "b", "b"),
+        ([True], False, False),
+        ([Decimal("1.50")], 2.25, Decimal("2.25")),
+        ([datetime.date(2020, 1, 1)], 86400.0 * 366, datetime.date(1971, 1, 2)),
+        ([datetime.datetime(2020, 1, 1)], 86400.5, datetime.datetime(1970, 1, 2, 0, 0, 0, 500000)),
+        ([datetime.time(1, 2)], 45000.0, datetime.time(12, 30)),
+        ([datetime.timedelta(1)], 90.0, datetime.timedelta(seconds=90)),
+        ([None], 7.0, 7.0),
+    ],
+)
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_what_fills_a_gap_is_of_the_type_of_its_column(known: list, value, expected, ending: str, tmp_path) -> None:
+    (found,) = cells_like([value], known)
+    assert found == expected
+    assert type(found) is type(expected)
+    # A column of both can be written.
+    write_table(tmp_path / f"t{ending}", {"a": [*known, found]})
+    assert len(read_cells(tmp_path / f"t{ending}")["a"]) == len(known) + 1
+
+
+def test_nan_of_parquet_is_a_gap(tmp_path) -> None:
+    pq.write_table(pa.table({"x": pa.array([1.5, float("nan"), None])}), tmp_path / "t.parquet")
+    assert read_cells(tmp_path / "t.parquet") == {"x": [1.5, None, None]}
+    np.testing.assert_array_equal(read_table(tmp_path / "t.parquet").columns["x"], [1.5, np.nan, np.nan])
+
+
+def test_nanoseconds_are_cut_to_what_python_knows(tmp_path) -> None:
+    pq.write_table(pa.table({"t": pa.array([1_500_000_001], pa.timestamp("ns"))}), tmp_path / "t.parquet")
+    assert read_cells(tmp_path / "t.parquet")["t"] == [datetime.datetime(1970, 1, 1, 0, 0, 1, 500000)]
+
+
+def test_numbers_of_parquet_may_be_read_as_strings(tmp_path) -> None:
+    columns = {"a": pa.array([Decimal("1.00"), None], pa.decimal128(5, 2)), "b": pa.array([True, False])}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet", ["a", "b"]).columns
+    assert read["a"].tolist() == ["1", None]
+    assert read["b"].tolist() == ["true", "false"]

@@ -1,4 +1,5 @@
 import dataclasses
+import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -172,3 +173,36 @@ def test_a_score_that_is_no_number_is_strange(run, tmp_path, monkeypatch) -> Non
     path, _, count = write_anomalies(subject, data=data, **options)
     assert count == 1
     assert read_table(path).columns["strange"].tolist() == [True] + [False] * (SIZE - 1)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_gaps_of_every_type_are_filled_with_their_like(ending: str, tmp_path) -> None:
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(days=int(n)) for n in RANDOM.integers(0, 900, 60)]
+    rows = {
+        "day": days,
+        "time": [datetime.datetime(day.year, 1, 2, 3, 4) + datetime.timedelta(hours=i) for i, day in enumerate(days)],
+        "month": [f"{day.month:02d}" for day in days],
+        "large": [2**53 + 7 * int(n) for n in RANDOM.integers(1, 9, 60)],
+        "size": np.round(RANDOM.normal(size=60), 3).tolist(),
+    }
+    # The first row too: what a column is must not be told by what fills it.
+    gaps = {
+        name: [None if i in (0, 7 + j) else cell for i, cell in enumerate(cells)]
+        for j, (name, cells) in enumerate(rows.items())
+    }
+    data = tmp_path / f"t{ending}"
+    write_table(data, gaps)
+    config = changed(load_config("table"), "data", dataset=str(data))
+    config = changed(changed(config, "train", epochs=1, batch_size=16), "model", hidden=(8,), latent_size=2)
+    subject = subject_of(*trained(tmp_path / "run", config))
+    path, count = write_imputed(subject, data=str(data), out=tmp_path / f"full{ending}", draws=0, samples=5, seed=0)
+    learned = [column.name for column in subject.run.dataset.columns or ()]
+    assert {"day", "time", "large", "size"} <= set(learned)
+    assert count == 2 * len(learned)
+    before, after = read_cells(data), read_cells(path)
+    for name in learned:
+        kinds = {type(cell) for cell in before[name] if cell is not None}
+        assert {type(cell) for cell in after[name]} == kinds
+        assert [b for a, b in zip(before[name], after[name], strict=True) if a is not None] == [
+            cell for cell in before[name] if cell is not None
+        ]

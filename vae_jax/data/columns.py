@@ -134,8 +134,9 @@ def _like(column: Column, values: np.ndarray) -> np.ndarray:
     """Values of the type that the column's have: what a file holds decides what it looks like."""
     if isinstance(column.values[0], str):
         return as_strings(values)
-    known = {str(value).lower(): value for value in column.values}
-    known |= {as_string(value): value for value in column.values}
+    if values.dtype.kind != "O":
+        return values
+    known = {word: value for value in column.values for word in (as_string(value), str(value), str(value).upper())}
     # One word among numbers, and all of them look like strings.
     return np.array([known.get(v, v) if isinstance(v, str) else v for v in values.tolist()], object)
 

@@ -36,11 +36,13 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
     """
     parts = _split_folders(folder)
     listed = {part: _listed(inside) for part, inside in parts.items()}
-    for part, split in listed.items():
-        if not split:
-            raise ValueError(
-                f"{parts[part]} holds no images ({', '.join(ENDINGS)}), neither itself nor in a folder for each class."
-            )
+    if not listed["train"]:
+        raise ValueError(
+            f"{parts['train']} holds no images ({', '.join(ENDINGS)}), neither itself nor in a folder for each class."
+        )
+    for part in [part for part, split in listed.items() if not split]:
+        warnings.warn(f"{parts[part]} holds no images, so there is no {part} split of your own.", stacklevel=2)
+        del listed[part]
     files = [named.path for split in listed.values() for named in split]
     stamps = [(file.relative_to(folder), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     made_of = (folder.absolute(), square, colour, "16 bits are divided", *stamps)
@@ -59,15 +61,16 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
 
 def _split_folders(folder: Path) -> dict[str, Path]:
     """The folders of the splits; the folder itself as training split where none is called so."""
-    parts: dict[str, Path] = {}
-    for inside in sorted(folder.iterdir()):
-        if inside.is_dir() and inside.name in SPLITS:
-            part = SPLITS[inside.name]
-            if part in parts:
-                both = f"{parts[part].name} and {inside.name}"
-                raise ValueError(f"{folder} holds both {both} for the {part} split: keep one.")
-            parts[part] = inside
-    return parts if "train" in parts else {"train": folder}
+    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and inside.name in SPLITS]
+    parts = {SPLITS[inside.name]: inside for inside in found}
+    if "train" not in parts:
+        return {"train": folder}
+    for inside in found:
+        last = parts[SPLITS[inside.name]]
+        if inside != last:
+            both = f"{inside.name} and {last.name}"
+            raise ValueError(f"{folder} holds both {both} for the {SPLITS[inside.name]} split: keep one.")
+    return parts
 
 
 def _listed(folder: Path) -> list[_Named]:

@@ -8,6 +8,7 @@ import numpy as np
 from vae_jax.data.dataset import Split
 from vae_jax.data.folder import SPLITS, Colour, images_of
 from vae_jax.data.images import Square
+from vae_jax.data.labels import UNLABELLED
 from vae_jax.data.table import Table, table_of
 
 PREFIX = "hf:"
@@ -60,13 +61,22 @@ def _split(name: str, data: Any, label: str | None, square: Square | None, colou
         raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(data.features)}.")
     if not len(data):
         raise ValueError(f"{name} has a split without rows: leave it out.")
-    chosen = label or next(iter(classes), "label" if "label" in data.features else None)
+    chosen = label or next(iter(classes), "label" if _is_class(data.features.get("label")) else None)
     images = data.select_columns(pictures[:1])
     x = images_of(len(data), lambda i: (f"{name}, row {i}", images[i][pictures[0]]), square, colour)
     if chosen is None:
         return Split(x, None)
-    values = np.asarray(data[chosen])
-    return Split(x, _names(classes[chosen], values).astype(str) if chosen in classes else values)
+    if chosen in classes:
+        return Split(x, _names(classes[chosen], np.asarray(data[chosen])).astype(str))
+    given = data[chosen]
+    # The label of an example whose class is not known.
+    unknown = "" if any(isinstance(value, str) for value in given) else UNLABELLED
+    return Split(x, np.asarray([unknown if value is None else value for value in given]))
+
+
+def _is_class(kind: Any) -> bool:
+    """Whether a column of plain values may name classes: integers, booleans or strings."""
+    return str(getattr(kind, "dtype", "")).startswith(("int", "uint", "bool", "string", "large_string"))
 
 
 def _names(kind: Any, values: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ def load(
     validation_size: int | None = None,
     standardise: bool = False,
     seed: int = 0,
+    shuffle_test: bool = True,
 ) -> Dataset:
     """Load a dataset by name or path.
 
@@ -71,8 +72,9 @@ def load(
 
     Where the source has no test split, a fifth is cut off, two examples at least (one has no spread). Where it has no
     validation split, `validation_size` examples (by default a tenth of what remains) are cut off the training split.
-    `seed` fixes both cuts and the static binarisation. ValueError or FileNotFoundError, with what to do, for anything
-    that cannot be read.
+    A test split of your own is shuffled, as it may be sorted and be measured in part; not without `shuffle_test`.
+    `seed` fixes both cuts, that order and the static binarisation. ValueError or FileNotFoundError, with what to do, for
+    anything that cannot be read.
     """
     train, own_validation, own_test, levels, classes, columns, names = _read(name, data_dir, seed, reading)
     test_size = max(2, len(train.x) // _TEST_FRACTION) if own_test is None else 0
@@ -83,8 +85,7 @@ def load(
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
     validation = validation if own_validation is None else own_validation.in_memory()
     test = test if own_test is None else own_test.in_memory()
-    if own_test is not None and is_own(name):
-        # One's own may be sorted, by class say, and a part of them may be measured.
+    if own_test is not None and is_own(name) and shuffle_test:
         test = test.take(shuffled(len(test.x), seed))
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
     known: dict[str, Any] = {"classes": classes, "columns": columns, "names": names, "units": units}

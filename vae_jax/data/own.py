@@ -82,7 +82,7 @@ def read_like(
 
     `classes`: those that it knows. The same errors.
     """
-    strings = [column.name for column in known or () if column.values and isinstance(column.values[0], str)]
+    strings = _of_strings(known or ())
     strings += [reading.label or _LABEL] if classes and isinstance(classes[0], str) else []
     parts = _in_one_piece(name, reading, strings)
     if _is_table(name):
@@ -137,18 +137,26 @@ def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
     return _proposals(tables, reading.columns)
 
 
-def read_all_cells(name: str, reading: Reading) -> dict[str, list[Any]]:
-    """Every column of a table of the user's own as it stands in its file, None for a gap; rows as in `read_like`."""
+def read_all_cells(name: str, reading: Reading, columns: Sequence[Column] = ()) -> dict[str, list[Any]]:
+    """Every column of a table of the user's own as it stands in its file, None for a gap; rows as in `read_like`.
+
+    Columns in which a model knows strings hold strings.
+    """
+    strings = _of_strings(columns)
     path = Path(name)
     if _is_table(name):
-        return read_cells(path)
+        return read_cells(path, strings)
     files = _split_files(path) if path.is_dir() else {}
     if files and all(file.suffix in TABLES for file in files.values()):
-        parts = [read_cells(files[part]) for part in _ORDER if part in files]
+        parts = [read_cells(files[part], strings) for part in _ORDER if part in files]
     else:
         parts = [_as_table(name, one).cells() for one in _parts(name, reading).values()]
     shared = [column for column in parts[0] if all(column in one for one in parts)]
     return {column: [value for one in parts for value in one[column]] for column in shared}
+
+
+def _of_strings(columns: Sequence[Column]) -> list[str]:
+    return [column.name for column in columns if column.values and isinstance(column.values[0], str)]
 
 
 def _is_table(name: str) -> bool:

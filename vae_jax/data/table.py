@@ -1,15 +1,18 @@
 """Tables: `.csv` and `.parquet` files, read by pyarrow, which TFDS brings along."""
 
+import datetime
 import functools
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vae_jax.core.files import replacing
+from vae_jax.data.columns import as_string, as_strings
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 # What stands for a gap in a text, beside an empty field.
@@ -58,19 +61,54 @@ def read_table(path: Path, strings: Collection[str] = ()) -> Table:
     return _read(path, frozenset(strings), stamp.st_size, stamp.st_mtime_ns)
 
 
-def read_cells(path: Path) -> dict[str, list[Any]]:
+def read_cells(path: Path, strings: Collection[str] = ()) -> dict[str, list[Any]]:
     """The columns of a file as they stand in it: long integers whole, days as days, None for a gap.
 
-    The same errors.
+    `strings` as for `read_table`. The same errors.
     """
-    read_table(path)
-    table = _arrow(path)
+    strings = [name for name in strings if name in read_table(path).columns]
+    cells = _lists(_arrow(path, strings))
     if path.suffix == ".parquet":
-        return table.to_pydict()
+        return cells
     # "00501" is no number: the text stays where a number would not be written so.
-    text = _arrow(path, table.column_names)
-    cells = {name: (table[name].to_pylist(), text[name].to_pylist()) for name in table.column_names}
-    return {name: written if _rewritten(values, written) else values for name, (values, written) in cells.items()}
+    text = _lists(_arrow(path, list(cells)))
+    return {name: text[name] if _rewritten(values, text[name]) else values for name, values in cells.items()}
+
+
+def _lists(table: Any) -> dict[str, list[Any]]:
+    import pyarrow as pa
+
+    def cells(array: Any) -> list[Any]:
+        # Python knows no nanoseconds.
+        fine = array.cast(pa.timestamp("us", array.type.tz), safe=False) if pa.types.is_timestamp(array.type) else array
+        return [None if value != value else value for value in fine.to_pylist()]
+
+    return {name: cells(table[name]) for name in table.column_names}
+
+
+def cells_like(values: Sequence[Any], known: Sequence[Any]) -> list[Any]:
+    """Numbers and words for the gaps of a column, of the type that its `known` cells have."""
+    kind = next((value for value in known if value is not None), None)
+    return [value if kind is None or value is None else _cell_like(value, kind) for value in values]
+
+
+def _cell_like(value: Any, kind: Any) -> Any:
+    if isinstance(kind, str | bool) or isinstance(value, str | bool):
+        return as_string(value) if isinstance(kind, str) else value
+    if isinstance(kind, int):
+        # A mean of integers may lie between two, but not where a float holds no integers any more.
+        return int(value) if float(value).is_integer() or abs(kind) >= 2**53 else value
+    if isinstance(kind, Decimal):
+        return Decimal(str(value))
+    # Of time all are seconds, as `read_table` has them.
+    seconds = datetime.timedelta(seconds=float(value))
+    if isinstance(kind, datetime.datetime):
+        return datetime.datetime(1970, 1, 1, tzinfo=kind.tzinfo and datetime.UTC) + seconds
+    if isinstance(kind, datetime.date):
+        return datetime.date(1970, 1, 1) + seconds
+    if isinstance(kind, datetime.time):
+        return (datetime.datetime(1970, 1, 1) + seconds).time()
+    return seconds if isinstance(kind, datetime.timedelta) else value
 
 
 def _rewritten(values: list[Any], written: list[str | None]) -> bool:
@@ -102,8 +140,10 @@ def _arrow(path: Path, strings: Collection[str] = ()) -> Any:
 
     if path.suffix == ".parquet":
         table = pq.read_table(path)
-        types = [field.with_type(pa.string()) if field.name in strings else field for field in table.schema]
-        return table.cast(pa.schema(types)) if strings else table
+        for name in strings:
+            words = as_strings(_values(path.name, name, table[name])).tolist()
+            table = table.set_column(table.column_names.index(name), name, pa.array(words, pa.string()))
+        return table
     return csv.read_csv(
         path,
         parse_options=csv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),

@@ -12,7 +12,7 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.files import check_ending
 from vae_jax.data.columns import Column, raw_values
 from vae_jax.data.own import read_all_cells
-from vae_jax.data.table import write_table
+from vae_jax.data.table import cells_like, write_table
 from vae_jax.distributions import Masked, Observed
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
 from vae_jax.evaluate.batched import map_batches
@@ -48,14 +48,14 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
     completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
     tables = [_typical(columns, x, completed)] if draws == 0 else list(np.swapaxes(completed, 0, 1))
     # What was observed, or is nothing to the model, is given back as it was.
-    raw = read_all_cells(data, reading_of(subject.run.config))
+    raw = read_all_cells(data, reading_of(subject.run.config), columns)
     if draws and "draw" in raw:
         raise RequestError(f"{data} has a column draw, and --draws writes one: give yours another name.")
     written: dict[str, list[Any]] = {}
     for number, table in enumerate(tables):
         rows = dict(raw)
         for j, column in enumerate(columns):
-            drawn = raw_values(column, table[:, j])
+            drawn = cells_like(raw_values(column, table[:, j]), raw[column.name])
             rows[column.name] = [b if a is None else a for a, b in zip(raw[column.name], drawn, strict=True)]
         rows |= {"draw": [number] * len(x)} if draws else {}
         written = {name: [*written.get(name, []), *values] for name, values in rows.items()}

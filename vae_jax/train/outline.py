@@ -1,6 +1,5 @@
 """RUN/data.npz, what a run keeps of its data: enough to open the model without them, and to see that they changed."""
 
-import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -13,13 +12,11 @@ from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.data import Dataset, Split, is_embedded
 from vae_jax.data.columns import Column
-from vae_jax.data.dataset import shuffled
-from vae_jax.data.own import is_own
 from vae_jax.data.rows import blocks
 from vae_jax.data.units import Units
 from vae_jax.languages.grammar import Grammar, Rule
 from vae_jax.systems.conditional import MOST_EXAMPLES
-from vae_jax.train.files import DATA
+from vae_jax.train.files import CONFIG, DATA
 
 _SPLITS = ("train", "validation", "test")
 # What a model is trained or measured on. Factors may be added later.
@@ -48,6 +45,7 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "range": [float(of([of(some, initial=0) for some in blocks(train.x)])) for of in (np.nanmin, np.nanmax)],
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
+        "shuffled_test": True,
         **{name: array for name, array in arrays.items() if array is not None},
         **({} if train.label is None else {"largest_label": _largest_label(dataset)}),
     }
@@ -72,6 +70,14 @@ def read_outline(directory: Path) -> dict[str, Any] | None:
     return {**json.loads(str(arrays.pop("told"))), **arrays}
 
 
+def shuffles_test(directory: Path) -> bool:
+    """Whether a test split of the user's own is shuffled: not that of a run which was made before they were."""
+    if not (directory / CONFIG).is_file():
+        return True
+    outline = read_outline(directory)
+    return outline is not None and outline.get("shuffled_test", False)
+
+
 def check_same(directory: Path, dataset: Dataset) -> None:
     """RequestError where the data are not those that a run was made with."""
     outline = read_outline(directory)
@@ -80,11 +86,6 @@ def check_same(directory: Path, dataset: Dataset) -> None:
         return
     found = _digests(dataset)
     changed = [name for name, digest in outline["digests"].items() if found.get(name) != digest]
-    if changed and is_own(dataset.name):
-        # Runs of before left a test split of one's own in the order of its file.
-        rows = np.argsort(shuffled(len(dataset.test.x), dataset.seed))
-        found = _digests(dataclasses.replace(dataset, test=dataset.test.take(rows)))
-        changed = [name for name in changed if found.get(name) != outline["digests"][name]]
     if changed:
         raise RequestError(
             f"the data of {directory} have changed since it was made: {', '.join(changed)} of {dataset.name}. Its test "

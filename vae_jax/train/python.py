@@ -69,7 +69,7 @@ def as_system(
     return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples), parts=parts), vae=vae)
 
 
-def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
+def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True) -> Dataset:
     """Data as the trainer takes them: arrays, a name or a path for `load`, or a `Dataset` as it is.
 
     Arrays are `[n, …]`, or a dict of them: `x`, and `label` or `condition` if there are any, all of them with the
@@ -82,7 +82,7 @@ def as_dataset(data: Any, *, seed: int = 0) -> Dataset:
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | Path):
-        return load(source_of(data), seed=seed)
+        return load(source_of(data), seed=seed, shuffle_test=shuffle_test)
     data = _read(data) if _is_source(data) else data
     arrays = {
         str(name): array if isinstance(array, Rows) else np.asarray(array)

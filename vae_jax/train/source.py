@@ -42,7 +42,7 @@ def reading_of(config: Experiment) -> Reading:
     return Reading(kind, data.levels, square_of(data), data.image_colour, data.label, data.columns)
 
 
-def load_data(config: Experiment) -> Dataset:
+def load_data(config: Experiment, *, shuffle_test: bool = True) -> Dataset:
     """The dataset of a config. ConfigError where it cannot be had, or not be changed as the config says."""
     data = config.data
     if data.dataset == ARRAYS:
@@ -50,7 +50,7 @@ def load_data(config: Experiment) -> Dataset:
             "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
             "save them as an .npz and train on its path."
         )
-    dataset = _strings(config) if is_strings(data.dataset) else _examples(config)
+    dataset = _strings(config) if is_strings(data.dataset) else _examples(config, shuffle_test)
     if (data.mirror or data.shift) and not dataset.is_image:
         raise ConfigError(
             f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
@@ -73,7 +73,7 @@ def _strings(config: Experiment) -> Dataset:
     )
 
 
-def _examples(config: Experiment) -> Dataset:
+def _examples(config: Experiment, shuffle_test: bool) -> Dataset:
     """Examples of numbers, as counts where the likelihood is one of counts."""
     data = config.data
     shown: dict[str, Any] = {
@@ -85,7 +85,7 @@ def _examples(config: Experiment) -> Dataset:
         dataset = stand_in(data.dataset, reading_of(config), **shown)
     else:
         sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
-        dataset = load(data.dataset, reading_of(config), **sizes, **shown)
+        dataset = load(data.dataset, reading_of(config), **sizes, **shown, shuffle_test=shuffle_test)
     return dataclasses.replace(dataset, as_counts=LIKELIHOODS[config.model.likelihood].sees_counts)
 
 
