@@ -136,7 +136,7 @@ def test_what_fills_a_gap_is_of_the_type_of_its_column(known: list, value, expec
     assert found == expected
     assert type(found) is type(expected)
     # A column of both can be written.
-    write_table(tmp_path / f"t{ending}", {"a": [*known, found]})
+    write_table(tmp_path / f"t{ending}", {"a": [*known, found], "b": [1] * (len(known) + 1)})
     assert len(read_cells(tmp_path / f"t{ending}")["a"]) == len(known) + 1
 
 

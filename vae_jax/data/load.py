@@ -73,8 +73,8 @@ def load(
     Where the source has no test split, a fifth is cut off, two examples at least (one has no spread). Where it has no
     validation split, `validation_size` examples (by default a tenth of what remains) are cut off the training split.
     A test split of your own is shuffled, as it may be sorted and be measured in part; not without `shuffle_test`.
-    `seed` fixes both cuts, that order and the static binarisation. ValueError or FileNotFoundError, with what to do, for
-    anything that cannot be read.
+    `seed` fixes both cuts, that order and the static binarisation. ValueError or FileNotFoundError, with what to do,
+    for anything that cannot be read.
     """
     train, own_validation, own_test, levels, classes, columns, names = _read(name, data_dir, seed, reading)
     test_size = max(2, len(train.x) // _TEST_FRACTION) if own_test is None else 0
