@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import Reading, load, whole
-from vae_jax.data.dataset import shuffled
+from vae_jax.data.dataset import own_test_order
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_test_split_of_ones_own(tmp_path, images) -> None:
     data = load(str(tmp_path / "c.npz"), validation_size=5)
     assert [len(part.x) for part in (data.train, data.validation, data.test)] == [45, 5, 7]
     # Shuffled: one's own may be sorted, and a part of it may be measured.
-    order = shuffled(7, data.seed)
+    order = own_test_order(7, data.seed)
     assert sorted(order) == [*range(7)] != list(order)
     np.testing.assert_array_equal(data.test.x[..., 0], images[:7][order])
     assert len(whole(str(tmp_path / "c.npz")).train.x) == 57

@@ -109,7 +109,7 @@ def test_a_run_whose_test_split_was_not_shuffled_keeps_its_order(binarisation: s
     config = changed(config, "data", binarisation=binarisation)
     create(config, tmp_path / "new")
     with monkeypatch.context() as patched:
-        patched.setattr(sys.modules["vae_jax.data.load"], "shuffled", lambda size, seed: np.arange(size))
+        patched.setattr(sys.modules["vae_jax.data.load"], "own_test_order", lambda size, seed: np.arange(size))
         run = create(config, tmp_path / "run")
     outline = read_outline(tmp_path / "run")
     assert outline is not None

@@ -238,7 +238,7 @@ def _has_photographs(dataset: Dataset) -> bool:
     return bool(np.median(np.concatenate([edge.ravel() for edge in edges])) > _EMPTY)
 
 
-def shuffled(size: int, seed: int) -> np.ndarray:
+def own_test_order(size: int, seed: int) -> np.ndarray:
     """The order, by `seed`, of a test split of the user's own, which may be sorted."""
     return np.random.default_rng(seed).permutation(size)
 

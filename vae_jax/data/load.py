@@ -11,7 +11,7 @@ import numpy as np
 from vae_jax.config.fields import Binarisation
 from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.columns import Column
-from vae_jax.data.dataset import Dataset, Split, binarised, shuffled, split_rows
+from vae_jax.data.dataset import Dataset, Split, binarised, own_test_order, split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
@@ -86,7 +86,7 @@ def load(
     validation = validation if own_validation is None else own_validation.in_memory()
     test = test if own_test is None else own_test.in_memory()
     if own_test is not None and is_own(name) and shuffle_test:
-        test = test.take(shuffled(len(test.x), seed))
+        test = test.take(own_test_order(len(test.x), seed))
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
     known: dict[str, Any] = {"classes": classes, "columns": columns, "names": names, "units": units}
     raw = Dataset(name, train, validation, test, levels=levels, binarisation="none", seed=seed, **known)

@@ -87,11 +87,10 @@ def read_like(
     parts = _in_one_piece(name, reading, strings)
     if _is_table(name):
         parts = {part: one.without(_SPLIT) if _has_splits(one) else one for part, one in parts.items()}
-    seen = [column.name for column in known or ()] or list(names or ())
     there = {column for one in parts.values() if isinstance(one, Table) for column in one.columns}
     if there and reading.label not in there:
         reading = reading._replace(label=None)
-    return as_rows(name, parts, reading, known, names, seen)
+    return as_rows(name, parts, reading, known, names)
 
 
 def as_rows(
@@ -100,15 +99,13 @@ def as_rows(
     reading: Reading,
     known: Sequence[Column] | None = None,
     names: Sequence[str] | None = None,
-    seen: Sequence[str] = (),
 ) -> Own:
-    """Splits as they are, unless the likelihood is of columns; tables as numbers, with what their columns are.
-
-    `seen`: columns that are part of x whatever they are called.
-    """
+    """Splits as they are, unless the likelihood is of columns; tables as numbers, with what their columns are."""
     if reading.kind != "columns" and not any(isinstance(one, Table) for one in parts.values()):
         return Own({part: one for part, one in parts.items() if isinstance(one, Split)})
     tables = {part: _as_table(name, one) for part, one in parts.items()}
+    # What a model knows is part of x, whatever it is called.
+    seen = [column.name for column in known or ()] or list(names or ())
     tables, labels = _labels(name, tables, reading.label, seen)
     columns = known
     if columns is None and (reading.kind == "columns" or (reading.kind is None and _mixed(tables))):
@@ -191,6 +188,8 @@ def _in_any_order(name: str, reading: Reading, strings: Sequence[str]) -> dict[s
         parts = {part: _alone(file, _of_file(file, strings)) for part, file in files.items()}
         # What looks like numbers in one file may be strings in another.
         mixed = [column for one in parts.values() if isinstance(one, Table) for column in one.strings()]
+        if not mixed:
+            return parts
         return {part: _alone(file, _of_file(file, [*strings, *mixed])) for part, file in files.items()}
     return _of_file(path, strings)
 

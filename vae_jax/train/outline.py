@@ -39,6 +39,7 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "source_levels": dataset.source_levels,
         "as_counts": dataset.as_counts,
         "photographs": dataset.photographs,
+        "span": dataset.span,
         "classes": dataset.classes,
         "columns": dataset.columns,
         "names": dataset.names,
@@ -128,19 +129,13 @@ def outlined(config: Experiment, outline: dict[str, Any]) -> Dataset:
         source_levels=outline["source_levels"],
         as_counts=outline["as_counts"],
         photographs=outline["photographs"],
-        span=_span(outline),
+        span=tuple(outline.get("span", (0.0, 1.0))),
         grammar=Grammar(tuple(rules)) if rules else None,
         classes=None if classes is None else tuple(classes),
         names=None if names is None else tuple(names),
         columns=None if columns is None else tuple(Column(name, of, tuple(values)) for name, of, values in columns),
         units=units,
     )
-
-
-def _span(outline: dict[str, Any]) -> tuple[float, float]:
-    least, most = outline["range"]
-    is_real_image = outline["levels"] is None and len(outline["shape"]) == 3
-    return (min(0.0, least), max(1.0, most)) if is_real_image else (0.0, 1.0)
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:
