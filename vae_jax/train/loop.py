@@ -19,7 +19,7 @@ from rich.console import Console
 from vae_jax.config.fields import Experiment
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import on, place
-from vae_jax.core.types import Array, Params
+from vae_jax.core.types import Array, Params, PyTree
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
 from vae_jax.systems.registry import IN_PYTHON
@@ -189,6 +189,8 @@ def _train_chunks(
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
     advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
+    # One program each: JAX would compile one for each of their operations, which is much of a command's first second.
+    means_of, rate_at = jax.jit(mean_metrics, static_argnums=1), run.learning_rate and jax.jit(run.learning_rate)
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()
     step, chunk, signal = int(state.train.step), 1, _noticed(interruption)
@@ -213,13 +215,13 @@ def _train_chunks(
             epoch_began = (step - 1) // per_epoch * per_epoch
             skips = read_skips(run.directory)
             skipped = sum(skip >= epoch_began for skip in skips)
-            means = _numbers(mean_metrics(trained, per_epoch, skipped))
+            means = _numbers(means_of(trained, per_epoch, skipped))
             if means["loss"].ndim and not np.isfinite(means["loss"]).any():
                 newest = checkpoints.newest()
                 left = "Nothing was kept of it." if newest is None else f"The checkpoint of step {newest} stays."
                 raise TrainingError(f"the loss of every member became nan before step {step}. {_remedy(run)} {left}")
             taken = steps_taken(trained, len(skips))
-            learning_rate = None if run.learning_rate is None else float(run.learning_rate(taken))
+            learning_rate = None if rate_at is None else float(rate_at(taken))
             if step % per_epoch == 0:
                 epoch = step // per_epoch
                 params = measured_params(trained)
@@ -334,15 +336,19 @@ def _kept(
             stacklevel=2,
         )
         better = np.ones(score.shape, bool)
+    best = state.best_params, state.best_loss, state.best_epoch
+    best_params, best_loss, best_epoch = _chosen(better, (params, score, epoch), best)
+    return state._replace(best_params=best_params, best_loss=best_loss, best_epoch=best_epoch)
+
+
+@jax.jit
+def _chosen(better: Array, new: PyTree, old: PyTree) -> PyTree:
+    """The new arrays where they are better, of each member, and else the old ones."""
 
     def chosen(new: Array, old: Array) -> Array:
         return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - better.ndim)), new, old)
 
-    return state._replace(
-        best_params=jax.tree.map(chosen, params, state.best_params),
-        best_loss=jnp.where(better, score, state.best_loss),
-        best_epoch=jnp.where(better, epoch, state.best_epoch),
-    )
+    return jax.tree.map(chosen, jax.tree.map(jnp.asarray, new), old)
 
 
 def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
