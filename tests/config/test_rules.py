@@ -107,6 +107,31 @@ def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str
             "--prior vamp learns rows, but of a choice or a count in them it learns nothing: use --prior mixture",
         ),
         (changed("objective", alpha=0.2), "--alpha 0.2 has no effect without --bound renyi"),
+        (changed("objective", capacity=3.0), "--capacity 3 holds the KL with the weight --beta, and with 1"),
+        (
+            changed("model", likelihood_scale="fixed"),
+            "--likelihood-scale fixed has no effect without --likelihood normal or bounded_normal",
+        ),
+        *(
+            (
+                replace(changed("model", posterior=posterior), system=system, stages=stages),
+                f"--system {system} is for codes whose numbers may be independent, and those of a {posterior}",
+            )
+            for system, posterior, stages in (
+                ("factor", "concrete", Stages()),
+                ("factor", "sphere", Stages()),
+                ("m1m2", "sphere", Stages(second_stage_at=0.5)),
+            )
+        ),
+        (
+            replace(
+                changed("codes", penalty="contractive", penalty_weight=1.0),
+                system="autoencoder",
+                model=Model(posterior="point", likelihood="columns"),
+                data=Data("t.csv", binarisation="none"),
+            ),
+            "--penalty contractive is a slope by x, and choices and counts in columns have none",
+        ),
         (changed("model", autoregressive_reach=3), "--autoregressive-reach 3 has no effect without --autoregressive-l"),
         (changed("model", autoregressive_context=3), "--autoregressive-context 3 has no effect without --autoregres"),
         (

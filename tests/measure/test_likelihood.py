@@ -138,6 +138,11 @@ def test_a_decoder_that_ignores_z_is_told_of(digits, tmp_path) -> None:
     np.testing.assert_allclose([result["rate"], result["monte_carlo_error"]], 0.0, atol=1e-4)
     assert result["active_units"] == [0]
     assert "the decoder ignores z: a rate of 0.000 nats, 0 active units" in result["warning"]
+    # What it advises is of this run.
+    assert result["warning"].endswith("--autoregressive-layers).")
+    weighed = changed(changed(run.config, "objective", bound="elbo"), "objective", estimator="analytic", num_samples=1)
+    result = measured(dataclasses.replace(other, config=weighed), state, LIKELIHOOD)
+    assert result["warning"].endswith("--beta-warmup, --free-bits or --most-distortion.")
     assert "warning" not in measured(run, state, LIKELIHOOD)
 
 

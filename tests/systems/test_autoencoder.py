@@ -14,6 +14,7 @@ from tests.runs import changed
 from vae_jax.config import Codes, Data, Experiment, Model
 from vae_jax.core.errors import ConfigError
 from vae_jax.data import load
+from vae_jax.data.units import units_of
 from vae_jax.objectives.terms import elbo_terms
 from vae_jax.systems import autoencoder
 from vae_jax.systems.parts.rate import terms_loss
@@ -93,6 +94,23 @@ def test_a_denoising_autoencoder_is_compared_with_the_clean_example() -> None:
     blank = coder.decode(params, coder.encode(params, jnp.zeros((8, 8, 1))).mean)
     expected = -jnp.mean(jax.vmap(blank.log_prob)(batch["x"]))
     np.testing.assert_allclose(system.loss(params, jax.random.key(0), batch, 0)[0], expected, rtol=1e-5)
+
+
+def test_a_slope_is_taken_in_the_units_of_the_columns() -> None:
+    """Of the same table in other units the penalty is the same."""
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    config = changed(CONFIG, "model", hidden=(8,), likelihood="normal")
+    config = changed(config, "codes", penalty="contractive", penalty_weight=1.0)
+    found = []
+    for scale in ([1.0, 1.0, 1.0], [2e4, 1.0, 0.1]):
+        rows = np.asarray(5.0 + x * scale, np.float32)
+        table = load("curve")
+        table = dataclasses.replace(table, train=table.train._replace(x=rows, label=None), units=units_of(rows))
+        system = autoencoder.build(config, table)
+        params = system.init(jax.random.key(1), {"x": jnp.asarray(rows)})
+        found.append(system.loss(params, jax.random.key(2), {"x": jnp.asarray(rows)}, 0)[1]["penalty"])
+    assert found[0] > 1e-3
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
 
 
 def test_the_linear_autoencoder_spans_the_subspace_of_pca() -> None:

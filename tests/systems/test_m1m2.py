@@ -91,6 +91,17 @@ def test_the_classifier_is_shown_shifted_images_and_the_bound_is_not() -> None:
         assert shown[0][name] == shown[1][name]
 
 
+def test_what_rises_has_risen_when_m1_stands_still() -> None:
+    config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
+    start = second_stage_start(config, DIGITS)
+    plain = m1m2.build(config, DIGITS)
+    params = plain.init(jax.random.key(1), BATCH)
+    for rising in ({"beta_warmup": 0.8}, {"beta_warmup": 0.5, "beta_cycles": 2}):
+        built = m1m2.build(changed(config, "objective", **rising), DIGITS)
+        first, last = (built.loss(params, jax.random.key(2), BATCH, step)[0] for step in (0, start - 1))
+        assert first < last == plain.loss(params, jax.random.key(2), BATCH, start - 1)[0]
+
+
 def test_m1_is_trained_first_and_then_stands_still() -> None:
     config = changed(dataclasses.replace(CONFIG, system="m1m2"), "stages", second_stage_at=0.5)
     built = m1m2.build(config, DIGITS)

@@ -75,6 +75,15 @@ def test_patience_stops_and_keeps_the_best(tmp_path) -> None:
     assert min(losses) == losses[best - 1] == pytest.approx(float(state.best_loss))
 
 
+def test_patience_begins_where_the_weight_of_the_kl_has_risen(tmp_path) -> None:
+    config = changed(experiment(epochs=20, patience=2), "optimizer", learning_rate=0.3, schedule="constant")
+    run, state = trained(tmp_path / "run", changed(config, "objective", beta_warmup=0.5))
+    losses = [line["validation"]["loss"] for line in read_metrics(run.directory)]
+    # Before there were two epochs without a better one.
+    assert any(min(losses[:epoch]) <= min(losses[epoch : epoch + 2]) for epoch in range(1, 8))
+    assert len(losses) == min(20, max(10, int(state.best_epoch)) + 2)
+
+
 def test_without_validation_examples_the_last_epoch_is_taken(tmp_path) -> None:
     config = changed(dataset_of_its_own(tmp_path), "data", validation_size=0)
     run, state = trained(tmp_path / "run", config)

@@ -8,6 +8,7 @@ import pytest
 from jax import lax
 
 from vae_jax.core.errors import ConfigError
+from vae_jax.distributions import DiagNormal, Mixture
 from vae_jax.train import precision
 from vae_jax.train.precision import check_precision, products_in
 
@@ -92,6 +93,14 @@ def test_a_product_is_that_of_rounded_operands_summed_in_float32() -> None:
     product = jax.jit(products_in("bfloat16", lambda a, b: a @ b))(X, W)
     np.testing.assert_allclose(product, np.float64(rounded(X)) @ np.float64(rounded(W)), rtol=1e-5, atol=1e-6)
     assert product.dtype == jnp.float32
+
+
+def test_a_density_that_asks_for_all_digits_has_them() -> None:
+    loc, weights = jax.random.normal(KEY, (50, 20)), jnp.zeros(50)
+    mixture = Mixture(weights, DiagNormal(loc, jnp.full((50, 20), 0.1)))
+    z = loc[:8] + 0.1 * jax.random.normal(jax.random.key(3), (8, 20))
+    whole, short = (jax.jit(products_in(kind, jax.vmap(mixture.log_prob)))(z) for kind in ("device", "bfloat16"))
+    np.testing.assert_allclose(short, whole, rtol=1e-6)
 
 
 def test_what_is_no_float32_product_stays_as_it_is() -> None:

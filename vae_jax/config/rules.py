@@ -20,6 +20,10 @@ _AS_IT_IS = Experiment("", Data(""))
 # Fields that are read only beside some values of others: section and name, whether they are, and with which.
 _READ_WITH: tuple[tuple[str, str, Callable[[Experiment], bool], str], ...] = (
     ("objective", "alpha", lambda config: config.objective.bound == "renyi", "--bound renyi"),
+    (
+        *("model", "likelihood_scale", lambda config: config.model.likelihood in ("normal", "bounded_normal")),
+        "--likelihood normal or bounded_normal",
+    ),
     *(
         ("model", name, lambda config: config.model.autoregressive_layers > 0, "--autoregressive-layers")
         for name in ("autoregressive_reach", "autoregressive_context")
@@ -135,6 +139,11 @@ def check_effects(config: Experiment) -> None:
     if config.model.likelihood == "columns" and config.model.prior == "vamp":
         raise ConfigError(
             "--prior vamp learns rows, but of a choice or a count in them it learns nothing: use --prior mixture."
+        )
+    if config.objective.capacity is not None and config.objective.beta <= 1:
+        raise ConfigError(
+            f"--capacity {config.objective.capacity:g} holds the KL with the weight --beta, and with "
+            f"{config.objective.beta:g} what a larger KL gains in distortion outweighs it: use --beta 10."
         )
     norm = config.optimizer.skip_norm
     if norm is not None and config.objective.most_distortion is not None:

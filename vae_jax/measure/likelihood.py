@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import RequestError
 from vae_jax.core.trees import num_examples
 from vae_jax.evaluate.batched import MeanLogMarginal, log_marginal_batches, mean_log_marginal
@@ -16,7 +17,8 @@ from vae_jax.evaluate.usage import active_units, latent_means
 from vae_jax.measure.measurement import Measurement, Options, Section
 from vae_jax.measure.resumable import finished, read_estimates, resumable, write_estimates
 from vae_jax.measure.subject import Subject, stream
-from vae_jax.train.files import evaluation_file
+from vae_jax.systems.registry import spec_of
+from vae_jax.train.files import evaluation_file, is_of_a_command
 
 # Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
 _CHUNK = 100
@@ -104,7 +106,7 @@ def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dic
         # There is nothing to draw.
         result["monte_carlo_error"] = 0.0
         del result["certainty"]
-    if warning := _unused_code(result["rate"], result.get("active_units")):
+    if warning := _unused_code(result["rate"], result.get("active_units"), subject.run.config):
         result["warning"] = warning
     # A derivation's length says nothing of the string's, and most of it may be its end.
     if subject.is_discrete and subject.grammar is None:
@@ -139,15 +141,22 @@ def _certainty(mean: MeanLogMarginal) -> str:
     )
 
 
-def _unused_code(rate: float, active: list[int] | None) -> str | None:
+def _weighs_the_kl(config: Experiment) -> bool:
+    """Whether a command can make the same run again with flags that weigh its KL."""
+    can = is_of_a_command(config) and "objective" in spec_of(config.system).reads
+    return can and config.objective.bound == "elbo" and config.objective.estimator in ("analytic", "sampled")
+
+
+def _unused_code(rate: float, active: list[int] | None, config: Experiment) -> str | None:
     """What is wrong with a code that says nothing of x, and what to do; None where it says something."""
     units = None if active is None else sum(active)
     if rate < _LEAST_RATE:
         known = "" if units is None else f", {units} active units"
+        weaker = "use a weaker decoder (smaller, or with fewer --autoregressive-layers)"
+        flags = ", --beta-warmup, --free-bits or --most-distortion" if _weighs_the_kl(config) else ""
         return (
             f"the decoder ignores z: a rate of {rate:.3f} nats{known}. What z could say is coded "
-            "without it: use a weaker decoder (smaller, or with fewer --autoregressive-layers), --beta-warmup, "
-            "--free-bits or --most-distortion."
+            f"without it: {weaker}{flags}."
         )
     if units == 0:
         return (

@@ -15,6 +15,7 @@ from vae_jax.config.fields import Codes, Experiment
 from vae_jax.core.examples import over_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
+from vae_jax.data.units import Units
 from vae_jax.models.vae import VAE, Autoencoder
 from vae_jax.nets.layers import layered_init, layered_vae
 from vae_jax.nets.likelihoods import LIKELIHOODS
@@ -70,16 +71,28 @@ def autoencoder_loss(
     return loss
 
 
-def penalty_of(codes: Codes) -> Penalty:
-    """The penalty that a config names, with its weight."""
+def penalty_of(codes: Codes, units: Units | None = None) -> Penalty:
+    """The penalty that a config names, with its weight. `units`: those of x, in which a slope by x is taken."""
     by_name = {
         "none": penalties.none,
         "l1": penalties.l1,
         "kl_sparsity": penalties.kl_sparsity(codes.sparsity),
-        "contractive": penalties.contractive,
+        "contractive": penalties.contractive if units is None else _contractive_in(units),
     }
     penalty = by_name[codes.penalty]
     return lambda encode, h, x: codes.penalty_weight * penalty(encode, h, x)
+
+
+def _contractive_in(units: Units) -> Penalty:
+    """A slope by x in its own units would be that of the columns with the smallest numbers."""
+
+    def penalty(encode: Callable[[Any], Array], codes: Array, x: Any) -> Array:
+        def of_units(u: Any) -> Array:
+            return encode(units.centre + units.spread * u)
+
+        return penalties.contractive(of_units, codes, jax.vmap(lambda x: (x - units.centre) / units.spread)(x))
+
+    return penalty
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -88,7 +101,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
     layers, _ = networks(config.model, dataset)
     vae = layered_vae(layers)
     coder = Autoencoder(vae.encode, vae.decode)
-    loss = autoencoder_loss(coder, penalty=penalty_of(codes), corrupt=corruption_of(codes, dataset))
+    loss = autoencoder_loss(coder, penalty=penalty_of(codes, dataset.units), corrupt=corruption_of(codes, dataset))
     return System(init=layered_init(layers), loss=loss, vae=coder)
 
 
@@ -117,6 +130,12 @@ def _weighed_penalty(config: Experiment) -> str | None:
     return None
 
 
+def _slopes_of_columns(config: Experiment) -> str | None:
+    if config.codes.penalty != "contractive" or config.model.likelihood != "columns":
+        return None
+    return "--penalty contractive is a slope by x, and choices and counts in columns have none: use --penalty l1"
+
+
 SPEC = Spec(
     build,
     reads=(
@@ -127,5 +146,5 @@ SPEC = Spec(
         *(one_layer, differentiable_codes, gradient_scale, shares_to_corrupt),
         *(_penalised_codes, _weighed_penalty),
     ),
-    doubts=(units_to_corrupt,),
+    doubts=(units_to_corrupt, _slopes_of_columns),
 )

@@ -17,6 +17,7 @@ from vae_jax.systems.parts.networks import vae_networks
 from vae_jax.systems.parts.requirements import (
     differentiable_codes,
     drawn_bound,
+    free_numbers,
     gradient_scale,
     one_layer,
     two_in_a_batch,
@@ -62,4 +63,5 @@ SPEC = Spec(
     build,
     reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
     requires=(one_layer, differentiable_codes, gradient_scale, drawn_bound, two_in_a_batch),
+    doubts=(free_numbers,),
 )

@@ -28,7 +28,7 @@ from vae_jax.nets.posteriors import DiagNormalHead
 from vae_jax.nets.priors import normal
 from vae_jax.systems.m2 import few_labels, label_loss, losses_of, with_accuracy
 from vae_jax.systems.parts.families import POSTERIORS, corruption_of
-from vae_jax.systems.parts.requirements import no_path, one_vector, optimal_scale_alone, trainable_bound
+from vae_jax.systems.parts.requirements import free_numbers, no_path, one_vector, optimal_scale_alone, trainable_bound
 from vae_jax.systems.parts.stages import second_stage_start, staged, staged_rules
 from vae_jax.systems.system import Batch, Metrics, Spec, System
 from vae_jax.systems.vae import build as build_m1
@@ -147,4 +147,6 @@ SPEC = Spec(
         "compute.accumulate",
     ),
     requires=(trainable_bound, optimal_scale_alone, no_path, one_vector, _one_upper_layer),
+    # M2 models z1 by normals.
+    doubts=(free_numbers,),
 )

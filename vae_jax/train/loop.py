@@ -22,6 +22,7 @@ from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params, PyTree
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
+from vae_jax.systems.parts.rate import settled_at
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import LEAST_UNKNOWN, Metrics
 from vae_jax.train.checkpoint import Checkpoints
@@ -368,5 +369,8 @@ def _mean(metrics: dict[str, np.ndarray]) -> dict[str, float]:
 
 def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
     patience = run.config.train.patience
-    waited = step // run.steps_per_epoch - int(np.asarray(here(state.best_epoch)).max())
-    return patience is not None and step % run.steps_per_epoch == 0 and waited >= patience
+    if patience is None or step % run.steps_per_epoch:
+        return False
+    # Validation weighs the KL as the end of the run does: before that a better model has a worse loss.
+    settled = settled_at(run.config.objective) * run.config.train.epochs
+    return step // run.steps_per_epoch - max(settled, int(np.asarray(here(state.best_epoch)).max())) >= patience

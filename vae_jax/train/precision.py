@@ -1,7 +1,8 @@
 """Products in fewer digits: what `--precision` does to any training step, whatever library its networks are of.
 
 Only products of arrays change. Their operands are rounded just before, and their sums are float32. Everything else,
-the densities, the parameters and the sums of an optimiser, stays as it was written.
+the densities, the parameters and the sums of an optimiser, stays as it was written; so does a product that asks for all
+digits itself, as that of a density does.
 """
 
 import statistics
@@ -59,7 +60,9 @@ def _evaluated(precision: Precision, closed: core.ClosedJaxpr, arguments: Sequen
 
 def _applied(precision: Precision, equation: core.JaxprEqn, operands: list[Any]) -> Sequence[Any]:
     primitive, params = equation.primitive, dict(equation.params)
-    if primitive.name in _PRODUCTS and all(operand.dtype == jnp.float32 for operand in operands):
+    asked = params.get("precision")
+    is_exact = asked == lax.Precision.HIGHEST or asked == (lax.Precision.HIGHEST,) * 2
+    if primitive.name in _PRODUCTS and all(operand.dtype == jnp.float32 for operand in operands) and not is_exact:
         return [_product(precision, primitive, operands, params)]
     if primitive.name in ("pjit", "jit"):
         return _evaluated(precision, params["jaxpr"], operands)

@@ -1,8 +1,9 @@
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vae_jax.config import Objective
-from vae_jax.systems.parts.rate import cyclical, weigh_by
+from vae_jax.systems.parts.rate import cyclical, settled_at, weigh_by
 
 KL = jnp.array([[0.5, 2.0], [0.1, 4.0]])
 DISTORTION = jnp.array([10.0, 12.0])
@@ -15,6 +16,21 @@ def test_the_weight_rises_once_or_in_cycles() -> None:
     np.testing.assert_allclose(cyclical(100, rise=0.4, cycles=2)(steps), [0, 0.5, 1, 1, 1] * 2, atol=1e-6)
     # Validation is measured at the end of the run, where no new cycle begins.
     np.testing.assert_allclose(cyclical(100, rise=0.5, cycles=2)(jnp.array([99, 100, 130])), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("objective", "share"),
+    [
+        (Objective(), 0.0),
+        (Objective(beta_warmup=0.3), 0.3),
+        (Objective(beta_warmup=0.5, beta_cycles=4), 0.875),
+        (Objective(grow_to=(5, 50), grow_at=(0.2, 0.6)), 0.6),
+    ],
+)
+def test_from_there_on_the_loss_stays_the_same(objective: Objective, share: float) -> None:
+    assert settled_at(objective) == pytest.approx(share)
+    weight = cyclical(1000, rise=objective.beta_warmup, cycles=objective.beta_cycles)
+    np.testing.assert_allclose(weight(jnp.arange(round(1000 * share), 1000)), 1.0)
 
 
 def test_a_config_weighs_the_rate() -> None:

@@ -55,6 +55,7 @@ REFUSED: list[tuple[Requirement, Experiment, str]] = [
     (requirements.no_path, PATH, "--latent-layers are for --system vae"),
     (requirements.one_vector, with_model(network="grid"), "a vector at each place, and mine one for a whole example"),
     (requirements.one_vector, with_model(posterior="concrete"), "has choices, and mine one vector of an example"),
+    (requirements.free_numbers, with_model(posterior="sphere"), "and those of a sphere posterior cannot be"),
     (requirements.closed_kl, with_model(posterior="iaf"), "and --posterior iaf --prior normal have none"),
     (requirements.closed_kl, with_model(prior="mixture"), "use --posterior diagonal --prior normal"),
     (requirements.closed_kl, with_model(posterior="point"), "takes the KL in closed form"),

@@ -23,7 +23,7 @@ from vae_jax.objectives.estimators import Estimate
 from vae_jax.objectives.terms import elbo_terms, sampled_terms
 from vae_jax.optimizers.groups import apart
 from vae_jax.systems.parts.rate import TermsOf, terms_loss, weigh_by
-from vae_jax.systems.parts.stages import staged, total_steps
+from vae_jax.systems.parts.stages import second_stage_start, staged, total_steps
 from vae_jax.systems.system import Batch, Loss, Metrics, System
 
 # The bounds and estimators that a config may name.
@@ -85,9 +85,10 @@ def objective_loss(vae: VAE, objective: Objective, num_samples: int, num_steps: 
 
 
 def staged_objective(vae: VAE, config: Experiment, dataset: Dataset) -> Loss:
-    """The loss of a config over its whole run, in which the number of draws may grow."""
+    """The loss of a config over its run, in which the number of draws may grow; of two stages, over the first."""
     objective = config.objective
-    num_steps = total_steps(config, dataset)
+    two = config.stages.second_stage_at is not None
+    num_steps = second_stage_start(config, dataset) if two else total_steps(config, dataset)
     parts, ks = config.compute.accumulate, (objective.num_samples, *objective.grow_to)
     losses = [objective_loss(vae, objective, k, num_steps, parts=parts) for k in ks]
     return staged(losses, [round(share * num_steps) for share in objective.grow_at])

@@ -38,6 +38,13 @@ def cyclical(num_steps: int, *, rise: float | Array, cycles: int = 1) -> Callabl
     return weight
 
 
+def settled_at(objective: Objective) -> float:
+    """The share of a run after which its loss stays the same: the weight of the KL and k have risen."""
+    cycles = objective.beta_cycles
+    risen = (cycles - 1 + objective.beta_warmup) / cycles if objective.beta_warmup else 0.0
+    return max(risen, *objective.grow_at, 0.0)
+
+
 def weigh_by(objective: Objective, num_steps: int) -> Weigh:
     """The weighing of the KL that an objective names."""
     rising = cyclical(num_steps, rise=objective.beta_warmup, cycles=objective.beta_cycles)

@@ -95,6 +95,17 @@ def one_vector(config: Experiment) -> str | None:
     return f"--network grid has a vector at each place, and {config.system} one for a whole example: use mlp or conv"
 
 
+def free_numbers(config: Experiment) -> str | None:
+    """The numbers of z may be independent, as those of a direction or of a choice cannot be."""
+    posterior = config.model.posterior
+    if POSTERIORS[posterior].space == "vectors":
+        return None
+    return (
+        f"--system {config.system} is for codes whose numbers may be independent, and those of a {posterior} "
+        "posterior cannot be: use --posterior diagonal"
+    )
+
+
 def no_path(config: Experiment) -> str | None:
     """There are no layers along one path."""
     if not config.model.latent_layers:
