@@ -48,6 +48,13 @@ def test_bounds_are_ordered_by_alpha() -> None:
     assert all(a >= b - 1e-4 for a, b in zip(found, found[1:], strict=False))
 
 
+def test_miwae_and_ciwae_are_between_elbo_and_iwae() -> None:
+    for seed in range(5):
+        log_w = 3.0 * jax.random.normal(jax.random.key(seed), (12,))
+        for between in (vj.miwae(2), vj.miwae(4), vj.ciwae(0.2), vj.ciwae(0.8)):
+            assert vj.elbo(log_w) < between(log_w) < vj.iwae(log_w)
+
+
 def test_a_weight_of_zero() -> None:
     log_w = jnp.array([-jnp.inf, 0.0, -1.0])
     np.testing.assert_allclose(vj.renyi(0.0)(log_w), vj.iwae(log_w), rtol=1e-6)

@@ -29,7 +29,8 @@ from vae_jax.nets.grid import Conv3x3, grid_sides
 from vae_jax.nets.mlp import DenseOutput, OneExample
 
 Activation = Callable[[Array], Array]
-# The logarithm of a scale stays between −5 and 5, smoothly: one layer that runs away would take all with it.
+# The logarithm of a scale of the prior, and of a posterior's in units of it, stays between −5 and 5, smoothly: one
+# layer that runs away would take all with it.
 _MOST_LOG_SCALE = 5.0
 
 
