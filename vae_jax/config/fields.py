@@ -164,8 +164,8 @@ class Objective:
     beta: NotNegative[float] = 1.0
     """Weight of the KL; this and all that follow need the KL by itself: the estimator analytic or sampled."""
     beta_warmup: Share[float] = 0.0
-    """Share of the run, or of each cycle, in which the weight of the KL (or the capacity) rises from 0. Of m1m2, of its first
-    stage."""
+    """Share of the run, or of each cycle, in which the weight of the KL (or the capacity) rises from 0. Of m1m2, of
+    its first stage."""
     beta_cycles: Positive[int] = 1
     """How often the weight rises again from 0."""
     free_bits: NotNegative[float] = 0.0
