@@ -84,6 +84,10 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(tmp_path: Path) -> None
     assert [line["epoch"] for line in read_metrics(sweep.directory)] == [1, 2]
 
 
+def test_patience_waits_for_the_slowest_member(tmp_path: Path) -> None:
+    assert create_sweep(BASE, parse_grid(["beta_warmup=0,0.5"]), 1, tmp_path / "sweep").settled_at == 0.5
+
+
 def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
     config = changed(BASE, "optimizer", optimizer="sgd")
     sweep = create_sweep(config, parse_grid(["learning_rate=1e-3,1e6"]), 1, tmp_path / "sweep")

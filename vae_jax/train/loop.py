@@ -22,7 +22,6 @@ from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params, PyTree
 from vae_jax.data import Dataset
 from vae_jax.optimizers.rules import Schedule
-from vae_jax.systems.parts.rate import settled_at
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import LEAST_UNKNOWN, Metrics
 from vae_jax.train.checkpoint import Checkpoints
@@ -103,6 +102,11 @@ class Trainable(Protocol):
     @property
     def learning_rate(self) -> Schedule | None:
         """`step -> learning rate`, to be shown; None where it is not known."""
+        ...
+
+    @property
+    def settled_at(self) -> float:
+        """The share of the run after which the loss stays the same, of every member."""
         ...
 
     def initial(self) -> RunState:
@@ -372,5 +376,5 @@ def _exhausted(run: Trainable, state: RunState, step: int) -> bool:
     if patience is None or step % run.steps_per_epoch:
         return False
     # Validation weighs the KL as the end of the run does: before that a better model has a worse loss.
-    settled = settled_at(run.config.objective) * run.config.train.epochs
+    settled = run.settled_at * run.config.train.epochs
     return step // run.steps_per_epoch - max(settled, int(np.asarray(here(state.best_epoch)).max())) >= patience

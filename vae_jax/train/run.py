@@ -36,6 +36,7 @@ from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
 from vae_jax.data.look import check_varies
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
+from vae_jax.systems.parts.rate import settled_at
 from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
@@ -102,6 +103,11 @@ class Run:
     def chunk_seconds(self) -> float:
         """About how long the compiled program runs between looks at clock, signals and display."""
         return self.config.train.chunk_seconds
+
+    @property
+    def settled_at(self) -> float:
+        """The share of the run after which the loss stays the same."""
+        return settled_at(self.config.objective)
 
     def initial(self) -> RunState:
         """The state before the first step with parameters drawn by the seed, placed on the devices."""

@@ -36,6 +36,7 @@ from vae_jax.data import Dataset
 from vae_jax.data.look import check_varies
 from vae_jax.data.rows import Rows
 from vae_jax.optimizers.rules import Schedule, make_optimizer, staged_schedule
+from vae_jax.systems.parts.rate import settled_at
 from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
@@ -134,6 +135,11 @@ class Sweep:
     def chunk_seconds(self) -> float:
         """Longer than for a run: at the start of a chunk every member finds the order of its data again."""
         return min(_MOST_CHUNK_SECONDS, self.config.train.chunk_seconds * len(self.members))
+
+    @property
+    def settled_at(self) -> float:
+        """The share after which the loss of every member stays the same."""
+        return max(settled_at(config.objective) for _, config in self.members)
 
     @property
     def learning_rate(self) -> Schedule:
