@@ -46,6 +46,8 @@ def test_what_is_loaded_later_is_there_too() -> None:
         assert getattr(vae_jax, name).__name__ == name
     with pytest.raises(AttributeError, match="attribute nothing"):
         _ = vae_jax.nothing
+    with pytest.raises(AttributeError, match=r"attribute ELBO. Did you mean elbo\?"):
+        _ = vae_jax.ELBO
 
 
 def test_programs_for_the_first_version_find_the_grammars() -> None:

@@ -1,5 +1,6 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
+import difflib
 import importlib
 import sys
 import types
@@ -22,7 +23,15 @@ def __getattr__(name: str) -> Any:
             # A room may itself want what is not installed.
             if error.name != f"{__name__}.{name}":
                 raise
-    return _public(name)
+    try:
+        return _public(name)
+    except AttributeError as error:
+        close = [known for known in __all__ if known.lower() == name.lower()] or difflib.get_close_matches(
+            name, __all__
+        )
+        if not close or name.startswith("_"):
+            raise
+        raise AttributeError(f"{error}. Did you mean {' or '.join(close)}?") from None
 
 
 def _of_grammar(name: str) -> Any:

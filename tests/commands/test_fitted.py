@@ -177,9 +177,18 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
     with pytest.raises(ValueError, match=r"must be numbers of shape \[n, …\], got"):
         vj.fit(vae, X[0], params=params, directory=tmp_path / "a")
     # A Bernoulli of grey values is no density, and soft targets would be measured as one.
-    for grey in (0.3 + 0.4 * X, (16 * X).astype(np.uint8)):
-        with pytest.raises(ConfigError, match="p\\(x \\| z\\) is a Bernoulli, of bits, but x has other values"):
+    for grey, advice in (
+        (0.3 + 0.4 * X, r"x.shape\) < x, or decode to a vj.ContinuousBernoulli and give x"),
+        ((16 * X).astype(np.uint8), r"x.shape\) < x / 16, or decode to a vj.ContinuousBernoulli and give x / 16"),
+        (X - 0.5, "They are real numbers: decode to a vj.DiagNormal"),
+    ):
+        said = "p\\(x \\| z\\) is a Bernoulli, of bits, but x has other values"
+        with pytest.raises(ConfigError, match=f"{said}.*{advice}"):
             vj.fit(vae, grey, params=params, directory=tmp_path / "a")
+    with pytest.raises(ValueError, match=r"an array \[n, …\] with NaN for each, got Observed"):
+        vj.fit(vae, {"x": vj.Observed(X, X > 0)}, params=params, directory=tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"vae_jax.data.load\('digits', binarisation='dynamic'\) is data"):
+        vj.fit(vae, "digits", params=params, directory=tmp_path / "a")
     assert not (tmp_path / "a").exists()
     # A notebook prints what its last line gives: neither the data nor the parameters.
     assert repr(fitted(tmp_path / "run", epochs=1)) == f"Fitted({str(tmp_path / 'run')!r}, step 6 of 6)"

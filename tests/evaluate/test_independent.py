@@ -17,6 +17,10 @@ def test_marginals_have_the_densities_of_scipy() -> None:
     expected = scipy.stats.norm.logpdf(at, wide.mean(0), wide.std(0))
     np.testing.assert_allclose(independent.independent_normals(wide, at), expected)
     assert np.isfinite(independent.independent_normals(np.ones((5, 2)), np.zeros((1, 2)))).all()
+    # A gap is left out, of training values and of test values.
+    gaps = np.vstack([wide, np.full((3, wide.shape[1]), np.nan)])
+    np.testing.assert_allclose(independent.independent_normals(gaps, at), expected)
+    assert np.isnan(independent.independent_normals(gaps, np.full_like(at, np.nan))).all()
     bits = (RANDOM.random((200, 2)) < [0.1, 0.9]).astype(float)
     p = (bits.sum(0) + 0.5) / 201
     expected = scipy.stats.bernoulli.logpmf([[0, 1]], p)

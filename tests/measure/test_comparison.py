@@ -91,7 +91,7 @@ def test_the_table_and_the_curves(runs) -> None:
     console = Console(file=io.StringIO(), width=200, record=True)
     console.print(comparison(rows))
     text = console.export_text()
-    for part in ("beta=1.0", "beta=3.0", "±", "over 2 seeds", "over images", "B: beta=3.0", "B - A: "):
+    for part in ("beta=1.0", "beta=3.0", "±", "over 2 seeds", "over examples", "B: beta=3.0", "B - A: "):
         assert part in text
     found = curves(rows)
     assert [len(curve) for runs in found.values() for curve in runs] == [3, 3, 3, 3]

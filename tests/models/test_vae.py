@@ -38,6 +38,13 @@ def test_a_batch_is_refused_before_the_encoder_sees_it() -> None:
 def test_where_no_batch_was_meant_the_decoder_is_named() -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\), got \(4,\). So says p\(x \| z\), which decode gives"):
         vj.log_weights(MODEL, PARAMS, jax.random.key(0), jnp.zeros(4), num_samples=2)
+    for name, given, said in (
+        ("encode", lambda params, x: (jnp.zeros(2), jnp.ones(2)), "encode of a VAE gives a distribution.*got a tuple"),
+        ("decode", lambda params, z: jnp.zeros(3), "decode of a VAE gives a distribution.*got an array"),
+        ("prior", lambda params: jnp.zeros(2), "prior of a VAE gives a distribution.*got an array"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            vj.log_weights(MODEL._replace(**{name: given}), PARAMS, jax.random.key(0), X, num_samples=2)
     with pytest.raises(TypeError, match="the prior of a VAE is a function of the parameters.*a value of DiagNormal"):
         vj.log_weights(MODEL._replace(prior=vj.standard_normal(2)), PARAMS, jax.random.key(0), X, num_samples=2)
 

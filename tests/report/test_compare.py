@@ -44,6 +44,12 @@ def test_seeds_have_an_error_and_one_alone_has_none() -> None:
     assert "B: beta=4" in text
 
 
+def test_what_is_worse_than_a_constant_is_told() -> None:
+    rows = {"a": [run(0, -90.0)], "b": [run(0, -99.0, worse_than_constant="…")]}
+    assert "B is worse than a constant, one marginal for each element" in printed(rows)
+    assert "A is worse" not in printed(rows)
+
+
 def test_codes_that_are_names_have_no_units() -> None:
     named = run(0, -80.0)
     del named.result["active_units"]
@@ -55,8 +61,8 @@ def test_differences_are_said_in_words_with_their_two_errors() -> None:
     first = [run(0, -90.0), run(1, -94.0)]
     both = {"a": first, "b": [run(0, -89.0), run(1, -91.0)]}
     # Each seed is paired with its own: 1 and 3 nats, and no image differs from another.
-    assert "B - A: +2.000 nats, ± 1.000 over 2 seeds, ± 0.000 over images" in printed(both)
-    assert "B - A: +1.000 nats, one seed, ± 0.000 over images" in printed({"a": first, "b": [run(0, -89.0)]})
+    assert "B - A: +2.000 nats, ± 1.000 over 2 seeds, ± 0.000 over examples" in printed(both)
+    assert "B - A: +1.000 nats, one seed, ± 0.000 over examples" in printed({"a": first, "b": [run(0, -89.0)]})
 
 
 @pytest.mark.parametrize("other", [run(5, -89.0), run(0, -89.0, k=7)])

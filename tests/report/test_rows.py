@@ -12,7 +12,7 @@ from vae_jax.core.errors import RequestError
 from vae_jax.data.columns import Column
 from vae_jax.data.table import read_cells, read_table, write_table
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.arrays import write_codes
+from vae_jax.report.arrays import write_codes, write_samples
 from vae_jax.report.rows import _typical, write_anomalies, write_imputed
 
 RANDOM = np.random.default_rng(0)
@@ -41,6 +41,16 @@ def run(tmp_path_factory: pytest.TempPathFactory):
     config = dataclasses.replace(config, evaluate=dataclasses.replace(config.evaluate, evaluation_samples=20))
     run, state = trained(folder / "run", config)
     return subject_of(run, state), str(folder / "people.csv")
+
+
+def test_drawn_rows_are_a_table_of_words_and_names(run, tmp_path) -> None:
+    paths = write_samples(run[0], count=30, seed=0, out=tmp_path / "new.npz")
+    assert paths == [tmp_path / "new.npz", tmp_path / "new.csv"]
+    drawn, names = read_table(paths[1]).columns, [column.name for column in run[0].run.dataset.columns]
+    assert list(drawn) == names
+    assert set(drawn["town"].tolist()) <= set(COLUMNS["town"])
+    place = names.index("age")
+    np.testing.assert_allclose(np.asarray(drawn["age"], float), np.load(paths[0])["x"][:, place], rtol=1e-6)
 
 
 def test_gaps_are_filled_and_all_else_stays(run, tmp_path) -> None:

@@ -33,6 +33,14 @@ def test_means_over_seeds_with_their_errors_and_a_dash_where_a_member_has_no_num
     assert lines[-1] == "d: log p(x) is nan"
 
 
+def test_members_that_are_worse_than_a_constant_are_told_of() -> None:
+    good, bad = {"elbo": -1.0, "constant_log_prob": -2.0}, {"elbo": -3.0, "constant_log_prob": -2.0}
+    told = "1 of 2 members are worse than a constant, one marginal for each element: -2.00 nats"
+    lines = printed([good, bad | {"worse_than_constant": "…"}], points=1, seeds=2)
+    assert told in " ".join(lines)
+    assert "worse" not in " ".join(printed([good, good], points=1, seeds=2))
+
+
 def test_one_seed_has_no_error_and_many_points_are_several_tables() -> None:
     lines = printed([{"elbo": -1.0 - i} for i in range(4)], points=4, seeds=1)
     assert [line for line in lines if "beta" in line] == ["beta=1 beta=2 beta=3", "beta=4"]

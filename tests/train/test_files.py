@@ -52,6 +52,12 @@ def test_numbers_of_a_snapshot_have_files_of_their_own(tmp_path) -> None:
 
 
 def test_a_folder_without_a_config_holds_no_run(tmp_path) -> None:
+    (tmp_path / "runs" / "people").mkdir(parents=True)
+    (tmp_path / "runs" / "people" / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"Did you mean .*runs/people\?$"):
+        read_config(tmp_path / "runs" / "poeple")
+    with pytest.raises(ConfigError, match="config.json is a file, and the directory of a run is named first"):
+        read_config(tmp_path / "runs" / "people" / "config.json")
     with pytest.raises(ConfigError, match=r"holds no run \(no config.json\). Start one with: vae-jax train"):
         read_config(tmp_path)
 

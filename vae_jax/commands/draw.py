@@ -23,7 +23,8 @@ def sample_command(arguments: list[str], console: Console) -> int:
         spread: float = 1.0,
         out: Path | None = None,
     ) -> int:
-        """Draw x from the model: an .npz with `x`, `z` and, where it has one, `mean` of p(x | z); of images a picture.
+        """Draw x from the model: an .npz with `x`, `z` and, where it has one, `mean` of p(x | z); of images a
+        picture, of a table rows in a .csv file beside it.
 
         Args:
             run: Directory of the run.

@@ -228,6 +228,14 @@ def _print_help(usage: str, kind: Any, config: Experiment, *, everything: bool) 
         print(f"Not shown, since --system {config.system} does not read them: {', '.join(hidden)}. All: {_HELP_ALL}")
 
 
+# What flags are called in other tools.
+_ELSEWHERE = {
+    "lr": ("learning_rate",),
+    **dict.fromkeys(("gpus", "devices"), ("mesh",)),
+    **dict.fromkeys(("name", "directory", "output"), ("out",)),
+}
+
+
 def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
     """Refuse in one line a flag that is no field of a config and no option of the command, or whose values are lost.
 
@@ -240,7 +248,7 @@ def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
     for argument in arguments:
         field = argument.removeprefix("--").split("=")[0].replace("-", "_")
         if argument.startswith("--") and field not in known:
-            close = difflib.get_close_matches(field, known, n=2)
+            close = _ELSEWHERE.get(field) or difflib.get_close_matches(field, known, n=2)
             hint = " or ".join("--" + other.replace("_", "-") for other in close)
             hint = f" Did you mean {hint}?" if close else ""
             raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} --help")

@@ -32,6 +32,9 @@ def load_config(name: str) -> Experiment:
     if not path.is_file():
         close = difflib.get_close_matches(name, config_names(), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        if Path(name).exists():
+            of = "images" if Path(name).is_dir() or Path(name).suffix in (".npz", ".npy") else "table"
+            hint = f" Data are named by --dataset: vae-jax train {of} --dataset {name}."
         raise ConfigError(
             f"no config {name!r}.{hint} There are {', '.join(config_names())}; or give a path ending in .py."
         )

@@ -128,6 +128,9 @@ def _integers(most: int) -> type:
 def scale_fault(name: str, x: np.ndarray) -> str | None:
     """Why a network learns badly from examples `[n, …]` of real numbers, and what to do; None where it learns well."""
     values = x.reshape(len(x), -1).astype(np.float64)
+    values = values[~np.isnan(values).any(axis=1)]
+    if not len(values):
+        return None
     spread, most = values.std(axis=0), np.abs(values).max(initial=0.0)
     if not spread.any() or (_SPREADS[0] <= spread.max() <= _SPREADS[1] and most <= _MOST_VALUE):
         return None

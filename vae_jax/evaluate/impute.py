@@ -40,8 +40,10 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
         likelihood = vae.decode(params, z)
         if not isinstance(likelihood, Masked):
             raise TypeError(
-                f"impute: decode must give a Masked likelihood, got {type(likelihood).__name__}. Wrap it: "
-                "Masked(likelihood), with x = Observed(value, mask)."
+                f"impute: decode must give a Masked likelihood, got {type(likelihood).__name__}. Wrap the model: "
+                "decode=lambda params, z: Masked(vae.decode(params, z)), and encode=lambda params, x: "
+                "vae.encode(params, jnp.where(x.mask, x.value, jnp.nan)) where the encoder reads NaN for a gap; x = "
+                "Observed(value, mask)."
             )
         return prior.log_prob(z) + likelihood.log_prob(x) - log_q
 

@@ -40,11 +40,15 @@ def independent_counts(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def independent_normals(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Of normals with the training moments. The columns of a table `[n, d]` may be of any scale, pixels are of one."""
+    """Of normals with the training moments. The columns of a table `[n, d]` may be of any scale, pixels are of one.
+
+    NaN is a gap: training values leave it out, and of a test value it is NaN.
+    """
     train = train.astype(np.float64)
-    spread = train.std(axis=0)
-    least = max(_LEAST_SPREAD * spread.max(), np.finfo(np.float32).tiny)
-    too_small = spread <= 1e-6 * np.abs(train).max(axis=0) if train.ndim == 2 else spread < least
+    mean, std, most = (np.nanmean, np.nanstd, np.nanmax) if np.isnan(train).any() else (np.mean, np.std, np.max)
+    spread = std(train, axis=0)
+    least = max(_LEAST_SPREAD * most(spread), np.finfo(np.float32).tiny)
+    too_small = spread <= 1e-6 * most(np.abs(train), axis=0) if train.ndim == 2 else spread < least
     spread = np.where(too_small, least, spread)
-    z = (test.astype(np.float64) - train.mean(axis=0)) / spread
+    z = (test.astype(np.float64) - mean(train, axis=0)) / spread
     return -0.5 * np.square(z) - np.log(spread) - 0.5 * np.log(2.0 * np.pi)

@@ -47,7 +47,7 @@ class Autoencoder(NamedTuple):
 def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTree) -> tuple[Any, Any]:
     """`(q(z | x), p(z))`. ValueError, at trace time, unless x is one example and z has the same shape in both.
 
-    TypeError for a prior that is no function.
+    TypeError for a prior that is no function, and where one of the three gives no distribution.
 
     The expected shapes are those of a sample z of the prior and of a sample of p(x | z); neither is computed.
     """
@@ -57,20 +57,31 @@ def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTre
             f"{where}: the prior of a VAE is a function of the parameters, prior=lambda params: …, got a value of "
             f"{type(vae.prior).__name__}."
         )
-    prior = vae.prior(params)
+    prior = _distribution(where, "prior", vae.prior(params))
     z = jax.eval_shape(prior.sample, key)
-    expected = _shapes(jax.eval_shape(lambda z: vae.decode(params, z).sample(key), z))
+    expected = _shapes(jax.eval_shape(lambda z: _distribution(where, "decode", vae.decode(params, z)).sample(key), z))
     if _shapes(x) != expected:
         advice = "So says p(x | z), which decode gives, and the two must agree."
         if jax.tree.map(lambda leaf: jnp.shape(leaf)[1:], x) == expected:
             vmapped = f"jax.vmap(lambda key, x: {where}(…, key, x))"
             advice = f"For a batch: {vmapped}(jax.random.split(key, len(xs)), xs)."
         raise ValueError(f"{where}: x must be one example of shape {expected}, got {_shapes(x)}. {advice}")
-    posterior = vae.encode(params, x)
+    posterior = _distribution(where, "encode", vae.encode(params, x))
     encoded = _shapes(jax.eval_shape(posterior.sample, key))
     if encoded != _shapes(z):
         raise ValueError(f"{where}: encode gives z of shape {encoded}, but the prior has shape {_shapes(z)}.")
     return posterior, prior
+
+
+def _distribution(where: str, name: str, value: Any) -> Any:
+    """What a function of a VAE gave; TypeError where it is an array, or a pair of them."""
+    if hasattr(value, "sample") and hasattr(value, "log_prob"):
+        return value
+    given = "an array" if isinstance(value, jax.Array) else f"a {type(value).__name__}"
+    raise TypeError(
+        f"{where}: {name} of a VAE gives a distribution, as vj.DiagNormal(mean, scale) or vj.Bernoulli(logits), got "
+        f"{given}."
+    )
 
 
 def _shapes(tree: PyTree) -> PyTree:

@@ -15,6 +15,7 @@ from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import check_ending, write_whole
 from vae_jax.data import Dataset, whole_like, whole_strings
+from vae_jax.data.columns import raw_values
 from vae_jax.data.labels import named
 from vae_jax.data.table import ENDINGS as TABLES
 from vae_jax.data.table import write_table
@@ -51,7 +52,8 @@ def write_samples(
     """`count` draws of x: an .npz with `x`, `mean` (of p(x | z), where it has one) and `z`, and a picture of images.
 
     `condition`: a class by its name or number, or the numbers that a conditional model is told; by default each x has a
-    `condition` of its own, one of the data's. Of strings a .txt file beside it, one on each line. `density`: draw z
+    `condition` of its own, one of the data's. Beside it, of strings a .txt file, one on each line, and of the rows of a
+    table a .csv file with its words and columns. `density`: draw z
     from one that is fitted to the codes of the training examples, as an autoencoder needs, which has no prior. `like`:
     variations of this test example, from its own posterior with its `spread` so many times as wide.
     """
@@ -89,12 +91,16 @@ def write_samples(
 
 
 def _write_drawn(path: Path, subject: Subject, arrays: dict[str, Any]) -> list[Path]:
-    """Arrays with samples `x`, and those of strings as a text beside them."""
+    """Arrays with samples `x`, and beside them those of strings as a text, and rows as a table."""
     x = np.asarray(arrays["x"])
     if subject.run.dataset.as_counts and subject.is_discrete and np.issubdtype(x.dtype, np.floating):
         # Those of a Poisson are floats; a file of floats would be read as real numbers.
         x = x.astype(np.int64)
     write_arrays(path, {**arrays, "x": x})
+    if columns := subject.run.dataset.columns:
+        table = path.with_suffix(".csv")
+        write_table(table, {column.name: raw_values(column, x[:, j]) for j, column in enumerate(columns)})
+        return [path, table]
     if subject.grammar is None:
         return [path]
     text = path.with_suffix(".txt")

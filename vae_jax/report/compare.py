@@ -20,8 +20,8 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
     """The table, a row per config with error bars over seeds, what each row is, and the differences from the first."""
     title = Text("nats per test example; ± after a number is its standard error over seeds")
     table = Table(title=title, title_justify="left", box=None)
-    table.add_column("")
-    for name in ("seeds", "log p(x)", "± images", "k", "ELBO", "active", "epoch", "seconds"):
+    table.add_column("", no_wrap=True, min_width=2)
+    for name in ("seeds", "log p(x)", "± examples", "k", "ELBO", "active", "epoch", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for letter, runs in zip(_letters(len(rows)), rows.values(), strict=True):
         results = [run.result for run in runs]
@@ -47,6 +47,9 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
     base, *others = rows.values()
     first, *letters = _letters(len(rows))
     names = [Text(f"{letter}: {label}") for letter, label in zip((first, *letters), rows, strict=True)]
+    letter_of = dict(zip(rows, (first, *letters), strict=True))
+    worse = [name for name, runs in rows.items() if any("worse_than_constant" in run.result for run in runs)]
+    names += [Text(f"{letter_of[name]} is worse than a constant, one marginal for each element") for name in worse]
     lines = [
         Text(f"{letter} - {first}: {_in_words(difference(runs, base))}")
         for letter, runs in zip(letters, others, strict=True)
@@ -63,4 +66,4 @@ def _in_words(apart: Difference | None) -> str:
     if apart is None:
         return "not paired, since the seeds or the protocols differ"
     seeds = "one seed" if apart.num_seeds == 1 else f"± {apart.seeds_error:.3f} over {apart.num_seeds} seeds"
-    return f"{apart.value:+.3f} nats, {seeds}, ± {apart.examples_error:.3f} over images"
+    return f"{apart.value:+.3f} nats, {seeds}, ± {apart.examples_error:.3f} over examples"

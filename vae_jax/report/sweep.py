@@ -29,6 +29,15 @@ def sweep_table(sweep: Sweep, results: list[dict[str, Any]]) -> Group:
             if any(field in result for result in results):
                 grid.add_row(title, *(_cell(moments(members, field), form) for _, members in chosen))
         parts.append(grid)
+    worse = [result for result in results if "worse_than_constant" in result]
+    if worse:
+        parts.append(
+            Text(
+                f"{len(worse)} of {len(results)} members are worse than a constant, one marginal for each element: "
+                f"{worse[0]['constant_log_prob']:.2f} nats",
+                style="yellow",
+            )
+        )
     failures = filter(None, (fill("{member}: {not_measured}", result) for result in results))
     return Group(*parts, *(Text(failure, style="yellow") for failure in failures))
 

@@ -1,5 +1,6 @@
 """The files of a run or a sweep: their names, and how they are read and written."""
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,14 @@ MEMBERS = "members"
 def read_config(directory: Path) -> Experiment:
     """The config of a run or a sweep. ConfigError where there is none, or it is damaged."""
     file = directory / CONFIG
+    if directory.is_file():
+        raise ConfigError(f"{directory} is a file, and the directory of a run is named first: vae-jax COMMAND RUN …")
     if not file.is_file():
-        raise ConfigError(
-            f"{directory} holds no run (no {CONFIG}). Start one with: vae-jax train CONFIG --out {directory}"
-        )
+        beside = [path.parent.name for path in directory.parent.glob(f"*/{CONFIG}")]
+        close = difflib.get_close_matches(directory.name, beside, n=2)
+        hint = " or ".join(str(directory.parent / name) for name in close)
+        advice = f"Did you mean {hint}?" if close else f"Start one with: vae-jax train CONFIG --out {directory}"
+        raise ConfigError(f"{directory} holds no run (no {CONFIG}). {advice}")
     try:
         return from_json(read_text(file))
     except ConfigError as error:

@@ -21,6 +21,7 @@ from vae_jax.core.files import write_json
 from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params, PyTree
 from vae_jax.data import Dataset
+from vae_jax.data.rows import first_rows
 from vae_jax.optimizers.rules import Schedule
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import LEAST_UNKNOWN, Metrics
@@ -318,6 +319,11 @@ def _over_the_bad_step(run: Trainable, state: RunState, before: TrainState, chec
 
 
 def _remedy(run: Trainable) -> str:
+    if run.config.system == IN_PYTHON and np.isnan(first_rows(run.dataset.train.x)).any():
+        return (
+            "The likely cause: x holds NaN, which is a gap to vj.Columns, and not a number to other distributions. "
+            "Decode to vj.Columns, and let encode read what is there; or fill the gaps."
+        )
     fault = run.dataset.scale_fault
     if fault is not None:
         return f"The likely cause: {fault}"

@@ -48,7 +48,10 @@ def steps_per_epoch(data: Batch, batch_size: int) -> int:
     check_count("training", "batch_size", batch_size)
     size = num_examples(data)
     if batch_size > size:
-        raise ValueError(f"--batch-size {batch_size} is larger than the training split of {size}.")
+        raise ValueError(
+            f"--batch-size {batch_size} is larger than the training split of {size}, which is what validation and test "
+            "leave of the data. In Python it is batch_size."
+        )
     return size // batch_size
 
 

@@ -24,7 +24,7 @@ from vae_jax.data.examples import Examples
 from vae_jax.data.hugging_face import PREFIX
 from vae_jax.data.labels import numbered
 from vae_jax.data.rows import Rows, blocks, is_large
-from vae_jax.distributions import Bernoulli
+from vae_jax.distributions import Bernoulli, Observed
 from vae_jax.distributions.kinds import known_parts
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
@@ -83,6 +83,11 @@ def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True) -> Datase
         return data
     if isinstance(data, str | Path):
         return load(source_of(data), seed=seed, shuffle_test=shuffle_test)
+    if any(isinstance(part, Observed) for part in (data, *(data.values() if isinstance(data, Mapping) else ()))):
+        raise ValueError(
+            "data with gaps are an array [n, …] with NaN for each, got Observed: numpy.where(x.mask, x.value, "
+            "numpy.nan). p(x | z) is then vj.Columns, which leaves them out."
+        )
     data = _read(data) if _is_source(data) else data
     arrays = {
         str(name): array if isinstance(array, Rows) else np.asarray(array)
@@ -220,9 +225,24 @@ def _check_bits(run: Run) -> None:
     parts = known_parts(jax.eval_shape(decoded, run.abstract().train.params, key, x))
     if parts and all(isinstance(part, Bernoulli) for part in parts):
         raise ConfigError(
-            "p(x | z) is a Bernoulli, of bits, but x has other values than 0 and 1. Of values between 0 and 1 give "
-            "bits, numpy.random.default_rng(0).random(x.shape) < x, or decode to a vj.ContinuousBernoulli."
+            "p(x | z) is a Bernoulli, of bits, but x has other values than 0 and 1. " + _instead_of_bits(run)
         )
+
+
+def _instead_of_bits(run: Run) -> str:
+    """What to give a model of bits, or what to decode to, by the range of the data."""
+    dataset, source = run.dataset, run.config.data.dataset
+    if dataset.levels is not None and source != ARRAYS:
+        return f"Read them with bits: vae_jax.data.load({source!r}, binarisation='dynamic') is data for vj.fit."
+    values = [np.asarray(leaf) for leaf in jax.tree.leaves(dataset.train.x)]
+    if min(np.nanmin(leaf) for leaf in values) < 0:
+        return "They are real numbers: decode to a vj.DiagNormal."
+    largest = max(np.nanmax(leaf) for leaf in values)
+    shares = "x" if largest <= 1 else f"x / {largest:g}"
+    return (
+        f"Give bits of their shares, numpy.random.default_rng(0).random(x.shape) < {shares}, or decode to a "
+        f"vj.ContinuousBernoulli and give {shares}."
+    )
 
 
 def _check_same_run(before: Experiment, now: Experiment, directory: Path) -> None:

@@ -21,12 +21,16 @@ _REPARAMETERISED = tuple(name for name in NAMES if name != "score")
 def objection(posterior: str, prior: str, bound: str, estimator: str) -> str | None:
     """Why this combination cannot be trained, or None where it can. All arguments are names of a config."""
     q, p = POSTERIORS[posterior], PRIORS[prior]
+    analytic = "--estimator analytic" if bound == "elbo" else "--bound elbo --estimator analytic"
     if q.kind is PointMass:
         return f"a {posterior} has no density, so no bound: use --system autoencoder, info or adversarial"
     if reason := apart(posterior, prior):
         return reason
     if estimator in ("analytic", "sampled") and bound != "elbo":
-        return f"{estimator} is the ELBO in two terms and has no {bound} bound: use --estimator total or dreg"
+        return (
+            f"{estimator} is the ELBO in two terms and has no {bound} bound: use --estimator total or dreg, or "
+            "--bound elbo"
+        )
     if estimator == "analytic" and not has_closed_kl(posterior, prior):
         return (
             f"the KL between the posterior {posterior} and the prior {prior} has no closed form: use --estimator "
@@ -37,12 +41,12 @@ def objection(posterior: str, prior: str, bound: str, estimator: str) -> str | N
     if q.kind is StraightThrough and estimator != "analytic":
         return (
             "a straight-through sample has the density of a choice and the gradient of its relaxation, which do not go "
-            "together in one log-weight: use --estimator analytic, which needs no density of the sample"
+            f"together in one log-weight: use {analytic}, which needs no density of the sample"
         )
     if q.kind is Concrete and p.kind is OneHotCategorical and estimator != "analytic":
         return (
             "a relaxed sample has no probability under a prior of discrete choices: use --prior relaxed_choices, or "
-            "--estimator analytic, whose KL is that of the choices"
+            f"{analytic}, whose KL is that of the choices"
         )
     if p.kind is Concrete and q.kind in (OneHotCategorical, StraightThrough):
         return "a prior on relaxed choices has no density at a discrete one: use --prior uniform_choices"
