@@ -48,6 +48,16 @@ def test_other_columns_are_a_table(tmp_path) -> None:
         hugging_face_splits(str(tmp_path / "all"))
 
 
+def test_a_word_for_a_gap_is_one_but_not_the_name_of_a_class(tmp_path) -> None:
+    kinds = datasets.Features({"job": datasets.Value("string"), "area": datasets.ClassLabel(names=["EU", "NA"])})
+    datasets.Dataset.from_dict({"job": ["a", "?", ""], "area": [0, 1, 1]}, features=kinds).save_to_disk(tmp_path / "t")
+    (found,) = hugging_face_splits(str(tmp_path / "t")).values()
+    assert found.columns["job"].tolist() == ["a", None, None]
+    assert found.columns["area"].tolist() == ["EU", "NA", "NA"]
+    (before,) = hugging_face_splits(str(tmp_path / "t"), gap_words=False).values()
+    assert before.columns["job"].tolist() == ["a", "?", ""]
+
+
 def test_labels_may_be_numbers_and_a_class_may_be_unknown(tmp_path) -> None:
     plain = images(4).cast_column("label", datasets.Value("int64"))
     plain.with_format("numpy").save_to_disk(tmp_path / "plain")

@@ -31,7 +31,7 @@ def test_a_table_becomes_rows_with_the_values_of_its_columns(tmp_path) -> None:
     assert [(c.name, c.family, c.values) for c in found.columns] == [("age", "reals", ()), ("sex", "bits", ("f", "m"))]
     np.testing.assert_array_equal(found.splits["train"].x, [[31.5, 0], [np.nan, 1], [2, 0], [7.25, np.nan]])
     assert found.splits["train"].label.tolist() == ["a", "b", "a", ""]
-    assert len(read_all_cells(name, COLUMNS)["age"]) == 4
+    assert len(read_all_cells(name, COLUMNS)["age"].values) == 4
     # The user has the last word, and another column may be the label.
     asked = Reading("columns", label="sex", columns=("label=categories", "age=skip"))
     found = read_own(name, asked)
@@ -241,3 +241,24 @@ def test_names_of_classes_stand_beside_columns_of_arrays(tmp_path) -> None:
     found = read_own(str(tmp_path / "x.npz"), COLUMNS._replace(label="x1")).columns
     assert found is not None
     assert [(column.name, column.values) for column in found] == [("x0", ()), ("label", ("a", "b", "c"))]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_word_for_a_gap_is_one_in_a_file_with_types_too(ending: str, tmp_path) -> None:
+    words = ["f", "?", "NA", "NaN", "NULL", "", "m", None]
+    rows = {"sex": words, "size": [float(i) + 0.5 for i in range(8)], "label": ["a", "?", "b", "a", "b", "a", "b", ""]}
+    for folder in (tmp_path / "one", tmp_path / "parts"):
+        folder.mkdir()
+    name = table(tmp_path / "one" / f"t{ending}", rows)
+    table(tmp_path / "parts" / f"train{ending}", rows)
+    for source in (name, str(tmp_path / "parts")):
+        found = read_own(source, COLUMNS)
+        assert [column.values for column in found.columns or ()] == [("f", "m"), ()]
+        np.testing.assert_array_equal(found.splits["train"].x[:, 0], [0, *[np.nan] * 5, 1, np.nan])
+        assert found.splits["train"].label.tolist() == ["a", "", "b", "a", "b", "a", "b", ""]
+        np.testing.assert_array_equal(
+            read_like(source, COLUMNS, found.columns, None).splits["train"].x, found.splits["train"].x
+        )
+        cells = read_all_cells(source, COLUMNS, found.columns or ())
+        assert cells["sex"].values == ["f", None, None, None, None, None, "m", None]
+        assert cells["sex"].filled(["m"] * 8) == ["f", *["m"] * 7]

@@ -6,7 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vae_jax.data.table import cells_like, read_cells, read_table, table_of, write_table
+from vae_jax.data.table import (
+    Cells,
+    cells_like,
+    joined_cells,
+    read_cells,
+    read_columns,
+    read_table,
+    table_of,
+    write_table,
+    write_texts,
+)
 
 TEXT = "age,sex,born,ill\n1,f,2020-01-02,true\n,NA,,false\n2.5,m,1970-01-01,\n"
 
@@ -79,6 +89,57 @@ def test_cells_are_given_back_as_they_stand(tmp_path) -> None:
     assert (tmp_path / "again.csv").read_text().replace('"', "") == text
     write_table(tmp_path / "t.parquet", cells)
     assert read_cells(tmp_path / "t.parquet") == cells
+
+
+@pytest.mark.parametrize(
+    ("written", "fill", "filled"),
+    [
+        (["89492026171000000001", "89492026171000000002"], 9e19, "90000000000000000000"),
+        (["0.12345678901234567890123", "1.50", "2.00"], 1.25, "1.25"),
+        (["0.5", "1.50"], 1.5, "1.50"),
+        (["1e3", "2.5"], 7.0, "7"),
+        (["1e30", "2e30"], 1.5e30, "1.5e+30"),
+        (["+5", "00501"], 6.5, "6.5"),
+        (["0x1F", "07"], 7.0, "07"),
+        (["TRUE", "FALSE", "TRUE"], False, "FALSE"),
+        (["TRUE"], False, "FALSE"),
+        (["true"], False, "false"),
+        (["True"], False, "False"),
+        (["10:00", "11:30"], 45000.5, "12:30"),
+        (["10:00:00", "11:30:59"], 45000.5, "12:30:00"),
+        (["2024-01-05 10:00", "2024-01-06 11:30"], 86400.5, "1970-01-02 00:00"),
+        (["2024-01-05T10:00:00", "2024-01-06T11:30:00"], 86400.5, "1970-01-02T00:00:00"),
+        (["2024-01-05T10:00:00Z", "2024-01-06T11:30:00Z"], 86400.5, "1970-01-02T00:00:00Z"),
+        (["2024-01-05 10:00:00.250", "2024-01-06 11:30:00.5"], 86400.5, "1970-01-02 00:00:00.500"),
+        (["2024-01-05", "2024-01-06 11:30"], 86400.5, "1970-01-02 00:00"),
+        (["2024-01-05", "2024-01-06"], 86400.5, "1970-01-02"),
+        (["a, b", "c\nd", 'an "e"', " f "], "c\nd", "c\nd"),
+    ],
+)
+def test_known_cells_of_a_text_keep_their_text(written: list[str], fill, filled: str, tmp_path) -> None:
+    """And what fills a gap has their form. A column that no model knows keeps the word for its gap too."""
+    quoted = ['"' + word.replace('"', '""') + '"' for word in (*written, "NA")]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b", *(f"{word},?" for word in quoted)]) + "\n")
+    columns = read_columns(tmp_path / "t.csv")
+    assert columns["a"].values[-1] is None
+    full = columns["a"].filled([fill] * len(quoted), as_text=True)
+    assert full == [*written, filled]
+    write_texts(tmp_path / "full.csv", {"a": full, "b": columns["b"].known(as_text=True)})
+    assert read_columns(tmp_path / "full.csv")["a"].texts == full
+    assert read_columns(tmp_path / "full.csv")["b"].texts == ["?"] * len(full)
+
+
+def test_long_numbers_of_a_text_stay_two_in_a_file_with_types(tmp_path) -> None:
+    words = ["89492026171000000001", "89492026171000000002"]
+    (tmp_path / "t.csv").write_text("id\n" + "\n".join(words))
+    write_table(tmp_path / "t.parquet", read_cells(tmp_path / "t.csv"))
+    assert read_cells(tmp_path / "t.parquet")["id"] == words
+
+
+def test_words_in_one_file_and_numbers_in_another_are_one_column() -> None:
+    joined = joined_cells([Cells(["x"], ["x"]), Cells([5, None], ["5", ""])])
+    assert joined.known() == ["x", "5", None]
+    assert joined_cells([Cells([5], ["05"]), Cells(["x", None])]).known() == ["05", "x", None]
 
 
 @pytest.mark.parametrize(

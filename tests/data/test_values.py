@@ -144,6 +144,7 @@ def test_a_scale_that_networks_learn_badly_from_is_told(x: np.ndarray, fault: bo
 def test_images_of_real_numbers_are_divided() -> None:
     images = PIXELS.reshape(-1, 2, 2, 1).astype(np.float32)
     assert "save x / 255." in str(scale_fault("images", images))
+    assert scale_fault("images", images / 255) is None
 
 
 def test_a_gap_is_no_fault_of_the_scale() -> None:
@@ -152,4 +153,3 @@ def test_a_gap_is_no_fault_of_the_scale() -> None:
     assert scale_fault("data", x) is None
     assert "save (x - x.mean(0))" in str(scale_fault("data", 1e4 * x))
     assert scale_fault("data", np.full((4, 2), np.nan)) is None
-    assert scale_fault("images", images / 255) is None

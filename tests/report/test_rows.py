@@ -77,6 +77,28 @@ def test_gaps_are_filled_and_all_else_stays(run, tmp_path) -> None:
     assert np.mean(after["town"][hidden] == towns[hidden]) > max(most, 0.6)
 
 
+def test_known_cells_keep_their_text(run, tmp_path) -> None:
+    subject, _ = run
+    lines = ["89492026171000000001,+31,20000.50,Oslo,TRUE,1", "89492026171000000002,31,2e4,NA,FALSE,", "?,40,,Rome,,2"]
+    (tmp_path / "t.csv").write_text("\n".join(["id,age,size,town,ill,visits", *lines]))
+    options = {"data": str(tmp_path / "t.csv"), "out": tmp_path / "full.csv", "samples": 5, "seed": 0}
+    path, count = write_imputed(subject, draws=2, **options)
+    assert count == 4
+    names, *rows = path.read_text().splitlines()
+    assert names == "id,age,size,town,ill,visits,draw"
+    for number, (row, line) in enumerate(zip(rows, 2 * lines, strict=True)):
+        *cells, draw = row.split(",")
+        gaps = {j: cells[j] for j, cell in enumerate(line.split(",")) if j and cell in ("", "NA")}
+        assert draw == str(number // 3)
+        assert [cell for j, cell in enumerate(cells) if j not in gaps] == [
+            cell for j, cell in enumerate(line.split(",")) if j not in gaps
+        ]
+        assert gaps.get(3, "Oslo") in ("Köln", "Rome", "Oslo")
+        assert gaps.get(4, "TRUE") in ("TRUE", "FALSE")
+        assert float(gaps.get(2, 1)) > 0
+        assert int(gaps.get(5, 0)) >= 0
+
+
 def test_a_gap_has_the_mean_of_reals_the_median_of_counts_and_the_most_frequent_choice() -> None:
     columns = (
         *(Column("size", "reals"), Column("visits", "counts")),

@@ -5,13 +5,17 @@ import sys
 
 import jax
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.runs import changed, experiment, trained
+from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
 from vae_jax.measure.comparison import _data_of
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes, write_samples
+from vae_jax.report.rows import write_imputed
 from vae_jax.train.outline import read_outline, write_outline
 from vae_jax.train.run import create, load_state, open_model, open_run
 
@@ -121,3 +125,33 @@ def test_a_run_whose_test_split_was_not_shuffled_keeps_its_order(binarisation: s
     assert not np.array_equal(open_run(tmp_path / "new").dataset.test.label, opened.label)
     # They are no two evaluations of the same examples in the same order.
     assert _data_of(tmp_path / "run") != _data_of(tmp_path / "new")
+
+
+def test_a_run_that_took_a_word_for_no_gap_keeps_it(tmp_path, monkeypatch) -> None:
+    """A string of a file with types: its model goes on knowing it as a category, in other files too."""
+    rows = {"sex": ["f", "?", "m", None] * 15, "size": RANDOM.normal(size=60), "label": ["a", "NA", "b"] * 20}
+    data = str(tmp_path / "t.parquet")
+    pq.write_table(pa.table(rows), data)
+    config = changed(load_config("table"), "data", dataset=data)
+    config = changed(changed(config, "train", epochs=1, batch_size=16), "model", hidden=(8,), latent_size=2)
+    new = create(config, tmp_path / "new").dataset
+    assert new.columns is not None
+    assert [column.values for column in new.columns] == [("f", "m"), ()]
+    assert new.classes == ("a", "b")
+    with monkeypatch.context() as patched:
+        patched.setattr("vae_jax.data.table.Table.with_gaps", lambda self: self)
+        run, state = trained(tmp_path / "run", config)
+    outline = read_outline(tmp_path / "run")
+    assert outline is not None
+    del outline["gap_words"]
+    write_outline(tmp_path / "run", outline)
+    opened = open_run(tmp_path / "run")
+    assert opened.dataset.columns is not None
+    assert opened.dataset.columns[0].values == ("?", "f", "m")
+    assert opened.dataset.classes == ("NA", "a", "b")
+    np.testing.assert_array_equal(opened.dataset.train.x, run.dataset.train.x)
+    path, count = write_imputed(
+        subject_of(opened, state), data=data, out=tmp_path / "full.parquet", draws=0, samples=2, seed=0
+    )
+    assert count == 15
+    assert pq.read_table(path)["sex"].to_pylist()[1] == "?"

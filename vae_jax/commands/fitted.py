@@ -26,7 +26,7 @@ from vae_jax.systems.system import System
 from vae_jax.train.files import ARRAYS, is_of_a_command, read_config, read_metrics
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
-from vae_jax.train.outline import check_same, shuffles_test
+from vae_jax.train.outline import check_same, manner_of
 from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
 from vae_jax.train.run import Run, assembled, load_state
 from vae_jax.train.run import open_run as open_configured
@@ -139,7 +139,7 @@ def fit(
     name = IN_PYTHON if build is None else absolute(build)
     check_optimizer(name, optimizer)
     # Runs that differ in their seed alone are compared on the same test examples.
-    dataset = as_dataset(data, shuffle_test=directory is None or shuffles_test(Path(directory)))
+    dataset = as_dataset(data, **manner_of(None if directory is None else Path(directory)))
     parts = {"model": model, "start": params, "estimate": estimate, "number of samples": num_samples}
     settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience, on_nonfinite=on_nonfinite)
     run = python_run(
@@ -186,7 +186,7 @@ def open_run(
         )
     system = system_from(model, params, None if model is not None else config.system, BY_DEFAULT, 1)
     given = config.data.dataset if data is None else data
-    dataset = as_dataset(given, seed=config.data.data_seed, shuffle_test=shuffles_test(directory))
+    dataset = as_dataset(given, seed=config.data.data_seed, **manner_of(directory))
     check_same(directory, dataset)
     run = assembled(config, directory, dataset, system=system, optimizer=optimizer)
     return Fitted(run, load_state(run))

@@ -20,10 +20,16 @@ def is_saved(folder: Path) -> bool:
 
 
 def hugging_face_splits(
-    name: str, *, label: str | None = None, square: Square | None = None, colour: Colour | None = None
+    name: str,
+    *,
+    label: str | None = None,
+    square: Square | None = None,
+    colour: Colour | None = None,
+    gap_words: bool = True,
 ) -> dict[str, Split | Table]:
     """The splits of a dataset: images with their labels where it has a column of images, else tables.
 
+    `gap_words`: whether a string of a table may stand for a gap; the name of a class does not.
     ImportError where the extra is not installed, ValueError where no split is called train.
     """
     try:
@@ -39,13 +45,16 @@ def hugging_face_splits(
         loaded = datasets.load_from_disk(name)
     found: Any = loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
     parts = {str(part): one for part, one in found.items()}
-    splits = {SPLITS[part]: _split(name, one, label, square, colour) for part, one in parts.items() if part in SPLITS}
+    options = {"label": label, "square": square, "colour": colour, "gap_words": gap_words}
+    splits = {SPLITS[part]: _split(name, one, **options) for part, one in parts.items() if part in SPLITS}
     if "train" not in splits:
         raise ValueError(f"{name} has the splits {', '.join(parts)}, but none called train.")
     return splits
 
 
-def _split(name: str, data: Any, label: str | None, square: Square | None, colour: Colour | None) -> Split | Table:
+def _split(
+    name: str, data: Any, *, label: str | None, square: Square | None, colour: Colour | None, gap_words: bool
+) -> Split | Table:
     import datasets
 
     data = data.with_format(None)
@@ -56,6 +65,7 @@ def _split(name: str, data: Any, label: str | None, square: Square | None, colou
         # Classes by their names, as a file of strings has them.
         named = {column: _names(kind, table.columns[column]) for column, kind in classes.items()}
         gaps = {column: np.array([value or None for value in values], object) for column, values in named.items()}
+        table = table.with_gaps() if gap_words else table
         return Table(table.columns | gaps)
     if label is not None and label not in data.features:
         raise ValueError(f"--label {label}: {name} has no such column; there are {', '.join(data.features)}.")

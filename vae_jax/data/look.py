@@ -20,8 +20,13 @@ def faults(dataset: Dataset) -> Iterator[str]:
     if dataset.scale_fault is not None:
         yield dataset.scale_fault
     if dataset.columns is None and len(dataset.shape) == 1 and (same := _constant(train)):
-        listed = ", ".join(map(str, same[:_NAMED])) + (", …" if len(same) > _NAMED else "")
-        yield f"{len(same)} of {dataset.shape[0]} elements of {dataset.name} are the same in every example: {listed}."
+        names = dataset.names
+        listed = ", ".join(str(j if names is None else names[j]) for j in same[:_NAMED])
+        more = ", …" if len(same) > _NAMED else ""
+        yield (
+            f"{len(same)} of {dataset.shape[0]} elements of {dataset.name} are the same in every example: "
+            f"{listed}{more}. {_without(same, is_table=names is not None)}"
+        )
     shape = dataset.shape
     if len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3):
         yield (
@@ -33,8 +38,18 @@ def faults(dataset: Dataset) -> Iterator[str]:
         if shared > _MOST_SHARED * len(split.x):
             yield (
                 f"{shared} of {len(split.x)} {part} examples of {dataset.name} are training examples too, so numbers "
-                "of that split are too good. Leave repeated examples out, as by np.unique(x, axis=0)."
+                "of that split are too good. Leave repeated examples out, as by np.unique(x, axis=0), and of a split "
+                "of your own those that the training split has."
             )
+
+
+def _without(same: list[int], *, is_table: bool) -> str:
+    """How elements are left out that are the same in every training example."""
+    if is_table:
+        return "Leave these columns out of the file."
+    if len(same) <= _NAMED:
+        return f"Leave them out of every split: np.delete(x, {same}, axis=1)."
+    return "Leave them out of every split: x[:, kept], where kept = (x != x[0]).any(axis=0) of the training split."
 
 
 def check_varies(dataset: Dataset) -> None:

@@ -29,7 +29,7 @@ from vae_jax.data.hugging_face import PREFIX, hugging_face_splits, is_saved
 from vae_jax.data.images import Square
 from vae_jax.data.strings import is_strings
 from vae_jax.data.table import ENDINGS as TABLES
-from vae_jax.data.table import Table, read_cells, read_table
+from vae_jax.data.table import Cells, Table, joined_cells, read_columns, read_table
 
 _ARRAYS = (".npz", ".npy")
 _ORDER = ("train", "validation", "test")
@@ -46,6 +46,8 @@ class Reading(NamedTuple):
     colour: Colour | None = None
     label: str | None = None
     columns: tuple[str, ...] = ()
+    # Whether "?" or "NA" stands for a gap in a file with types too. It was a word to runs that were made before.
+    gap_words: bool = True
 
 
 class Own(NamedTuple):
@@ -134,22 +136,23 @@ def proposed(name: str, reading: Reading) -> dict[str, Proposal]:
     return _proposals(tables, reading.columns)
 
 
-def read_all_cells(name: str, reading: Reading, columns: Sequence[Column] = ()) -> dict[str, list[Any]]:
-    """Every column of a table of the user's own as it stands in its file, None for a gap; rows as in `read_like`.
+def read_all_cells(name: str, reading: Reading, columns: Sequence[Column] = ()) -> dict[str, Cells]:
+    """The cells of every column of a table of the user's own; rows as in `read_like`.
 
     Columns in which a model knows strings hold strings.
     """
     strings = _of_strings(columns)
     path = Path(name)
     if _is_table(name):
-        return read_cells(path, strings)
+        return read_columns(path, strings, gap_words=reading.gap_words)
     files = _split_files(path) if path.is_dir() else {}
     if files and all(file.suffix in TABLES for file in files.values()):
-        parts = [read_cells(files[part], strings) for part in _ORDER if part in files]
+        parts = [read_columns(files[part], strings, gap_words=reading.gap_words) for part in _ORDER if part in files]
     else:
-        parts = [_as_table(name, one).cells() for one in _parts(name, reading).values()]
+        tables = [_as_table(name, one).cells() for one in _parts(name, reading).values()]
+        parts = [{column: Cells(values) for column, values in one.items()} for one in tables]
     shared = [column for column in parts[0] if all(column in one for one in parts)]
-    return {column: [value for one in parts for value in one[column]] for column in shared}
+    return {column: joined_cells([one[column] for one in parts]) for column in shared}
 
 
 def _of_strings(columns: Sequence[Column]) -> list[str]:
@@ -162,12 +165,15 @@ def _is_table(name: str) -> bool:
 
 def _in_one_piece(name: str, reading: Reading, strings: Sequence[str] = ()) -> dict[str, Split | Table]:
     """The splits, but for those that a column of a table tells apart: its rows stay in their order."""
-    return {"train": _table_of_file(Path(name), strings)} if _is_table(name) else _parts(name, reading, strings)
+    if _is_table(name):
+        return {"train": _table_of_file(Path(name), reading, strings)}
+    return _parts(name, reading, strings)
 
 
-def _table_of_file(path: Path, strings: Sequence[str]) -> Table:
+def _table_of_file(path: Path, reading: Reading, strings: Sequence[str]) -> Table:
     """The table, whose columns of these names, those that it has, hold strings."""
-    return read_table(path, [column for column in strings if column in read_table(path).columns])
+    found = read_table(path, [column for column in strings if column in read_table(path).columns])
+    return found.with_gaps() if reading.gap_words else found
 
 
 def _parts(name: str, reading: Reading, strings: Sequence[str] = ()) -> dict[str, Split | Table]:
@@ -180,18 +186,18 @@ def _in_any_order(name: str, reading: Reading, strings: Sequence[str]) -> dict[s
     path = Path(name)
     options = {"square": reading.square, "colour": reading.colour}
     if name.startswith(PREFIX) or is_saved(path):
-        return hugging_face_splits(name, label=reading.label, **options)
+        return hugging_face_splits(name, label=reading.label, gap_words=reading.gap_words, **options)
     if path.is_dir():
         files = _split_files(path)
         if not files:
             return dict(image_splits(path, **options))
-        parts = {part: _alone(file, _of_file(file, strings)) for part, file in files.items()}
+        parts = {part: _alone(file, _of_file(file, reading, strings)) for part, file in files.items()}
         # What looks like numbers in one file may be strings in another.
         mixed = [column for one in parts.values() if isinstance(one, Table) for column in one.strings()]
         if not mixed:
             return parts
-        return {part: _alone(file, _of_file(file, [*strings, *mixed])) for part, file in files.items()}
-    return _of_file(path, strings)
+        return {part: _alone(file, _of_file(file, reading, [*strings, *mixed])) for part, file in files.items()}
+    return _of_file(path, reading, strings)
 
 
 def _alone(file: Path, parts: dict[str, Split | Table]) -> Split | Table:
@@ -228,14 +234,14 @@ def _has_splits(one: Split | Table) -> TypeGuard[Table]:
     return isinstance(one, Table) and _SPLIT in one.columns and one.columns[_SPLIT].dtype.kind == "O"
 
 
-def _of_file(path: Path, strings: Sequence[str]) -> dict[str, Split | Table]:
+def _of_file(path: Path, reading: Reading, strings: Sequence[str]) -> dict[str, Split | Table]:
     if path.suffix in _ARRAYS:
         return dict(read_file(path))
     if path.suffix not in TABLES:
         raise FileNotFoundError(
             f"no data {path}. It must be a folder of images, or a file ending in {', '.join((*_ARRAYS, *TABLES))}."
         )
-    whole = _table_of_file(path, strings)
+    whole = _table_of_file(path, reading, strings)
     if not _has_splits(whole):
         return {"train": whole}
     split = whole.columns[_SPLIT]

@@ -14,7 +14,7 @@ from vae_jax.core.arrays import write_arrays
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import RequestError
 from vae_jax.core.files import check_ending, write_whole
-from vae_jax.data import Dataset, whole_like, whole_strings
+from vae_jax.data import Dataset, Reading, whole_like, whole_strings
 from vae_jax.data.columns import raw_values
 from vae_jax.data.labels import named
 from vae_jax.data.table import ENDINGS as TABLES
@@ -30,7 +30,8 @@ from vae_jax.models.vae import VAE
 from vae_jax.pictures.picture import decoded_as
 from vae_jax.pictures.plots import save_figure, show_images
 from vae_jax.train.files import CODES, SAMPLES, VARIATIONS
-from vae_jax.train.outline import read_outline
+from vae_jax.train.outline import manner_of, read_outline
+from vae_jax.train.run import Run
 from vae_jax.train.source import reading_of
 
 # A density that is fitted to codes after training: of a mixture so many components, to at most so many examples.
@@ -197,7 +198,7 @@ def examples_like(subject: Subject, data: str, data_dir: Path | None) -> Dataset
     folder = data_dir or run.config.data.data_dir
     if trained.grammar is not None:
         return whole_strings(data, trained, data_dir=folder)
-    reading = reading_of(run.config)
+    reading = reading_of_run(run)
     if len(trained.shape) == 3 and reading.colour is None:
         # What else lies in their folder made the run's own images grey or coloured.
         reading = reading._replace(colour="grey" if trained.shape[2] == 1 else "colour")
@@ -215,6 +216,11 @@ def examples_like(subject: Subject, data: str, data_dir: Path | None) -> Dataset
     # The bits of other examples were not drawn yet, also where those of the run were drawn once.
     binarisation = "none" if trained.binarisation == "none" else "dynamic"
     return dataclasses.replace(source, binarisation=binarisation, as_counts=trained.as_counts, units=trained.units)
+
+
+def reading_of_run(run: Run) -> Reading:
+    """How the data of a run are read, and others that its model is given."""
+    return reading_of(run.config)._replace(gap_words=manner_of(run.directory)["gap_words"])
 
 
 def _check_conditions(subject: Subject, source: Dataset) -> None:

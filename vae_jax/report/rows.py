@@ -12,15 +12,14 @@ from vae_jax.core.errors import RequestError
 from vae_jax.core.files import check_ending
 from vae_jax.data.columns import Column, raw_values
 from vae_jax.data.own import read_all_cells
-from vae_jax.data.table import cells_like, write_table
+from vae_jax.data.table import write_table, write_texts
 from vae_jax.distributions import Masked, Observed
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
 from vae_jax.evaluate.batched import map_batches
 from vae_jax.evaluate.impute import impute
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import VAE
-from vae_jax.report.arrays import examples_like
-from vae_jax.train.source import reading_of
+from vae_jax.report.arrays import examples_like, reading_of_run
 
 # Completions that a typical value is found from.
 _COMPLETIONS = 200
@@ -48,19 +47,22 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
     completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
     tables = [_typical(columns, x, completed)] if draws == 0 else list(np.swapaxes(completed, 0, 1))
     # What was observed, or is nothing to the model, is given back as it was.
-    raw = read_all_cells(data, reading_of(subject.run.config), columns)
+    raw = read_all_cells(data, reading_of_run(subject.run), columns)
     if draws and "draw" in raw:
         raise RequestError(f"{data} has a column draw, and --draws writes one: give yours another name.")
-    written: dict[str, list[Any]] = {}
+    as_text = out.suffix == ".csv" and all(cells.texts is not None for cells in raw.values())
+    kept = {name: cells.known(as_text=as_text) for name, cells in raw.items()}
+    written: dict[str, list[Any]] = {name: [] for name in (*raw, *(["draw"] if draws else []))}
     for number, table in enumerate(tables):
-        rows = dict(raw)
-        for j, column in enumerate(columns):
-            drawn = cells_like(raw_values(column, table[:, j]), raw[column.name])
-            rows[column.name] = [b if a is None else a for a, b in zip(raw[column.name], drawn, strict=True)]
-        rows |= {"draw": [number] * len(x)} if draws else {}
-        written = {name: [*written.get(name, []), *values] for name, values in rows.items()}
-    write_table(out, written)
-    return out, sum(values.count(None) for name, values in raw.items() if name in {c.name for c in columns})
+        filled = {
+            column.name: raw[column.name].filled(raw_values(column, table[:, j]), as_text=as_text)
+            for j, column in enumerate(columns)
+        }
+        rows = {"draw": [number] * len(x)} | kept | filled
+        for name, values in written.items():
+            values.extend(rows[name])
+    (write_texts if as_text else write_table)(out, written)
+    return out, sum(raw[column.name].values.count(None) for column in columns)
 
 
 def write_anomalies(

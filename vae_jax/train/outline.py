@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def outline_of(dataset: Dataset) -> dict[str, Any]:
         "grammar": None if grammar is None else grammar.rules,
         "digests": _digests(dataset),
         "shuffled_test": True,
+        "gap_words": True,
         **{name: array for name, array in arrays.items() if array is not None},
         **({} if train.label is None else {"largest_label": _largest_label(dataset)}),
     }
@@ -71,12 +72,21 @@ def read_outline(directory: Path) -> dict[str, Any] | None:
     return {**json.loads(str(arrays.pop("told"))), **arrays}
 
 
-def shuffles_test(directory: Path) -> bool:
-    """Whether a test split of the user's own is shuffled: not that of a run which was made before they were."""
-    if not (directory / CONFIG).is_file():
-        return True
-    outline = read_outline(directory)
-    return outline is not None and outline.get("shuffled_test", False)
+class Manner(TypedDict):
+    """How data of the user's own are read. A run that was made before either was so has its data as they were."""
+
+    # Whether their test split is shuffled.
+    shuffle_test: bool
+    # Whether a string of a file with types may stand for a gap.
+    gap_words: bool
+
+
+def manner_of(directory: Path | None) -> Manner:
+    """How the data of a run are read; those of a new run where there is none."""
+    if directory is None or not (directory / CONFIG).is_file():
+        return {"shuffle_test": True, "gap_words": True}
+    outline = read_outline(directory) or {}
+    return {"shuffle_test": outline.get("shuffled_test", False), "gap_words": outline.get("gap_words", False)}
 
 
 def check_same(directory: Path, dataset: Dataset) -> None:

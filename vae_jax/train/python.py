@@ -18,7 +18,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.seal import sealed
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
-from vae_jax.data import Dataset, Split, binarised, is_own, load
+from vae_jax.data import Dataset, Reading, Split, binarised, is_own, load
 from vae_jax.data.dataset import split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.hugging_face import PREFIX
@@ -69,7 +69,7 @@ def as_system(
     return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples), parts=parts), vae=vae)
 
 
-def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True) -> Dataset:
+def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True, gap_words: bool = True) -> Dataset:
     """Data as the trainer takes them: arrays, a name or a path for `load`, or a `Dataset` as it is.
 
     Arrays are `[n, …]`, or a dict of them: `x`, and `label` or `condition` if there are any, all of them with the
@@ -82,7 +82,7 @@ def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True) -> Datase
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | Path):
-        return load(source_of(data), seed=seed, shuffle_test=shuffle_test)
+        return load(source_of(data), Reading(gap_words=gap_words), seed=seed, shuffle_test=shuffle_test)
     if any(isinstance(part, Observed) for part in (data, *(data.values() if isinstance(data, Mapping) else ()))):
         raise ValueError(
             "data with gaps are an array [n, …] with NaN for each, got Observed: numpy.where(x.mask, x.value, "

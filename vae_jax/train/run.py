@@ -67,7 +67,7 @@ from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
-from vae_jax.train.outline import check_same, outline_of, outlined, read_outline, shuffles_test, write_outline
+from vae_jax.train.outline import check_same, manner_of, outline_of, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_on, train_until
 from vae_jax.train.source import load_data, settled, warn_of_faults
 from vae_jax.train.stream import check_stream, is_streamed, streamed
@@ -175,13 +175,13 @@ def held_out_batch(data: Data, dataset: Dataset) -> tuple[Key, Any]:
     return loss_key, place(dataset.prepare(prepare_key, dataset.validation.batch()))
 
 
-def prepare_run(config: Experiment, directory: Path, *, shuffle_test: bool = True) -> Run:
+def prepare_run(config: Experiment, directory: Path, *, shuffle_test: bool = True, gap_words: bool = True) -> Run:
     """Load the data, assemble the model and see, without computing, that they fit. Writes nothing.
 
     ConfigError, ValueError or FileNotFoundError with what to change.
     """
     validate(config)
-    return assembled(config, directory, load_data(config, shuffle_test=shuffle_test))
+    return assembled(config, directory, load_data(config, shuffle_test=shuffle_test, gap_words=gap_words))
 
 
 def assembled(
@@ -324,7 +324,7 @@ def open_run(directory: Path) -> Run:
     """The run of a directory with its data. ConfigError if there is none, RequestError if the data have changed."""
     config = read_config(directory)
     check_run(directory)
-    run = prepare_run(config, directory, shuffle_test=shuffles_test(directory))
+    run = prepare_run(config, directory, **manner_of(directory))
     check_same(directory, run.dataset)
     return run
 

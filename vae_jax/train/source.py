@@ -42,15 +42,18 @@ def reading_of(config: Experiment) -> Reading:
     return Reading(kind, data.levels, square_of(data), data.image_colour, data.label, data.columns)
 
 
-def load_data(config: Experiment, *, shuffle_test: bool = True) -> Dataset:
-    """The dataset of a config. ConfigError where it cannot be had, or not be changed as the config says."""
+def load_data(config: Experiment, *, shuffle_test: bool = True, gap_words: bool = True) -> Dataset:
+    """The dataset of a config. ConfigError where it cannot be had, or not be changed as the config says.
+
+    `shuffle_test` and `gap_words` are false for runs that were made before (`vae_jax.train.outline.manner_of`).
+    """
     data = config.data
     if data.dataset == ARRAYS:
         raise ConfigError(
             "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
             "save them as an .npz and train on its path."
         )
-    dataset = _strings(config) if is_strings(data.dataset) else _examples(config, shuffle_test)
+    dataset = _strings(config) if is_strings(data.dataset) else _examples(config, shuffle_test, gap_words)
     if (data.mirror or data.shift) and not dataset.is_image:
         raise ConfigError(
             f"--mirror and --shift are for images, but an example of {dataset.name} has the shape {dataset.shape}."
@@ -73,19 +76,20 @@ def _strings(config: Experiment) -> Dataset:
     )
 
 
-def _examples(config: Experiment, shuffle_test: bool) -> Dataset:
+def _examples(config: Experiment, shuffle_test: bool, gap_words: bool) -> Dataset:
     """Examples of numbers, as counts where the likelihood is one of counts."""
     data = config.data
+    reading = reading_of(config)._replace(gap_words=gap_words)
     shown: dict[str, Any] = {
         "binarisation": data.binarisation,
         "standardise": bool(data.standardise),
         "seed": data.data_seed,
     }
     if data.stand_in:
-        dataset = stand_in(data.dataset, reading_of(config), **shown)
+        dataset = stand_in(data.dataset, reading, **shown)
     else:
         sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
-        dataset = load(data.dataset, reading_of(config), **sizes, **shown, shuffle_test=shuffle_test)
+        dataset = load(data.dataset, reading, **sizes, **shown, shuffle_test=shuffle_test)
     return dataclasses.replace(dataset, as_counts=LIKELIHOODS[config.model.likelihood].sees_counts)
 
 

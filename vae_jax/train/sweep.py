@@ -56,7 +56,7 @@ from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined
-from vae_jax.train.outline import check_same, outline_of, shuffles_test, write_outline
+from vae_jax.train.outline import check_same, manner_of, outline_of, write_outline
 from vae_jax.train.processes import is_first
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
@@ -255,7 +255,9 @@ class Sweep:
         return lambda params: compiled(values, params, batch)
 
 
-def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path, *, shuffle_test: bool = True) -> Sweep:
+def prepare_sweep(
+    config: Experiment, grid: Grid, seeds: int, directory: Path, *, shuffle_test: bool = True, gap_words: bool = True
+) -> Sweep:
     """Load the data and check that every member fits them, and that all can be traced. Writes nothing.
 
     ConfigError or ValueError, with what to change.
@@ -271,7 +273,7 @@ def prepare_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path, *
         raise ConfigError("--on-nonfinite skip is for one run: members of a sweep go on each by itself, whole or not.")
     for point in grid_points(grid):
         validate(with_values(config, point))
-    dataset = load_data(config, shuffle_test=shuffle_test)
+    dataset = load_data(config, shuffle_test=shuffle_test, gap_words=gap_words)
     if isinstance(dataset.train.x, Rows):
         raise ConfigError(
             f"{dataset.name} does not fit the memory, and the members of a sweep see their data in different orders: "
@@ -319,7 +321,7 @@ def open_sweep(directory: Path) -> Sweep:
     saved = read_json(directory / SWEEP, "Put back a copy of it.")
     grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
     config, grid = read_config(directory), typing.cast(Grid, grid)
-    sweep = prepare_sweep(config, grid, saved["seeds"], directory, shuffle_test=shuffles_test(directory))
+    sweep = prepare_sweep(config, grid, saved["seeds"], directory, **manner_of(directory))
     check_same(directory, sweep.dataset)
     return sweep
 
