@@ -79,6 +79,10 @@ class Transformed:
     def sample_and_path_log_prob(self, key: Key) -> tuple[Array, Array]:
         """As `sample_and_log_prob`, but its gradient goes through the value alone. First derivatives only."""
         check_key("Transformed.sample_and_path_log_prob", key)
+        if isinstance(self.base, Transformed):
+            # As one flow: the density of a base that is a flow itself would be by its inverse.
+            whole = Transformed(self.base.base, Composed((self.base.bijection, self.bijection)))
+            return whole.sample_and_path_log_prob(key)
         z = self.base.sample(key)
         value = self.bijection.forward(z)[0]
         log_prob, gradient = jax.value_and_grad(freeze(self.base).log_prob)(freeze(z))

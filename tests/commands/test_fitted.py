@@ -78,6 +78,7 @@ def test_codes_that_are_numbers_of_choices_are_measured_and_drawn(tmp_path) -> N
     run = vj.fit(vae, images, params=params, directory=tmp_path / "run", epochs=2, console=quiet(), **options)
     assert run.evaluate(k=10)["likelihood"] == "Bernoulli"
     assert {path.stem for path in run.pictures()} >= {"training_curve", "samples"}
+    assert vj.open_run(tmp_path / "run", vae, images, params=params, optimizer=ADAM).state.best_epoch == 2
 
 
 def test_an_optimiser_of_ones_own_may_leave_steps_out(tmp_path) -> None:
@@ -224,3 +225,5 @@ def test_a_run_of_python_is_not_sent_to_commands_that_cannot_open_it(tmp_path) -
     vae, params = model()
     with pytest.raises(ConfigError, match="Train it with: vj.fit with the same arguments"):
         vj.open_run(tmp_path / "run", vae, DATA, params=params, optimizer=optax.sgd(1e30))
+    # It came to nothing, so its directory is free for another try.
+    assert fitted(tmp_path / "run", epochs=1).history[-1]["epoch"] == 1

@@ -154,7 +154,8 @@ def test_models_made_in_python_are_told_apart(runs, tmp_path) -> None:
         directory = tmp_path / str(number)
         directory.mkdir()
         start = {"w": np.full(width, float(number))}
-        write_json(directory / MADE, sealed(made_of({"model": "m", "start": start})))
+        content = made_of({"model": "m", "start": start}) | {"numbers": {"loss": str(number)}}
+        write_json(directory / MADE, sealed(content))
         made.append(run._replace(directory=directory))
     assert [len(row) for row in grouped(made).values()] == [2, 1]
     assert list(grouped([made[0], made[2]])) == [f"run={made[0].directory}", f"run={made[2].directory}"]

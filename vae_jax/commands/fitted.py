@@ -27,7 +27,17 @@ from vae_jax.train.files import ARRAYS, is_of_a_command, read_config, read_metri
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
 from vae_jax.train.outline import check_same, manner_of
-from vae_jax.train.python import BY_DEFAULT, absolute, as_dataset, check_optimizer, python_run, source_of, system_from
+from vae_jax.train.python import (
+    BY_DEFAULT,
+    absolute,
+    as_dataset,
+    check_given,
+    check_optimizer,
+    python_run,
+    source_of,
+    system_from,
+    system_to_open,
+)
 from vae_jax.train.run import Run, assembled, load_state
 from vae_jax.train.run import open_run as open_configured
 from vae_jax.train.trackers import flat
@@ -125,8 +135,9 @@ def fit(
     `data`: arrays `[n, …]`, a dict of them with `x`, `label`, `x_test`, …, the name or the path of a dataset, or a
     `Dataset`; or a source of single examples, as those of Grain. The model sees arrays as they are given, and what has
     a name or a path as the command line reads it: integers of a file divided by the largest count, 255 by default.
-    `directory`: of the run, by default a new one in `runs`. Called again with the same arguments, training goes on from
-    the newest checkpoint, bit for bit, or is found to be finished; with others, it is refused.
+    `directory`: of the run, by default a new one in `runs`. Called again, training goes on from the newest checkpoint,
+    bit for bit, or is found to be finished. `evaluation_samples` and `compute` may then be others; all else is refused
+    where it is, the model by names and by the loss at the start, so that an edited function is found too.
     `optimizer`: of optax, or a config's, by default Adam with 1e-3. `patience`: stop after so many epochs without a
     better validation loss. `on_nonfinite`: end at a step whose loss or gradient is not finite, or leave it out, up to
     20 times in all. `compute`: devices, precision and memory, `vae_jax.config.Compute(mesh=("data=8",))`; by default
@@ -170,8 +181,8 @@ def open_run(
     """A run with its best parameters.
 
     Of a run of `fit` its `model`, `params` and `data` are given again, and its `optimizer` where that was one of optax.
-    Of all other runs the directory says everything. ConfigError or RequestError where there is none, or where the data
-    are others.
+    Of all other runs the directory says everything. ConfigError or RequestError where there is none, where the data are
+    others, or where the model gives another number at the start of the run than it did then.
     """
     directory = Path(directory)
     config = read_config(directory)
@@ -184,9 +195,10 @@ def open_run(
         raise ConfigError(
             f"the data of {directory} were given as arrays: vj.open_run({str(directory)!r}, model, data)."
         )
-    system = system_from(model, params, None if model is not None else config.system, BY_DEFAULT, 1)
+    system = system_to_open(model, params, None if model is not None else config.system)
     given = config.data.dataset if data is None else data
     dataset = as_dataset(given, seed=config.data.data_seed, **manner_of(directory))
     check_same(directory, dataset)
     run = assembled(config, directory, dataset, system=system, optimizer=optimizer)
+    check_given(run, model, params)
     return Fitted(run, load_state(run))

@@ -12,7 +12,8 @@ distribution have the event shape, or are scalars.
 
 Estimators never call `log_prob` on a sample of their own, whose density is often known at once; they call
 `sample_and_log_prob` or `sample_and_path_log_prob` of this module, which use the distribution's method of
-that name where it has one (a flow never inverts its own sample) and the two basic methods otherwise.
+that name where it has one (a flow never inverts its own sample, nor as a layer of a `Chain` or a column of a
+`Product`) and the two basic methods otherwise.
 """
 
 from collections.abc import Callable

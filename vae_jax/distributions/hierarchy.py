@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from vae_jax.core.checks import check_key
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import freeze, summed
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import DiagNormal, Distribution, draws, sample_and_log_prob
 from vae_jax.distributions.distribution import discrete, discretely, is_reparameterised
@@ -150,6 +150,31 @@ class Chain:
         check_key("Chain.sample_and_log_prob", key)
         value, log_probs = self.sample_and_layer_log_probs(key)
         return value, summed(log_probs)
+
+    def sample_and_path_log_prob(self, key: Key) -> tuple[tuple[Any, ...], Array]:
+        """As `sample_and_log_prob`, but its gradient goes through the values alone. First derivatives only.
+
+        A layer with a method of this name, such as a flow, is asked for its own, which does not invert the sample.
+        """
+        keys = self._keys("sample_and_path_log_prob", key)
+
+        def drawn(i: int, layer: Any) -> tuple[Any, Any]:
+            if hasattr(layer, "sample_and_path_log_prob"):
+                return layer.sample_and_path_log_prob(keys[i])
+            return layer.sample(keys[i]), None
+
+        value, paths, _ = self._walk(drawn)
+
+        def density(i: int, layer: Any) -> tuple[Any, Array]:
+            z, path = value[self.places[i]], paths[self.places[i]]
+            if path is None:
+                return z, layer.log_prob(z)
+            # The path of the layer's own value is in `path`. Its density depends on the layers before it too: on the
+            # way forward that is the whole gradient less the path, here where the parameters are still.
+            by_state = sample_and_log_prob(layer, keys[i])[1] - layer.sample_and_path_log_prob(keys[i])[1]
+            return z, path + by_state
+
+        return value, summed(jnp.stack(freeze(self)._walk(density)[1]))
 
     def sample_and_layer_log_probs(self, key: Key) -> tuple[tuple[Any, ...], Array]:
         """A sample and `layer_log_probs` of it."""

@@ -1,6 +1,6 @@
 """Independent columns, each of its own family: the likelihood of a mixed table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,13 @@ import jax.numpy as jnp
 from vae_jax.core.checks import check_key
 from vae_jax.core.trees import summed
 from vae_jax.core.types import Array, Key
-from vae_jax.distributions.distribution import draws, is_reparameterised, log_probs
+from vae_jax.distributions.distribution import (
+    draws,
+    is_reparameterised,
+    log_probs,
+    sample_and_log_prob,
+    sample_and_path_log_prob,
+)
 
 
 @jax.tree_util.register_dataclass
@@ -48,6 +54,21 @@ class Product:
             return {name: self.columns[name].sample(key) for name, key in zip(names, keys, strict=True)}
 
         return draws(row, key, shape)
+
+    def sample_and_log_prob(self, key: Key) -> tuple[dict[str, Any], Array]:
+        """A sample and its log-density, by `sample_and_log_prob` of every column."""
+        return self._drawn(sample_and_log_prob, key)
+
+    def sample_and_path_log_prob(self, key: Key) -> tuple[dict[str, Any], Array]:
+        """The same by `sample_and_path_log_prob`: its gradient goes through the values alone."""
+        return self._drawn(sample_and_path_log_prob, key)
+
+    def _drawn(self, draw: Callable[[Any, Key], tuple[Any, Array]], key: Key) -> tuple[dict[str, Any], Array]:
+        check_key("Product.sample", key)
+        names = sorted(self.columns)
+        pairs = [draw(self.columns[n], k) for n, k in zip(names, jax.random.split(key, len(names)), strict=True)]
+        values, log_probs = zip(*pairs, strict=True)
+        return dict(zip(names, values, strict=True)), summed(jnp.stack(log_probs))
 
     def log_prob(self, value: Mapping[str, Any]) -> Array:
         """Log-density in nats, a scalar. ValueError where the columns are not those of the distribution."""

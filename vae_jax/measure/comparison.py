@@ -23,8 +23,8 @@ _PROTOCOL = (
     *("shape", "grammar", "density_of"),
 )
 
-# Of what a run is made of: with what it was made says nothing of the model.
-_NOT_MADE = ("checksum", "versions")
+# Of what a run is made of: with what it was made says nothing of the model, and its numbers depend on the seed.
+_NOT_MADE = ("checksum", "versions", "numbers")
 
 # What the table shows of every run.
 _SHOWN = ("log_marginal", "test_examples_error", "elbo", "parameters_of_epoch", "training_seconds")

@@ -1,4 +1,10 @@
-"""RUN/made.json: what a run from Python maximises, and how, which its config cannot say."""
+"""RUN/made.json: what a run from Python maximises, and how, which its config cannot say.
+
+Names tell one function from another, but not one body of it from another. So the file also has numbers that the model
+gives where it starts.
+"""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
@@ -7,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +22,24 @@ import optax
 
 from vae_jax import __version__
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.examples import over_examples
+from vae_jax.core.types import Array, Key
+from vae_jax.models.vae import VAE, log_weights
 from vae_jax.train.files import MADE, read_json
+from vae_jax.train.loop import num_steps
+from vae_jax.train.program import initial_state
+
+if TYPE_CHECKING:
+    from vae_jax.train.run import Run
 
 # How far into what holds what.
 _DEPTH = 10
+# Every loss has been traced on so many, `initial_state` does it.
+_EXAMPLES = 2
+# A share: two numbers of one model differ by less, also in half precision with other versions or on another device.
+_CLOSE, _CLOSE_ELSEWHERE = 1e-3, 1e-2
+# In nats: what is 0 but for rounding.
+_ZERO = 1e-4
 
 
 def described(part: Any) -> str:
@@ -96,8 +116,68 @@ def check_made(directory: Path, made: Mapping[str, str]) -> None:
     """
     if not (directory / MADE).is_file():
         return
-    before = read_json(directory / MADE, "Without that file the run goes on, and what it maximises is not compared.")
+    before = read_made(directory)
     if before.get("versions") != made["versions"]:
         return
     if changed := [name for name in made if before.get(name) != made[name]]:
         raise ConfigError(f"{directory} holds a run with another {', '.join(changed)}. Name another directory.")
+
+
+def read_made(directory: Path) -> dict[str, Any]:
+    """What a run is made of; {} where the directory does not say. DamagedError where the file is not as it was."""
+    if not (directory / MADE).is_file():
+        return {}
+    return read_json(directory / MADE, "Without that file the run goes on, and what it maximises is not compared.")
+
+
+def numbers_of(run: Run, *, with_loss: bool = True) -> dict[str, str]:
+    """What a model gives where it starts, on the first examples, with a key that is always the same: five digits each.
+
+    `loss`, at the last step, where all terms have their weights, and `slope`, the norm of its gradient: what is times 0
+    at the start is seen by it. `log_weight`, of a VAE: the mean of log p(x, z) − log q(z | x), nats.
+    """
+    system, key = run.system, jax.random.key(0)
+
+    def numbers(first: Any, start: Key) -> dict[str, Array]:
+        params = initial_state(system, run.optimizer, run.dataset.prepare_training, first, start).params
+        batch = run.dataset.prepare(key, first)
+        found = {}
+        if with_loss:
+            value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
+            (loss, _), gradient = value_and_grad(params, key, batch, jnp.int32(num_steps(run)))
+            found |= {"loss": loss, "slope": optax.tree.norm(gradient)}
+        if isinstance(vae := system.vae, VAE):
+
+            def log_weight(key: Key, x: Any) -> Array:
+                return log_weights(vae, params, key, x, num_samples=1)[0]
+
+            found["log_weight"] = jnp.mean(over_examples(log_weight, key, system.example(batch)))
+        return found
+
+    first = {name: array[:_EXAMPLES] for name, array in run.dataset.train.batch().items()}
+    # So that another device says the same.
+    with jax.default_matmul_precision("highest"):
+        found = jax.jit(numbers)(first, jax.random.key(run.config.train.seed))
+    # JSON has no NaN.
+    return {name: f"{float(value):.5g}" for name, value in found.items()}
+
+
+def check_numbers(directory: Path, run: Run, *, with_loss: bool = True) -> None:
+    """ConfigError where a model, or its bound, gives other numbers than that which a directory was trained with.
+
+    Nothing is known of a run of another version of this package, which may draw other noise, nor of one that is from
+    before the numbers were kept.
+    """
+    made = read_made(directory)
+    before, versions = made.get("numbers", {}), made.get("versions", "")
+    if not before or versions.split(",")[0] != f"vae_jax {__version__}":
+        return
+    close = _CLOSE if versions == made_of({})["versions"] else _CLOSE_ELSEWHERE
+    for name, found in numbers_of(run, with_loss=with_loss).items():
+        expected = before.get(name, found)
+        if not np.isclose(float(found), float(expected), rtol=close, atol=_ZERO, equal_nan=True):
+            raise ConfigError(
+                f"{directory} holds a run with a model, or a bound, that computes another number: at the start its "
+                f"{name} was {expected}, and is {found} now. Go on with the code that it was trained with, or name "
+                "another directory."
+            )

@@ -28,15 +28,15 @@ from vae_jax.distributions import Bernoulli, Observed
 from vae_jax.distributions.kinds import known_parts
 from vae_jax.models.vae import VAE
 from vae_jax.objectives.bounds import elbo
-from vae_jax.objectives.estimators import Estimate, is_estimate, total
+from vae_jax.objectives.estimators import Estimate, is_estimate, score, total
 from vae_jax.systems.parts.objective import bound_loss, mean_loss
 from vae_jax.systems.registry import IN_PYTHON, check_patience, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
 from vae_jax.train.files import ARRAYS, CONFIG, MADE, read_config
-from vae_jax.train.made import check_made, made_of
+from vae_jax.train.made import check_made, check_numbers, described, made_of, numbers_of, read_made
 from vae_jax.train.outline import check_same
-from vae_jax.train.run import Run, assembled, write_start
+from vae_jax.train.run import Run, assembled, came_to_nothing, write_start
 from vae_jax.train.stream import check_stream
 
 # What is maximised where nothing else is said.
@@ -197,17 +197,18 @@ def python_run(
     check_ranges(config)
     run = assembled(config, directory, dataset, system=model, optimizer=rule)
     made = made_of({**parts, "optimiser": rule})
-    if (directory / CONFIG).is_file():
+    if (directory / CONFIG).is_file() and not came_to_nothing(directory):
         _check_same_run(read_config(directory), config, directory)
         check_same(directory, dataset)
         check_made(directory, made)
+        check_numbers(directory, run)
         return run
     check_rules(config)
     check_patience(train.patience, dataset, run.system)
     check_compute(run)
     check_stream(compute.stream, dataset.train.batch())
     _check_bits(run)
-    write_start(directory, config, dataset, {MADE: sealed(made)})
+    write_start(directory, config, dataset, {MADE: sealed({**made, "numbers": numbers_of(run)})})
     return run
 
 
@@ -308,6 +309,22 @@ def system_from(
     if params is None:
         raise ConfigError("a VAE needs the parameters that it starts from: params=….")
     return as_system(model, params, estimate=estimate, num_samples=num_samples, parts=parts)
+
+
+def system_to_open(
+    model: VAE | System | None, params: Params | Callable[..., Params] | None, build: str | None
+) -> System:
+    """The same of a run that is there, whose estimate is not given again."""
+    # With `score` any model opens: `total` refuses discrete ones.
+    return system_from(model, params, build, score(elbo) if isinstance(model, VAE) else BY_DEFAULT, 1)
+
+
+def check_given(run: Run, model: VAE | System | None, params: Params | Callable[..., Params] | None) -> None:
+    """ConfigError where the model that a run is opened with computes another number than that which it began with."""
+    # From another start numbers are others, and one that has the right shapes opens the run too.
+    name, given = ("start", params) if isinstance(model, VAE) else ("model", model)
+    if read_made(run.directory).get(name) == described(given):
+        check_numbers(run.directory, run, with_loss=not isinstance(model, VAE))
 
 
 def absolute(build: str) -> str:

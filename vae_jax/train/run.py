@@ -65,6 +65,7 @@ from vae_jax.train.files import (
 from vae_jax.train.initial import read_initial, write_initial
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps
+from vae_jax.train.made import check_numbers
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_same, manner_of, outline_of, outlined, read_outline, write_outline
@@ -280,7 +281,7 @@ def write_start(
     with writing(directory):
         # Another process may have been faster.
         check_directory(directory)
-        if _came_to_nothing(directory):
+        if came_to_nothing(directory):
             _discard(directory)
         write_outline(directory, outline_of(dataset))
         for name, content in (files or {}).items():
@@ -293,7 +294,7 @@ def write_start(
 
 def check_directory(directory: Path) -> None:
     """ConfigError where a new run cannot have this directory."""
-    if _came_to_nothing(directory):
+    if came_to_nothing(directory):
         return
     if (directory / CONFIG).exists():
         raise ConfigError(
@@ -307,7 +308,7 @@ def check_directory(directory: Path) -> None:
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
 
 
-def _came_to_nothing(directory: Path) -> bool:
+def came_to_nothing(directory: Path) -> bool:
     """Whether a run stopped in its first epoch, since a step was not finite: its directory is free for another try."""
     return (directory / NONFINITE).is_file() and not read_metrics(directory)
 
@@ -321,11 +322,15 @@ def _discard(directory: Path) -> None:
 
 @advising(TO_OPEN)
 def open_run(directory: Path) -> Run:
-    """The run of a directory with its data. ConfigError if there is none, RequestError if the data have changed."""
+    """The run of a directory with its data. RequestError if the data have changed.
+
+    ConfigError if there is none, or where its model is of a file that was edited since.
+    """
     config = read_config(directory)
     check_run(directory)
     run = prepare_run(config, directory, **manner_of(directory))
     check_same(directory, run.dataset)
+    check_numbers(directory, run)
     return run
 
 
