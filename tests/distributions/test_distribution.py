@@ -125,6 +125,33 @@ def test_narrow_numbers_have_log_densities_of_float32(family: Family) -> None:
     assert found in (jnp.float32, jnp.float64)
 
 
+HALF = jnp.linspace(-3.0, 6.0, 30).astype(jnp.bfloat16)
+WIDTH, INSIDE = (0.1 + 0.02 * jnp.arange(30)).astype(jnp.bfloat16), jnp.linspace(0.01, 0.99, 30).astype(jnp.bfloat16)
+BITS, CHOICES = (INSIDE > 0.4).astype(jnp.bfloat16), jnp.stack([HALF, 0.3 * HALF, -HALF], axis=-1)
+NARROW = {
+    "Bernoulli": (vj.Bernoulli(HALF), BITS),
+    "Categorical": (vj.Categorical(CHOICES), jnp.arange(30) % 3),
+    "OneHotCategorical": (vj.OneHotCategorical(CHOICES), jax.nn.one_hot(jnp.arange(30) % 3, 3, dtype=jnp.bfloat16)),
+    "Concrete": (vj.Concrete(CHOICES, jnp.bfloat16(0.7)), jnp.stack([INSIDE, 0.5 - 0.5 * INSIDE] * 2, -1)[..., :3]),
+    "RelaxedBernoulli": (vj.RelaxedBernoulli(HALF, jnp.bfloat16(0.7)), INSIDE),
+    "ContinuousBernoulli": (vj.ContinuousBernoulli(HALF), INSIDE),
+    "DiagNormal": (vj.DiagNormal(HALF, WIDTH), HALF + INSIDE),
+    "FullNormal": (vj.FullNormal(HALF, jnp.diag(WIDTH) + 0.01 * jnp.tri(30, dtype=jnp.bfloat16)), HALF + INSIDE),
+    "StudentT": (vj.StudentT(jnp.bfloat16(2.3), HALF, WIDTH), HALF + INSIDE),
+    "Mixture": (vj.Mixture(HALF, vj.DiagNormal(CHOICES, jnp.full_like(CHOICES, 0.7))), CHOICES[0]),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_no_digit_of_narrow_numbers_is_lost(name: str) -> None:
+    narrow = NARROW[name]
+    d, value = jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if leaf.dtype == jnp.bfloat16 else leaf, narrow)
+    np.testing.assert_allclose(narrow[0].log_prob(narrow[1]), d.log_prob(value), rtol=1e-5)
+    if isinstance(d, (vj.Bernoulli, vj.Categorical, vj.OneHotCategorical, vj.DiagNormal, vj.FullNormal)):
+        near = [jax.tree.map(lambda leaf: leaf * leaf.dtype.type(1.125), each) for each in (narrow[0], d)]
+        np.testing.assert_allclose(vj.kl(narrow[0], near[0]), vj.kl(d, near[1]), rtol=1e-5)
+
+
 @rows
 def test_a_batch_is_a_stacked_pytree(family: Family) -> None:
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf + 0.1]), family.value)
