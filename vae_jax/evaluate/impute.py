@@ -19,8 +19,8 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
 
     Sampling importance resampling: `num_samples` draws of z, weighed by p(observed, z) / q(z | x), then as many
     of them as draws are wanted, then x given each. Average the draws for means, count them for choices. The result
-    has the shapes of `x.value` with a first axis of `num_draws`, and their type; where reals are drawn for whole numbers
-    it holds reals. TypeError unless the model's likelihood is `Masked`.
+    has the shapes of `x.value` with a first axis of `num_draws`, and their type, or holds reals where they are drawn
+    for whole numbers. TypeError unless the model's likelihood is `Masked`.
 
     Of the samples only the numbers of the chosen are kept, so memory does not grow with `num_samples`, and with
     `num_draws` by the completions themselves.
