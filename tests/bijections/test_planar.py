@@ -78,3 +78,10 @@ def test_a_batch_is_refused() -> None:
         planar(1).forward(jnp.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"Planar.inverse.*shape \(3,\), got \(2, 3\)"):
         planar(1).inverse(jnp.zeros((2, 3)))
+
+
+def test_a_number_of_one_axis_is_refused() -> None:
+    layer = Planar(jnp.ones(3), jnp.ones(3), jnp.zeros(1))
+    for method in (layer.forward, layer.inverse):
+        with pytest.raises(ValueError, match=r"b must have 0 axes, got shape \(1,\)"):
+            method(jnp.zeros(3))

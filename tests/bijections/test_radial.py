@@ -80,3 +80,11 @@ def test_it_stays_finite_at_extremes(log_alpha: float, beta: float) -> None:
 def test_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Radial.forward.*shape \(3,\), got \(2, 3\)"):
         radial(0.0, 0.0).forward(jnp.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["log_alpha", "beta"])
+def test_a_number_of_one_axis_is_refused(name: str) -> None:
+    layer = Radial(**{"centre": jnp.zeros(3), "log_alpha": jnp.zeros(()), "beta": jnp.zeros(()), name: jnp.zeros(1)})
+    for method in (layer.forward, layer.inverse):
+        with pytest.raises(ValueError, match=rf"{name} must have 0 axes, got shape \(1,\)"):
+            method(jnp.zeros(3))

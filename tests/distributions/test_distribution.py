@@ -1,3 +1,5 @@
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import vae_jax as vj
 from tests.families import DISTRIBUTIONS, Family
 from vae_jax.distributions import Distribution, sample_and_log_prob, sample_and_path_log_prob
 from vae_jax.distributions.distribution import moves
+from vae_jax.distributions.divergences import has_closed_form
 from vae_jax.flows import Reverse
 
 KEY = jax.random.key(0)
@@ -123,6 +126,35 @@ def test_narrow_numbers_have_log_densities_of_float32(family: Family) -> None:
     # Under x64 what is written as a float may be one of 64 bits.
     found = jax.eval_shape(lambda d, v: narrow(d).log_prob(v), family.value, value).dtype
     assert found in (jnp.float32, jnp.float64)
+
+
+HALF = jnp.linspace(-3.0, 6.0, 30).astype(jnp.bfloat16)
+WIDTH, INSIDE = (0.1 + 0.02 * jnp.arange(30)).astype(jnp.bfloat16), jnp.linspace(0.01, 0.99, 30).astype(jnp.bfloat16)
+BITS, CHOICES = (INSIDE > 0.4).astype(jnp.bfloat16), jnp.stack([HALF, 0.3 * HALF, -HALF], axis=-1)
+NARROW = {
+    "Bernoulli": (vj.Bernoulli(HALF), BITS),
+    "Categorical": (vj.Categorical(CHOICES), jnp.arange(30) % 3),
+    "OneHotCategorical": (vj.OneHotCategorical(CHOICES), jax.nn.one_hot(jnp.arange(30) % 3, 3, dtype=jnp.bfloat16)),
+    "Concrete": (vj.Concrete(CHOICES, jnp.bfloat16(0.7)), jnp.stack([INSIDE, 0.5 - 0.5 * INSIDE] * 2, -1)[..., :3]),
+    "RelaxedBernoulli": (vj.RelaxedBernoulli(HALF, jnp.bfloat16(0.7)), INSIDE),
+    "ContinuousBernoulli": (vj.ContinuousBernoulli(HALF), INSIDE),
+    "DiagNormal": (vj.DiagNormal(HALF, WIDTH), HALF + INSIDE),
+    "FullNormal": (vj.FullNormal(HALF, jnp.diag(WIDTH) + 0.01 * jnp.tri(30, dtype=jnp.bfloat16)), HALF + INSIDE),
+    "StudentT": (vj.StudentT(jnp.bfloat16(2.3), HALF, WIDTH), HALF + INSIDE),
+    "Mixture": (vj.Mixture(HALF, vj.DiagNormal(CHOICES, jnp.full_like(CHOICES, 0.7))), CHOICES[0]),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_no_digit_of_narrow_numbers_is_lost(name: str) -> None:
+    def wide(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if leaf.dtype == jnp.bfloat16 else leaf, tree)
+
+    d, value = NARROW[name]
+    np.testing.assert_allclose(d.log_prob(value), wide(d).log_prob(wide(value)), rtol=1e-5)
+    if has_closed_form(type(d), type(d)):
+        near = jax.tree.map(lambda leaf: (1.125 * leaf).astype(leaf.dtype), d)
+        np.testing.assert_allclose(vj.kl(d, near), vj.kl(wide(d), wide(near)), rtol=1e-5)
 
 
 @rows

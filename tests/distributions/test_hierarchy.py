@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -237,3 +239,16 @@ def test_only_normals_have_a_temperature() -> None:
 def test_a_path_needs_a_step_for_each_factor() -> None:
     with pytest.raises(ValueError, match="each factor needs a step, got 2 factors and 1 steps"):
         vj.top_down_path(jnp.zeros(2), [Partial(along, PATH_PARAMS["p1"])] * 2, [Partial(add, WEIGHT)])
+
+
+@pytest.mark.parametrize("wrap", [functools.partial, lambda f, w: jax.jit(lambda z: f(w, z))], ids=["partial", "jit"])
+def test_a_function_whose_parameters_are_not_seen_is_refused_however_it_is_wrapped(wrap) -> None:
+    layer = wrap(lambda w, z: vj.DiagNormal(w * z, jnp.ones(1)), jnp.ones(1))
+    for call in (
+        lambda: vj.bottom_up(vj.standard_normal(1), layer),
+        lambda: vj.top_down(vj.standard_normal(1), layer),
+        lambda: vj.top_down_path(jnp.ones(1), [layer], [Partial(lambda state, value: state)]),
+        lambda: vj.top_down_path(jnp.ones(1), [Partial(layer)], [layer]),
+    ):
+        with pytest.raises(TypeError, match="whose parameters are not seen. Give jax.tree_util.Partial"):
+            call()

@@ -5,6 +5,7 @@ import pytest
 
 import vae_jax as vj
 from tests.members import X, linear_gaussian_params
+from vae_jax.evaluate.annealed import ais
 from vae_jax.evaluate.hamiltonian import adapted, move, posterior_draws
 from vae_jax.models.linear_gaussian import exact_encoder, linear_gaussian
 
@@ -52,3 +53,22 @@ def test_what_has_no_gradient_or_no_draws_is_refused() -> None:
         posterior_draws(choices, None, jax.random.key(0), jnp.zeros(2))
     with pytest.raises(ValueError, match="posterior_draws: num_draws must be at least 1"):
         posterior_draws(linear_gaussian(), linear_gaussian_params(), jax.random.key(0), X, num_draws=0)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_z_may_be_of_another_type_than_the_step(x64: bool) -> None:
+    """A prior in half precision; under x64 one of 64 bits with an encoder of 32."""
+    with jax.enable_x64(x64):
+        kind = jnp.float64 if x64 else jnp.bfloat16
+        single, prior = jnp.ones(2, jnp.float32), vj.DiagNormal(jnp.zeros(2, kind), jnp.ones(2, kind))
+        vae = vj.VAE(
+            encode=lambda params, x: vj.DiagNormal(0.0 * single, single),
+            decode=lambda params, z: vj.DiagNormal(z.astype(jnp.float32), single),
+            prior=lambda params: prior,
+        )
+        counts = {"num_integration_steps": 2}
+        drawn = posterior_draws(vae, None, jax.random.key(0), single, num_draws=3, num_warmup=3, **counts)
+        assert drawn.z.dtype == jnp.float32
+        assert drawn.acceptance > 0.0
+        annealed = ais(vae, None, jax.random.key(0), single, num_chains=2, num_temperatures=3, **counts)
+        assert np.isfinite(annealed.value)

@@ -108,3 +108,16 @@ def test_bad_input_is_refused() -> None:
         vj.impute(model, PARAMS, key, vj.Observed(X, jnp.ones(2, bool)))
     with pytest.raises(TypeError, match=r"impute: decode must give a Masked likelihood, got DiagNormal"):
         vj.impute(linear_gaussian(), PARAMS, key, X)
+
+
+def test_reals_are_drawn_as_reals_beside_whole_numbers() -> None:
+    model = vj.VAE(
+        encode=lambda params, x: vj.standard_normal(1),
+        decode=lambda params, z: vj.Masked(vj.DiagNormal(jnp.full(2, 2.7), jnp.full(2, 0.1))),
+        prior=lambda params: vj.standard_normal(1),
+    )
+    for kind in (jnp.int32, jnp.float32):
+        x = vj.Observed(jnp.array([3, 0], kind), jnp.array([True, False]))
+        drawn = vj.impute(model, None, jax.random.key(0), x, num_samples=5, num_draws=400)
+        np.testing.assert_array_equal(drawn[:, 0], 3)
+        assert abs(drawn[:, 1].mean() - 2.7) < 4.5 * 0.1 / 20.0

@@ -114,3 +114,26 @@ def test_bad_arguments() -> None:
         vj.log_marginal(MODEL, PARAMS, jax.random.key(0), X, num_samples=5, chunk_size=0)
     with pytest.raises(ValueError, match="log_marginal: x must be one example"):
         vj.log_marginal(MODEL, PARAMS, jax.random.key(0), jnp.zeros((2, 3)), num_samples=5)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_a_chunk_without_any_weight_leaves_the_gradient(chunk: int) -> None:
+    """Draws of z outside of the prior's support have none."""
+
+    class Interval:
+        def sample(self, key, shape=()):
+            return jax.random.uniform(key, (*shape, 1), minval=-1.0, maxval=1.0)
+
+        def log_prob(self, value):
+            return jnp.where(jnp.all(jnp.abs(value) < 1.0), -jnp.log(2.0), -jnp.inf)
+
+    vae = vj.VAE(
+        encode=lambda params, x: vj.DiagNormal(params[None], jnp.ones(1)),
+        decode=lambda params, z: vj.DiagNormal(z, jnp.ones(1)),
+        prior=lambda params: Interval(),
+    )
+    arguments = (jax.random.key(0), jnp.ones(1))
+    bound = lambda p: vj.iwae(vj.log_weights(vae, p, *arguments, num_samples=8))
+    found = lambda p: vj.log_marginal(vae, p, *arguments, num_samples=8, chunk_size=chunk).value
+    expected = jax.value_and_grad(bound)(jnp.array(0.0))
+    np.testing.assert_allclose(jax.value_and_grad(found)(jnp.array(0.0)), expected, rtol=1e-5)

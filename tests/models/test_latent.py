@@ -166,3 +166,12 @@ def test_variations_are_draws_of_the_posterior_moved_away_from_its_mean() -> Non
 def test_what_cannot_vary_is_refused(posterior, spread, error, reason) -> None:
     with pytest.raises(error, match=reason):
         variations(posterior, jax.random.key(0), 3, spread=spread)
+
+
+def test_codes_of_small_integers_do_not_wrap_around() -> None:
+    a, b, c = (jnp.array(code, jnp.uint8) for code in ([0, 10], [200, 10], [3, 250]))
+    real = [code.astype(jnp.float32) for code in (a, b, c)]
+    np.testing.assert_array_equal(vj.nearest(jnp.stack([a, b]), a[None], 2), [[0, 1]])
+    np.testing.assert_array_equal(vj.analogy(a, b, c), vj.analogy(*real))
+    np.testing.assert_array_equal(vj.j_diagram(b, a, c, 3), vj.j_diagram(real[1], real[0], real[2], 3))
+    np.testing.assert_allclose(vj.interpolate_sphere(b, c, 3), vj.interpolate_sphere(real[1], real[2], 3))

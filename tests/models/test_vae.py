@@ -108,3 +108,10 @@ def test_x_and_z_may_be_pytrees() -> None:
         assert np.isfinite(slope)
     with pytest.raises(ValueError, match="x must be one example"):
         vj.total(vj.iwae)(vae, 0.5, jax.random.key(0), {"a": jnp.ones((3, 2)), "b": jnp.zeros((3, 1))}, num_samples=4)
+
+
+def test_the_advice_for_a_batch_knows_its_size_also_of_a_pytree() -> None:
+    vae = MODEL._replace(decode=lambda params, z: vj.Masked(MODEL.decode(params, z)))
+    xs = vj.Observed(jnp.zeros((4, 3)), jnp.ones((4, 3), bool))
+    with pytest.raises(ValueError, match=r"\(jax.random.split\(key, 4\), xs\)"):
+        vj.log_weights(vae, PARAMS, jax.random.key(0), xs, num_samples=2)

@@ -61,6 +61,18 @@ def test_a_weight_of_zero() -> None:
     np.testing.assert_allclose(vj.renyi(0.5)(log_w), 2 * np.log((1 + np.exp(-0.5)) / 3), rtol=1e-5)
 
 
+def test_at_alpha_one_a_weight_of_zero_is_that_of_the_elbo() -> None:
+    log_w = jnp.array([-jnp.inf, 0.0, -1.0])
+    assert vj.renyi(1.0)(log_w) == vj.elbo(log_w) == -jnp.inf
+    assert vj.renyi(2.0)(log_w) == -jnp.inf
+
+
+@rows
+def test_log_weights_may_be_whole_numbers(name: str) -> None:
+    whole = jnp.array([0, 2, -3, 1])
+    np.testing.assert_allclose(BOUNDS[name](whole), BOUNDS[name](whole.astype(float)), rtol=1e-6)
+
+
 def test_alpha_must_be_finite() -> None:
     with pytest.raises(ValueError, match="alpha must be finite, got nan"):
         vj.renyi(float("nan"))

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -156,3 +157,73 @@ def test_path_estimators_in_parallel_on_a_mesh() -> None:
     keys, xs = jax.random.split(jax.random.key(0), 4), jnp.ones((4, 3)) * X[None]
     sharded = jax.jit(jax.shard_map(batch, mesh=mesh, in_specs=(spec, spec), out_specs=spec))
     np.testing.assert_allclose(sharded(keys, xs), batch(keys, xs), rtol=1e-5)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Uniform between −1 and 1, so that draws outside of it have no weight at all."""
+
+    def sample(self, key: Any, shape: tuple[int, ...] = ()) -> Any:
+        return jax.random.uniform(key, (*shape, 1), minval=-1.0, maxval=1.0)
+
+    def log_prob(self, value: Any) -> Any:
+        return jnp.where(jnp.all(jnp.abs(value) < 1.0), -jnp.log(2.0), -jnp.inf)
+
+
+WITHIN = vj.VAE(
+    encode=lambda params, x: vj.DiagNormal(params[None], jnp.ones(1)),
+    decode=lambda params, z: vj.DiagNormal(z, jnp.ones(1)),
+    prior=lambda params: Interval(),
+)
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+@rows
+def test_a_draw_of_no_weight_leaves_the_value_that_of_the_bound(name: str, bound: str) -> None:
+    arguments = (WITHIN, jnp.array(0.3), jax.random.key(0), jnp.ones(1))
+    log_w = vj.log_weights(*arguments, num_samples=8)
+    assert np.isneginf(log_w).any()
+    estimate = ESTIMATORS[name](BOUNDS[bound])
+    value, slope = jax.value_and_grad(lambda p: estimate(WITHIN, p, *arguments[2:], num_samples=8))(arguments[1])
+    np.testing.assert_allclose(value, BOUNDS[bound](log_w), rtol=1e-6)
+    if np.isfinite(value):
+        assert np.isfinite(slope)
+
+
+def test_score_is_unbiased_with_draws_of_no_weight() -> None:
+    """Three choices, one of which the prior rules out: the exact gradient sums over all triples."""
+    codes = jnp.arange(3)
+    vae = vj.VAE(
+        encode=lambda params, x: vj.Categorical(params),
+        decode=lambda params, z: vj.DiagNormal(z.astype(float), jnp.array(0.8)),
+        prior=lambda params: vj.Categorical(jnp.array([0.0, 0.5, -jnp.inf])),
+    )
+    params, x, k = jnp.array([0.3, -0.2, 0.1]), jnp.array(0.4), 3
+    # Where all three are ruled out, the bound is −inf and has no gradient.
+    chosen = jnp.array([codes for codes in product(range(3), repeat=k) if set(codes) != {2}])
+
+    def exact(params: Any) -> Any:
+        log_q = jax.nn.log_softmax(params)
+        log_joint = jax.vmap(lambda z: vae.prior(params).log_prob(z) + vae.decode(params, z).log_prob(x))(codes)
+        bounds = jax.vmap(lambda rows: vj.iwae((log_joint - log_q)[rows]))(chosen)
+        return jnp.sum(jnp.exp(jnp.sum(log_q[chosen], axis=1)) * bounds)
+
+    def found(key: Any) -> Any:
+        value, slope = jax.value_and_grad(lambda p: vj.score(vj.iwae)(vae, p, key, x, num_samples=k))(params)
+        return jnp.where(jnp.isfinite(value), slope, 0.0)
+
+    slopes = jax.jit(jax.vmap(found))(jax.random.split(jax.random.key(0), 40_000))
+    assert np.isfinite(slopes).all()
+    assert z_score(slopes, jax.grad(exact)(params)) < 4
+
+
+def test_parameters_may_hold_a_function() -> None:
+    params = {"activation": jnp.tanh, "weight": jnp.eye(2)}
+    vae = vj.VAE(
+        encode=lambda params, x: vj.DiagNormal(params["activation"](params["weight"] @ x), jnp.ones(2)),
+        decode=lambda params, z: vj.DiagNormal(z, jnp.ones(2)),
+        prior=lambda params: vj.standard_normal(2),
+    )
+    for estimator in ESTIMATORS.values():
+        value = estimator(vj.iwae)(vae, params, jax.random.key(0), jnp.ones(2), num_samples=2)
+        assert np.isfinite(value)

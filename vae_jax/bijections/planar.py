@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.core.checks import check_point
+from vae_jax.core.checks import check_array, check_point
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array
 
@@ -42,6 +42,7 @@ class Planar:
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])`."""
         check_point("Planar.forward", "z", z, jnp.shape(self.w))
+        check_array("Planar.forward", "b", self.b, rank=0)
         u, along = self._parts()
         h = jnp.tanh(jnp.dot(self.w, z) + self.b)
         return z + u * h, jnp.log1p(along * (1.0 - jnp.square(h)))
@@ -49,6 +50,7 @@ class Planar:
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """`(z [d], log|det ∂z/∂y| [])`."""
         check_point("Planar.inverse", "y", y, jnp.shape(self.w))
+        check_array("Planar.inverse", "b", self.b, rank=0)
         u, along = self._parts()
         target = jnp.dot(self.w, y) + self.b
         a = _increasing_root(lambda a, along: a + along * jnp.tanh(a), target, along, jnp.abs(along))

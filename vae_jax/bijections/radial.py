@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vae_jax.core.checks import check_point
+from vae_jax.core.checks import check_array, check_point
 from vae_jax.core.types import Array
 
 
@@ -34,6 +34,8 @@ class Radial:
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])`."""
         check_point("Radial.forward", "z", z, jnp.shape(self.centre))
+        check_array("Radial.forward", "log_alpha", self.log_alpha, rank=0)
+        check_array("Radial.forward", "beta", self.beta, rank=0)
         offset = z - self.centre
         across, along = self._stretch(_length(offset))
         return self.centre + across * offset, (z.size - 1) * jnp.log(across) + jnp.log(along)
@@ -41,6 +43,8 @@ class Radial:
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """`(z [d], log|det ∂z/∂y| [])`."""
         check_point("Radial.inverse", "y", y, jnp.shape(self.centre))
+        check_array("Radial.inverse", "log_alpha", self.log_alpha, rank=0)
+        check_array("Radial.inverse", "beta", self.beta, rank=0)
         alpha, inner = jnp.exp(self.log_alpha), jax.nn.softplus(self.beta)
         offset = y - self.centre
         far = _length(offset)

@@ -52,11 +52,23 @@ def _shape(leaf: Any) -> tuple[int, ...]:
     return tuple(jax.random.key_data(leaf).shape if is_key else leaf.shape)
 
 
+def wide_type(*parts: Any) -> Any:
+    """The type of what is computed from these arrays, numbers or types: float32 or wider."""
+    return jnp.promote_types(jnp.result_type(*parts), jnp.float32)
+
+
 def widened(x: Any) -> Array:
     """As float32 or wider. In half precision a draw has 128 levels, and a count above 256 loses its last digits."""
-    return jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
+    wide = wide_type(x)
+    # What is wide already keeps its weak type: a number of Python widens nothing under x64.
+    return jnp.asarray(x) if jnp.result_type(x) == wide else jnp.asarray(x, wide)
+
+
+def as_float(x: Any) -> Any:
+    """A whole number of Python as a float, since some functions of JAX take no integers; all else as it is."""
+    return float(x) if isinstance(x, int) else x
 
 
 def summed(terms: Array) -> Array:
     """The sum of all elements, a scalar of float32 or wider: bfloat16 would lose the digits of a log-density."""
-    return jnp.sum(terms, dtype=jnp.promote_types(jnp.result_type(terms), jnp.float32))
+    return jnp.sum(terms, dtype=wide_type(terms))

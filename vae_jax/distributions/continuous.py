@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from vae_jax.core.checks import check_key, check_positive, check_value, parameter_shape
 from vae_jax.core.keys import as_threefry
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import as_float, summed, wide_type, widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.remainders import log_gamma_step, series
 
@@ -49,8 +49,9 @@ class ContinuousBernoulli:
     @property
     def mean(self) -> Array:
         """`1 / (1 − exp(−l)) − 1 / l`, which is not the sigmoid."""
-        small = jnp.abs(self.logits) < _SMALL
-        near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, self.logits)
+        logits = jnp.asarray(as_float(self.logits))
+        small = jnp.abs(logits) < _SMALL
+        near, far = jnp.where(small, logits, 0.0), jnp.where(small, 1.0, logits)
         # 1 / (1 − e^{-l}) is ½ (1 + coth(l/2)), which cannot overflow.
         closed = 0.5 + 0.5 / jnp.tanh(0.5 * far) - 1.0 / far
         return jnp.where(small, 0.5 + near * series(_MEAN, jnp.square(near)), closed)
@@ -59,7 +60,7 @@ class ContinuousBernoulli:
         """Reparameterised values in [0, 1], `shape + event_shape`, by the inverse of the distribution function."""
         check_key("ContinuousBernoulli.sample", key)
         shape = (*shape, *self.event_shape)
-        logits = jnp.broadcast_to(jnp.asarray(self.logits), shape)
+        logits = jnp.broadcast_to(widened(self.logits), shape)
         u = jax.random.uniform(key, shape, logits.dtype, minval=jnp.finfo(logits.dtype).tiny)
         small = jnp.abs(logits) < 1e-3
         safe = jnp.where(small, 1.0, logits)
@@ -68,7 +69,8 @@ class ContinuousBernoulli:
         below = -jnp.log1p(u * jnp.expm1(-size)) / size
         inverse = jnp.where(safe > 0, 1.0 - below, below)
         flat = jnp.where(logits > 0, 1.0 - u, u)
-        return jnp.where(small, flat + 0.5 * logits * flat * (1.0 - flat), inverse)
+        drawn = jnp.where(small, flat + 0.5 * logits * flat * (1.0 - flat), inverse)
+        return drawn.astype(jnp.result_type(self.logits, float))
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar; −inf outside [0, 1]."""
@@ -77,9 +79,11 @@ class ContinuousBernoulli:
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""
         check_value("ContinuousBernoulli", value, self.event_shape)
+        value = widened(value)
         inside = (value >= 0.0) & (value <= 1.0)
-        small = jnp.abs(self.logits) < _SMALL
-        near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, self.logits)
+        logits = widened(self.logits)
+        small = jnp.abs(logits) < _SMALL
+        near, far = jnp.where(small, logits, 0.0), jnp.where(small, 1.0, logits)
         square = jnp.square(0.5 * near)
         middle = near * (value - 0.5) - square * series(_LOG_SINH, square)
         # From the end that it is nearer to by its logit: at l = 500 the two terms of the definition are large.
@@ -114,7 +118,7 @@ class StudentT:
     @property
     def mean(self) -> Array:
         """`loc`, in the event shape: the centre, which is the mean for df > 1."""
-        return jnp.broadcast_to(self.loc, self.event_shape)
+        return jnp.broadcast_to(as_float(self.loc), self.event_shape)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
@@ -123,12 +127,14 @@ class StudentT:
         shape = (*shape, *self.event_shape)
         # From here on they are a normal's but for one in a million, and the derivative of JAX's gamma loses its digits.
         df = jnp.minimum(self.df, 1e5)
-        df, loc, scale = (jnp.broadcast_to(part, shape) for part in (df, self.loc, self.scale))
+        kind = jnp.result_type(df, float)
+        df, loc, scale = (jnp.broadcast_to(part, shape) for part in (widened(df), self.loc, self.scale))
         normal_key, gamma_key = jax.random.split(key)
-        normal = jax.random.normal(normal_key, shape, jnp.result_type(df, float))
+        normal = jax.random.normal(normal_key, shape, wide_type(kind))
         # In logarithms: for a small df many gammas are too small for a float, but few of the values too large.
         log_gamma = jax.random.loggamma(as_threefry(gamma_key), 0.5 * df)
-        return loc + scale * normal * jnp.exp(0.5 * (jnp.log(0.5 * df) - log_gamma))
+        drawn = loc + scale * normal * jnp.exp(0.5 * (jnp.log(0.5 * df) - log_gamma))
+        return drawn.astype(jnp.result_type(kind, self.loc, self.scale))
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
@@ -139,15 +145,15 @@ class StudentT:
         check_value("StudentT", value, self.event_shape)
         check_positive("StudentT", df=self.df, scale=self.scale)
         # From here on it is normal to the last digit, and where it is infinite nothing could be computed.
-        df = jnp.minimum(self.df, 1e30)
-        constant = log_gamma_step(0.5 * df) - 0.5 * math.log(2.0 * math.pi) - jnp.log(self.scale)
-        offset = value - self.loc
+        df, scale = jnp.minimum(widened(self.df), 1e30), widened(self.scale)
+        constant = log_gamma_step(0.5 * df) - 0.5 * math.log(2.0 * math.pi) - jnp.log(scale)
+        offset = value - widened(self.loc)
         distance = jnp.abs(offset)
         # Of ½ (df + 1) log(1 + square / df) with a square that may be too large for a float: far out from logarithms,
         # elsewhere as the normal's ½ square and what it is bent by.
-        log_share = 2.0 * (jnp.log(jnp.where(distance > 0.0, distance, 1.0)) - jnp.log(self.scale)) - jnp.log(df)
+        log_share = 2.0 * (jnp.log(jnp.where(distance > 0.0, distance, 1.0)) - jnp.log(scale)) - jnp.log(df)
         is_far = (distance > 0.0) & (log_share > _FAR)
         far = 0.5 * (df + 1.0) * jnp.logaddexp(0.0, jnp.where(is_far, log_share, 0.0))
-        square = jnp.square(jnp.where(is_far, 0.0, offset) / self.scale)
+        square = jnp.square(jnp.where(is_far, 0.0, offset) / scale)
         near = 0.5 * square * (1.0 + 1.0 / df) * _log1p_share(square / df)
         return constant - jnp.where(is_far, far, near)

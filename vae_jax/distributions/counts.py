@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vae_jax.core.checks import check_count, check_key, check_value, parameter_shape
 from vae_jax.core.keys import as_threefry
-from vae_jax.core.trees import summed, widened
+from vae_jax.core.trees import as_float, summed, widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions.discrete import softplus
 from vae_jax.distributions.remainders import exp_remainder, log_ratio, stirling_remainder
@@ -70,7 +70,7 @@ class Binomial:
     @property
     def mean(self) -> Array:
         """Expected counts."""
-        return self.total * jax.nn.sigmoid(self.logits)
+        return self.total * jax.nn.sigmoid(as_float(self.logits))
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Integers of shape `shape + event_shape`. Not reparameterised: no gradient.
@@ -144,7 +144,7 @@ class Poisson:
         check_key("Poisson.sample", key)
         shape = (*shape, *self.event_shape)
         drawn = _poisson_counts(key, jnp.broadcast_to(jnp.exp(widened(self.log_rate)), shape))
-        return drawn.astype(jnp.result_type(self.log_rate))
+        return drawn.astype(jnp.result_type(self.log_rate, float))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""
@@ -194,7 +194,7 @@ class NegativeBinomial:
         concentration = jnp.broadcast_to(jnp.exp(jnp.minimum(widened(self.log_concentration), _POISSON)), shape)
         share = jax.random.gamma(as_threefry(gamma_key), concentration) / concentration
         drawn = _poisson_counts(count_key, share * jnp.broadcast_to(jnp.exp(widened(self.log_mean)), shape))
-        return drawn.astype(jnp.result_type(self.log_mean, self.log_concentration))
+        return drawn.astype(jnp.result_type(self.log_mean, self.log_concentration, float))
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar; −inf where `value` is no count."""

@@ -1,13 +1,15 @@
 """Distributions of bits and of choices. None is reparameterised: their samples carry no gradient."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from vae_jax.core.checks import check_key, check_value, parameter_shape
-from vae_jax.core.trees import summed, widened
+from vae_jax.core.trees import as_float, summed, widened
 from vae_jax.core.types import Array, Key
 
 
@@ -23,6 +25,26 @@ def _softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array,
     # Its derivative in one expression of the logits: that of the parts takes longer.
     ((logits,), (tangent,)) = primals, tangents
     return softplus(logits), jax.nn.sigmoid(logits) * tangent
+
+
+@jax.custom_jvp
+def _of_bits(value: Array, logits: Array) -> Array:
+    """`value * logits − log(1 + exp logits)`; of an infinite logit 0 where it agrees with the bit, −inf elsewhere."""
+    # From the likelier bit, so that nothing is added that is taken away again.
+    size, unlikely = jnp.abs(logits), jnp.where(logits > 0.0, 1.0 - value, value)
+    return -jnp.where(unlikely == 0.0, 0.0, unlikely * size) - jnp.log1p(jnp.exp(-size))
+
+
+@partial(_of_bits.defjvp, symbolic_zeros=True)
+def _of_bits_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Any]:
+    # In one expression too, and finite of an infinite logit. Bits that are data have a symbolic zero for a tangent.
+    (value, logits), (by_value, by_logits) = primals, tangents
+    total = jnp.zeros(jnp.shape(logits), logits.dtype)
+    if not isinstance(by_logits, SymbolicZero):
+        total = (value - jax.nn.sigmoid(logits)) * by_logits
+    if not isinstance(by_value, SymbolicZero):
+        total = total + jnp.where(jnp.isinf(logits), 0.0, logits) * by_value
+    return _of_bits(value, logits), total
 
 
 @jax.tree_util.register_dataclass
@@ -44,26 +66,31 @@ class Bernoulli:
     @property
     def mean(self) -> Array:
         """Probabilities of a one."""
-        return jax.nn.sigmoid(self.logits)
+        return jax.nn.sigmoid(as_float(self.logits))
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values 0. and 1., of shape `shape + event_shape`. Not reparameterised: no gradient."""
         check_key("Bernoulli.sample", key)
         shape = (*shape, *self.event_shape)
         probs = jax.nn.sigmoid(widened(self.logits))
-        return jax.random.bernoulli(key, jnp.broadcast_to(probs, shape), shape).astype(jnp.result_type(self.logits))
+        return jax.random.bernoulli(key, jnp.broadcast_to(probs, shape), shape).astype(
+            jnp.result_type(self.logits, float)
+        )
 
     def log_prob(self, value: Array) -> Array:
         """Log-probability in nats, a scalar."""
         check_value("Bernoulli", value, self.event_shape)
         # Flat, because XLA on CPU vectorises badly over a last axis of one colour.
-        logits = jnp.ravel(self.logits)
-        return summed(jnp.ravel(value) * logits - softplus(logits))
+        return summed(_of_bits(*map(jnp.ravel, self._with_bits(value))))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every bit, in the event shape, nats."""
         check_value("Bernoulli", value, self.event_shape)
-        return value * self.logits - softplus(self.logits)
+        return _of_bits(*self._with_bits(value))
+
+    def _with_bits(self, value: Array) -> tuple[Array, Array]:
+        logits = widened(self.logits)
+        return jnp.asarray(value, jnp.result_type(value, logits)), logits
 
 
 @jax.tree_util.register_dataclass
@@ -108,7 +135,7 @@ class Categorical:
                 f"{jnp.result_type(value)}. For one-hot values: jnp.argmax(value, -1)."
             )
         # Shifted before the choice: the difference keeps its digits at logits of 1e4.
-        log_probs = jax.nn.log_softmax(self.logits)
+        log_probs = jax.nn.log_softmax(widened(self.logits))
         # A number of 8 bits would be compared with K in 8 bits, where 256 is 0.
         value = jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.int32))
         chosen = jnp.take_along_axis(log_probs, value[..., None], axis=-1, mode="clip")[..., 0]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_positive
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import summed, widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import (
     Bernoulli,
@@ -99,16 +99,18 @@ def _diag_diag(q: DiagNormal, p: DiagNormal) -> Array:
     _check_events(q, p)
     for normal in (q, p):
         check_positive("DiagNormal", scale=normal.scale)
-    offset = (q.mean - p.mean) / p.stddev
+    (q_mean, q_stddev), (p_mean, p_stddev) = ((widened(d.mean), widened(d.stddev)) for d in (q, p))
+    offset = (q_mean - p_mean) / p_stddev
     # r² − 1 − log r² of the ratio r, in one, so that small divergences keep their digits and none is below 0.
-    return 0.5 * (jnp.square(offset) + exp_remainder(2.0 * jnp.log(q.stddev / p.stddev)))
+    return 0.5 * (jnp.square(offset) + exp_remainder(2.0 * jnp.log(q_stddev / p_stddev)))
 
 
 def _full_full(q: FullNormal, p: FullNormal) -> Array:
     _check_events(q, p)
     solve = jax.scipy.linalg.solve_triangular
-    whitened = solve(p.tril, q.tril, lower=True)
-    offset = solve(p.tril, q.mean - p.mean, lower=True)
+    tril = widened(p.tril)
+    whitened = solve(tril, widened(q.tril), lower=True)
+    offset = solve(tril, widened(q.mean) - widened(p.mean), lower=True)
     # Trace and determinant meet on the diagonal, whose part is that of independent normals.
     along = exp_remainder(2.0 * jnp.log(jnp.abs(jnp.diagonal(whitened))))
     across = jnp.square(jnp.tril(whitened, -1))
@@ -137,15 +139,17 @@ def _of_probabilities(log_q: Array, log_p: Array) -> Array:
 def _bernoulli(q: Bernoulli, p: Bernoulli) -> Array:
     _check_events(q, p)
     log_sigmoid = jax.nn.log_sigmoid
-    ones = _of_probabilities(log_sigmoid(q.logits), log_sigmoid(p.logits))
-    return ones + _of_probabilities(log_sigmoid(-q.logits), log_sigmoid(-p.logits))
+    q_logits, p_logits = widened(q.logits), widened(p.logits)
+    ones = _of_probabilities(log_sigmoid(q_logits), log_sigmoid(p_logits))
+    return ones + _of_probabilities(log_sigmoid(-q_logits), log_sigmoid(-p_logits))
 
 
 @register_kl(OneHotCategorical, OneHotCategorical)
 @register_kl(Categorical, Categorical)
 def _categorical(q: Categorical | OneHotCategorical, p: Categorical | OneHotCategorical) -> Array:
     _check_events(q, p)
-    return jnp.sum(_of_probabilities(jax.nn.log_softmax(q.logits), jax.nn.log_softmax(p.logits)), axis=-1)
+    log_q, log_p = (jax.nn.log_softmax(widened(d.logits)) for d in (q, p))
+    return jnp.sum(_of_probabilities(log_q, log_p), axis=-1)
 
 
 # A relaxed posterior against a discrete prior: the KL of its discrete distribution. With relaxed samples the ELBO that

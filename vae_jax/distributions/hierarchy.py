@@ -16,7 +16,6 @@ derivatives need. With a closure over `params` they would be biased.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from types import FunctionType
 from typing import Any
 
 import jax
@@ -207,9 +206,11 @@ def _cooled(temperature: Array, factor: Conditional, state: Any) -> DiagNormal:
 def _check_partial(where: str, functions: Sequence[Any]) -> None:
     """TypeError for a plain function, whose parameters neither a derivative nor `freeze` can see."""
     for function in functions:
-        if isinstance(function, FunctionType):
+        # A functools.partial and a compiled function are leaves too.
+        if jax.tree_util.all_leaves([function]):
+            name = getattr(function, "__qualname__", type(function).__name__)
             raise TypeError(
-                f"{where}: {function.__qualname__} is a plain function, whose parameters are not seen. Give "
+                f"{where}: {name} is a plain function, whose parameters are not seen. Give "
                 "jax.tree_util.Partial(function, parameters), which calls function(parameters, value)."
             )
 

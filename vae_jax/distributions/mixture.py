@@ -61,7 +61,7 @@ class Mixture:
             log_probs = _of_normals(self.components, value)
         else:
             log_probs = jax.vmap(lambda component: component.log_prob(value))(self.components)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + log_probs)
+        return jax.nn.logsumexp(jax.nn.log_softmax(widened(self.logits)) + log_probs)
 
 
 @jax.custom_batching.custom_vmap
@@ -171,4 +171,4 @@ class ElementMixture:
         check_value("ElementMixture", value, self.event_shape)
         repeated = jnp.broadcast_to(jnp.asarray(value)[..., None], jnp.shape(self.logits))
         by_component = self.components.log_probs(repeated)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + by_component, axis=-1)
+        return jax.nn.logsumexp(jax.nn.log_softmax(widened(self.logits)) + by_component, axis=-1)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.core.checks import check_array, check_count, check_key, check_positive, check_value, parameter_shape
-from vae_jax.core.trees import summed
+from vae_jax.core.trees import as_float, summed, wide_type, widened
 from vae_jax.core.types import Array, Key
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -22,8 +22,11 @@ def reparameterize(key: Key, loc: Array, scale: Array | float) -> Array:
     """
     check_key("reparameterize", key)
     shape = parameter_shape("reparameterize", loc=loc, scale=scale)
-    eps = jax.random.normal(key, shape, jnp.result_type(loc, float))
-    return jnp.broadcast_to(loc, shape) + jnp.broadcast_to(scale, shape) * eps
+    kind = jnp.result_type(loc, float)
+    # Noise of half precision has few values and short tails.
+    eps = jax.random.normal(key, shape, wide_type(kind))
+    drawn = jnp.broadcast_to(loc, shape) + jnp.broadcast_to(scale, shape) * eps
+    return drawn.astype(jnp.result_type(loc, scale, kind))
 
 
 @jax.tree_util.register_dataclass
@@ -46,12 +49,12 @@ class DiagNormal:
     @property
     def mean(self) -> Array:
         """`loc`, in the event shape."""
-        return jnp.broadcast_to(self.loc, self.event_shape)
+        return jnp.broadcast_to(as_float(self.loc), self.event_shape)
 
     @property
     def stddev(self) -> Array:
         """`scale`, in the event shape."""
-        return jnp.broadcast_to(self.scale, self.event_shape)
+        return jnp.broadcast_to(as_float(self.scale), self.event_shape)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
@@ -66,18 +69,19 @@ class DiagNormal:
     def log_probs(self, value: Array) -> Array:
         """Log-density of every element, in the event shape, nats."""
         check_value("DiagNormal", value, self.event_shape)
-        return self._log_densities((value - self.mean) / self.stddev)
+        return self._log_densities((value - widened(self.mean)) / widened(self.stddev))
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
         """A sample and its log-density, from the noise: no subtraction, no division by a small scale."""
         check_key("DiagNormal.sample_and_log_prob", key)
-        mean = self.mean
-        eps = jax.random.normal(key, mean.shape, jnp.result_type(mean, float))
-        return mean + self.stddev * eps, summed(self._log_densities(eps))
+        mean, stddev = self.mean, self.stddev
+        kind = jnp.result_type(mean, float)
+        eps = jax.random.normal(key, mean.shape, wide_type(kind))
+        return (mean + stddev * eps).astype(jnp.result_type(stddev, kind)), summed(self._log_densities(eps))
 
     def _log_densities(self, standardised: Array) -> Array:
         check_positive("DiagNormal", scale=self.scale)
-        return -0.5 * jnp.square(standardised) - jnp.log(self.stddev) - _HALF_LOG_2PI
+        return -0.5 * jnp.square(standardised) - jnp.log(widened(self.stddev)) - _HALF_LOG_2PI
 
 
 def standard_normal(shape: int | tuple[int, ...]) -> DiagNormal:
@@ -134,20 +138,23 @@ class FullNormal:
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + (d,)`."""
         check_key("FullNormal.sample", key)
-        eps = jax.random.normal(key, (*shape, *self.event_shape), jnp.result_type(self.loc, float))
-        return jnp.broadcast_to(self.loc, eps.shape) + eps @ self.tril.T
+        eps = jax.random.normal(key, (*shape, *self.event_shape), wide_type(self.loc))
+        drawn = jnp.broadcast_to(self.loc, eps.shape) + eps @ self.tril.T
+        return drawn.astype(jnp.result_type(self.loc, self.scale_tril))
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
         check_value("FullNormal", value, self.event_shape)
-        return self._log_density(jax.scipy.linalg.solve_triangular(self.tril, value - self.loc, lower=True))
+        offset = value - widened(self.loc)
+        return self._log_density(jax.scipy.linalg.solve_triangular(widened(self.tril), offset, lower=True))
 
     def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
         """A sample and its log-density, from the noise: no triangular solve."""
         check_key("FullNormal.sample_and_log_prob", key)
-        eps = jax.random.normal(key, self.event_shape, jnp.result_type(self.loc, float))
-        return self.loc + self.tril @ eps, self._log_density(eps)
+        eps = jax.random.normal(key, self.event_shape, wide_type(self.loc))
+        drawn = self.loc + self.tril @ eps
+        return drawn.astype(jnp.result_type(self.loc, self.scale_tril)), self._log_density(eps)
 
     def _log_density(self, standardised: Array) -> Array:
-        log_det = summed(jnp.log(jnp.abs(jnp.diagonal(self.scale_tril))))
+        log_det = summed(jnp.log(jnp.abs(jnp.diagonal(widened(self.scale_tril)))))
         return summed(-0.5 * jnp.square(standardised) - _HALF_LOG_2PI) - log_det

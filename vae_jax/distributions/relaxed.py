@@ -48,7 +48,7 @@ class OneHotCategorical:
         """Log-probability in nats, a scalar; −inf where `value` is not one-hot, as a relaxed sample is not."""
         check_value("OneHotCategorical", value, self.event_shape)
         is_one_hot = (jnp.max(value, axis=-1) == 1.0) & (jnp.sum(jnp.abs(value), axis=-1) == 1.0)
-        log_probs = jax.nn.log_softmax(self.logits)
+        log_probs = jax.nn.log_softmax(widened(self.logits))
         # 0 times the −inf of a masked choice would be NaN. The gradient in any other 0 is log p, for straight-through.
         log_probs = jnp.where((value == 0.0) & jnp.isneginf(log_probs), 0.0, log_probs)
         log_mass = jnp.sum(value * log_probs, axis=-1)
@@ -109,9 +109,9 @@ class Concrete:
         check_positive("Concrete", temperature=self.temperature)
         value = widened(value)
         log_y = jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny))
-        size, tau = self.logits.shape[-1], self.temperature
+        size, tau = self.logits.shape[-1], widened(self.temperature)
         # Normalised first: at logits of 1e4 the difference of the two sums below would lose its digits.
-        logits = jax.nn.log_softmax(self.logits)
+        logits = jax.nn.log_softmax(widened(self.logits))
         # Of a temperature for each variable, `[*shape, 1]`, as of the sums below.
         constant = gammaln(float(size)) + (size - 1) * jnp.log(tau if jnp.ndim(tau) == 0 else tau[..., 0])
         weighted = logits - tau * log_y
@@ -157,9 +157,10 @@ class RelaxedBernoulli:
         value = jnp.clip(value, limits.tiny, 1.0 - limits.epsneg)
         logit = jnp.log(value) - jnp.log1p(-value)
         # The logistic density at τ logit − l, times τ, over the derivative σ'(logit) of the sigmoid.
-        noise = self.temperature * logit - self.logits
+        tau = widened(self.temperature)
+        noise = tau * logit - widened(self.logits)
         log_sigmoid = jax.nn.log_sigmoid
-        density = jnp.log(self.temperature) + log_sigmoid(noise) + log_sigmoid(-noise)
+        density = jnp.log(tau) + log_sigmoid(noise) + log_sigmoid(-noise)
         return summed(density - log_sigmoid(logit) - log_sigmoid(-logit))
 
 

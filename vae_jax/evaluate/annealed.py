@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_count, check_key
+from vae_jax.core.trees import widened
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.evaluate.hamiltonian import adapted, check_real_codes, first_log_size, move
 from vae_jax.evaluate.likelihood import effective_samples
@@ -90,7 +91,7 @@ def ais(
     pilot_key, start_key, chain_key = jax.random.split(key, 3)
     path = _path("ais", vae, params, x, num_temperatures)
     step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
-    z = prior.sample(start_key, (num_chains,))
+    z = jax.tree.map(widened, prior.sample(start_key, (num_chains,)))
 
     def chain(key: Key, z: PyTree) -> tuple[Array, Array]:
         return _anneal(path, key, z, jnp.arange(1, num_temperatures + 1), -1, step_sizes, num_integration_steps)
@@ -124,6 +125,7 @@ def reverse_ais(
     pilot_key, chain_key = jax.random.split(key)
     path = _path("reverse_ais", vae, params, x, num_temperatures)
     step_sizes = _tuned(path, prior, pilot_key, num_integration_steps)
+    z = jax.tree.map(widened, z)
 
     def chain(key: Key) -> tuple[Array, Array]:
         return _anneal(path, key, z, jnp.arange(num_temperatures - 1, -1, -1), 1, step_sizes, num_integration_steps)
@@ -198,7 +200,7 @@ def _anneal(
 def _tuned(path: _Path, prior: Any, key: Key, num_steps: int) -> Array:
     """Step sizes `[T + 1]`, adapted by a few pilot chains as they pass each temperature."""
     start_key, chain_key = jax.random.split(key)
-    z = prior.sample(start_key, (_PILOT_CHAINS,))
+    z = jax.tree.map(widened, prior.sample(start_key, (_PILOT_CHAINS,)))
 
     def step(carry: tuple[PyTree, Array], t: Array) -> tuple[tuple[PyTree, Array], Array]:
         z, log_size = carry

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_count
+from vae_jax.core.trees import widened
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import (
     Bernoulli,
@@ -84,7 +85,8 @@ def posterior_draws(
         log_size = adapted(log_size, acceptance)
         return (z, log_size), log_size
 
-    start = posterior.sample(start_key), first_log_size()
+    # In half precision most moves would end where they began.
+    start = jax.tree.map(widened, posterior.sample(start_key)), first_log_size()
     (z, _), log_sizes = lax.scan(adapt, start, jax.random.split(warmup_key, num_warmup))
     # The mean of the second half: the last one alone may be too large by chance, and the chain would stand still.
     log_size = jnp.mean(log_sizes[num_warmup // 2 :])
@@ -104,9 +106,11 @@ def move(
     # Imported here, so that `import vae_jax` does not load it.
     from blackjax.mcmc import hmc
 
-    size = sum(leaf.size for leaf in jax.tree.leaves(z))
+    size, kind = sum(leaf.size for leaf in jax.tree.leaves(z)), jnp.result_type(*jax.tree.leaves(z))
     kernel: Any = hmc.build_kernel()
-    state, info = kernel(key, hmc.init(z, log_density), log_density, step_size, jnp.ones(size), num_steps)
+    state, info = kernel(
+        key, hmc.init(z, log_density), log_density, step_size.astype(kind), jnp.ones(size, kind), num_steps
+    )
     return state.position, info.acceptance_rate
 
 
@@ -117,7 +121,8 @@ def adapted(log_size: Array, acceptance: Array) -> Array:
 
 def first_log_size() -> Array:
     """Where an adaptation begins."""
-    return jnp.log(_FIRST_SIZE)
+    # Of a type of its own, which the rates of acceptance do not change.
+    return jnp.log(jnp.array(_FIRST_SIZE, float))
 
 
 def check_real_codes(where: str, prior: Any) -> None:

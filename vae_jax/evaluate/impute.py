@@ -19,7 +19,8 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
 
     Sampling importance resampling: `num_samples` draws of z, weighed by p(observed, z) / q(z | x), then as many
     of them as draws are wanted, then x given each. Average the draws for means, count them for choices. The result
-    has the shapes of `x.value` with a first axis of `num_draws`. TypeError unless the model's likelihood is `Masked`.
+    has the shapes of `x.value` with a first axis of `num_draws`, and their type, or holds reals where they are drawn
+    for whole numbers. TypeError unless the model's likelihood is `Masked`.
 
     Of the samples only the numbers of the chosen are kept, so memory does not grow with `num_samples`, and with
     `num_draws` by the completions themselves.
@@ -66,6 +67,14 @@ def impute(vae: VAE, params: Params, key: Key, x: Observed, *, num_samples: int 
     def complete(draw: tuple[Key, Array]) -> PyTree:
         key, place = draw
         drawn = vae.decode(params, sample(place)[0]).sample(key).value
-        return jax.tree.map(lambda v, m, d: jnp.where(m, v, d.astype(jnp.result_type(v))), x.value, x.mask, drawn)
+        return jax.tree.map(_fill, x.value, x.mask, drawn)
 
     return lax.map(complete, (jax.random.split(x_key, num_draws), chosen), batch_size=min(_CHUNK, num_draws))
+
+
+def _fill(value: Array, mask: Array, drawn: Array) -> Array:
+    kind = jnp.result_type(value)
+    # Reals beside whole numbers stay reals.
+    if jnp.issubdtype(drawn.dtype, jnp.floating) and not jnp.issubdtype(kind, jnp.floating):
+        kind = jnp.result_type(kind, drawn)
+    return jnp.where(mask, value, drawn.astype(kind))

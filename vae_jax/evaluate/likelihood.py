@@ -42,6 +42,14 @@ class _Sums(NamedTuple):
     largest: Array
 
 
+def _with(log_sum: Array, log_w: Array) -> Array:
+    """`log (exp log_sum + Σ exp log_w)`."""
+    # The logarithm of a sum of nothing has no gradient.
+    nothing = jnp.isneginf(jnp.max(log_w))
+    more = jax.nn.logsumexp(jnp.where(nothing, 0.0, log_w))
+    return jnp.where(nothing, log_sum, jnp.logaddexp(log_sum, more))
+
+
 def effective_samples(log_sum: Array, log_sum_squares: Array, num_samples: int) -> tuple[Array, Array]:
     """`((Σw)² / Σw², standard error of log mean w)` of k weights, from log Σ w and log Σ w².
 
@@ -75,8 +83,8 @@ def log_marginal(
 
     def add(sums: _Sums, log_w: Array) -> _Sums:
         return _Sums(
-            jnp.logaddexp(sums.log_sum, jax.nn.logsumexp(log_w)),
-            jnp.logaddexp(sums.log_sum_squares, jax.nn.logsumexp(2.0 * log_w)),
+            _with(sums.log_sum, log_w),
+            _with(sums.log_sum_squares, 2.0 * log_w),
             sums.sum_log + jnp.sum(log_w),
             lax.top_k(jnp.concatenate([sums.largest, log_w]), tail + 1)[0] if tail else sums.largest,
         )

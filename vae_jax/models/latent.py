@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_array, check_count
+from vae_jax.core.trees import widened
 from vae_jax.core.types import Array, Key
 from vae_jax.distributions import DiagNormal, PointMass, VonMisesFisher, standard_normal
 from vae_jax.flows import Transformed
@@ -42,7 +43,7 @@ def interpolate_sphere(start: Array, end: Array, num: int) -> Array:
     one arc, since the codes point the same way or opposite ways or one of them is 0, it is the line. ValueError for
     num < 1. Source: Sampling Generative Networks, arXiv 1609.04468, section 2.1.
     """
-    _check_codes("interpolate_sphere", start=start, end=end)
+    start, end = _check_codes("interpolate_sphere", start=start, end=end)
     check_count("interpolate_sphere", "num", num)
     weight = jnp.linspace(0.0, 1.0, num)[:, None]
     # Also what is not chosen must be finite, for the sake of gradients.
@@ -56,7 +57,7 @@ def interpolate_sphere(start: Array, end: Array, num: int) -> Array:
 
 def analogy(a: Array, b: Array, c: Array) -> Array:
     """The code `[d]` that is to `c` what `b` is to `a`: c + b − a. Source: arXiv 1609.04468, section 2.2."""
-    _check_codes("analogy", a=a, b=b, c=c)
+    a, b, c = _check_codes("analogy", a=a, b=b, c=c)
     return c + b - a
 
 
@@ -67,7 +68,7 @@ def j_diagram(corner: Array, right: Array, below: Array, num: int) -> Array:
     stands `analogy(corner, right, below)`. ValueError for num < 1. Source: Sampling Generative Networks, arXiv
     1609.04468, section 2.2.
     """
-    _check_codes("j_diagram", corner=corner, right=right, below=below)
+    corner, right, below = _check_codes("j_diagram", corner=corner, right=right, below=below)
     check_count("j_diagram", "num", num)
     weight = jnp.linspace(0.0, 1.0, num)
     across, down = weight[None, :, None], weight[:, None, None]
@@ -163,18 +164,23 @@ def nearest(codes: Array, queries: Array, num: int) -> Array:
             f"{queries.shape[1]}."
         )
 
+    # Differences of small integers would wrap around.
+    codes, queries = widened(codes), widened(queries)
+
     def of_one(query: Array) -> Array:
         return jax.lax.top_k(-jnp.sum(jnp.square(codes - query[None]), axis=1), num)[1]
 
     return jax.lax.map(of_one, queries)
 
 
-def _check_codes(function: str, **codes: Array) -> None:
+def _check_codes(function: str, **codes: Array) -> list[Array]:
+    """The codes as floats: sums and squares of small integers would wrap around."""
     for name, code in codes.items():
         check_array(function, name, code, rank=1)
     shapes = [code.shape for code in codes.values()]
     if len(set(shapes)) > 1:
         raise ValueError(f"{function}: codes must be of one size, got {' and '.join(map(str, shapes))}.")
+    return [jnp.asarray(code, jnp.result_type(code, float)) for code in codes.values()]
 
 
 def traverse(code: Array, values: Array) -> Array:

@@ -64,7 +64,8 @@ def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTre
         advice = "So says p(x | z), which decode gives, and the two must agree."
         if jax.tree.map(lambda leaf: jnp.shape(leaf)[1:], x) == expected:
             vmapped = f"jax.vmap(lambda key, x: {where}(…, key, x))"
-            advice = f"For a batch: {vmapped}(jax.random.split(key, len(xs)), xs)."
+            size = jnp.shape(jax.tree.leaves(x)[0])[0]
+            advice = f"For a batch: {vmapped}(jax.random.split(key, {size}), xs)."
         raise ValueError(f"{where}: x must be one example of shape {expected}, got {_shapes(x)}. {advice}")
     posterior = _distribution(where, "encode", vae.encode(params, x))
     encoded = _shapes(jax.eval_shape(posterior.sample, key))

@@ -95,9 +95,10 @@ def renyi(alpha: float | Array) -> Bound:
     @has_path_weights(weights)
     def bound(log_w: Array) -> Array:
         check_log_weights("renyi(alpha)", log_w)
+        log_w = jnp.asarray(log_w, jnp.result_type(log_w, float))
         order = jnp.asarray(1.0 - alpha, log_w.dtype)
         # Centred on the mean, for α near 1; on the largest where a weight is zero and the mean is −inf.
-        mean = jnp.mean(log_w)
+        average = mean = jnp.mean(log_w)
         mean = jnp.where(jnp.isfinite(mean), mean, jnp.max(log_w))
         centred = log_w - mean
         # Near α = 1 the logarithm is of 1 + O(order²) and must not round to log 1 before the division;
@@ -107,7 +108,7 @@ def renyi(alpha: float | Array) -> Bound:
         excess = jnp.mean(jnp.expm1(jnp.where(near, order * centred, 0.0)))
         small = jnp.where(order == 0.0, 0.0, jnp.log1p(excess) / safe_order)
         large = (jax.nn.logsumexp(safe_order * centred) - math.log(log_w.shape[0])) / safe_order
-        return mean + jnp.where(near, small, large)
+        return jnp.where(order == 0.0, average, mean + jnp.where(near, small, large))
 
     return bound
 

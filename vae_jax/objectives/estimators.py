@@ -70,8 +70,8 @@ def total(bound: Bound) -> Estimate:
 
     def estimate(vae: VAE, params: Params, key: Key, x: PyTree, *, num_samples: int) -> Array:
         log_w = log_weights(vae, params, key, x, num_samples=num_samples)
-        # Inside the trace, which takes pytrees alone.
-        jax.eval_shape(lambda params, x: check_reparameterised("total", vae.encode(params, x)), params, x)
+        # Inside the trace, which takes arrays alone: parameters may hold functions.
+        jax.eval_shape(lambda x: check_reparameterised("total", vae.encode(params, x)), x)
         return bound(log_w)
 
     return estimate
@@ -149,8 +149,11 @@ def dreg(bound: Bound) -> Estimate:
         vanished = slope == 0.0
         ratio = jnp.where(vanished, 0.0, path_weights(bound, log_w) / jnp.where(vanished, 1.0, slope))
         z, log_q = jax.vmap(_scale_gradient)((z, log_q), ratio)
-        surrogate = jnp.dot(slope, log_joint(z) - log_q)
-        return bound(log_w) + surrogate - lax.stop_gradient(surrogate)
+        # Zero times the −inf of a sample of no weight would be NaN.
+        counted = jnp.where(vanished | jnp.isneginf(log_w), 0.0, log_joint(z) - log_q)
+        value = bound(log_w)
+        surrogate = jnp.where(jnp.isfinite(value), jnp.dot(slope, counted), 0.0)
+        return value + surrogate - lax.stop_gradient(surrogate)
 
     return estimate
 
@@ -158,7 +161,8 @@ def dreg(bound: Bound) -> Estimate:
 def leave_one_out(bound: Bound, log_w: Array) -> Array:
     """`[k]`: for each sample, the bound with that sample's log-weight replaced by the mean of the others.
 
-    Entry i does not depend on sample i, whose baseline it is. With one sample there are no others: zero.
+    Entry i does not depend on sample i, whose baseline it is. With one sample there are no others: zero, as where the
+    others alone have no finite bound.
 
     Source: Variational Inference for Monte Carlo Objectives (VIMCO), arXiv 1602.06725.
     """
@@ -167,8 +171,10 @@ def leave_one_out(bound: Bound, log_w: Array) -> Array:
         return jnp.zeros_like(log_w)
 
     def without(i: Array) -> Array:
-        mean_of_others = (jnp.sum(log_w) - log_w[i]) / (k - 1)
-        return bound(log_w.at[i].set(mean_of_others))
+        # Summed without it: from a sum of −inf nothing can be taken away.
+        mean_of_others = jnp.sum(log_w.at[i].set(0.0)) / (k - 1)
+        baseline = bound(log_w.at[i].set(mean_of_others))
+        return jnp.where(jnp.isfinite(baseline), baseline, 0.0)
 
     return jax.vmap(without)(jnp.arange(k))
 
@@ -198,6 +204,8 @@ def score(bound: Bound) -> Estimate:
         log_w, log_q = over_samples(draw, key, num_samples)
         value = bound(log_w)
         advantage = lax.stop_gradient(value - leave_one_out(bound, log_w))
+        # Where the bound is −inf, that is the value, and there is no gradient.
+        advantage = jnp.where(jnp.isfinite(value), advantage, 0.0)
         surrogate = jnp.dot(advantage, log_q)
         return value + surrogate - lax.stop_gradient(surrogate)
 
