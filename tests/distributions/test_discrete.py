@@ -63,25 +63,6 @@ def test_bits_are_told_one_by_one_and_together() -> None:
     assert d.log_prob(1.0 - bits) < -1e4
 
 
-def test_a_bit_that_is_certain_is_so_and_has_a_gradient() -> None:
-    logits, bits = jnp.array([jnp.inf, jnp.inf, -jnp.inf, -jnp.inf, 2.0]), jnp.array([1.0, 0.0, 0.0, 1.0, 1.0])
-    found = vj.Bernoulli(logits).log_probs(bits)
-    np.testing.assert_allclose(found, [0.0, -np.inf, 0.0, -np.inf, -np.log1p(np.exp(-2.0))], rtol=1e-6)
-    log_prob = lambda bits, logits: vj.Bernoulli(logits).log_prob(bits)
-    sure = jnp.array([0, 2, 4])
-    by_bits, by_logits = jax.jit(jax.grad(log_prob, (0, 1)))(bits[sure], logits[sure])
-    np.testing.assert_allclose(by_logits, [0.0, 0.0, 1.0 / (1.0 + np.exp(2.0))], rtol=1e-6)
-    np.testing.assert_allclose(by_bits[2], 2.0)
-    # Whole numbers and truths are bits too.
-    for kind in (jnp.int32, jnp.bool_):
-        np.testing.assert_array_equal(vj.Bernoulli(logits).log_probs(bits.astype(kind)), found)
-    assert np.isnan(vj.Bernoulli(jnp.array(jnp.nan)).log_prob(jnp.array(1.0)))
-
-
-def test_a_likely_bit_keeps_its_digits() -> None:
-    np.testing.assert_allclose(vj.Bernoulli(jnp.array(12.0)).log_prob(jnp.array(1.0)), -np.log1p(np.exp(-12)), 1e-6)
-
-
 def test_choices_have_probabilities_a_mean_level_and_nothing_beyond_them() -> None:
     d = vj.Categorical(jnp.log(jnp.array([[0.2, 0.5, 0.3], [0.0, 0.0, 1.0]])))
     np.testing.assert_allclose(d.probs, [[0.2, 0.5, 0.3], [0.0, 0.0, 1.0]], rtol=1e-6)

@@ -1,12 +1,10 @@
 """Distributions of bits and of choices. None is reparameterised: their samples carry no gradient."""
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.custom_derivatives import SymbolicZero
 
 from vae_jax.core.checks import check_key, check_value, parameter_shape
 from vae_jax.core.trees import as_float, summed, widened
@@ -25,26 +23,6 @@ def _softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array,
     # Its derivative in one expression of the logits: that of the parts takes longer.
     ((logits,), (tangent,)) = primals, tangents
     return softplus(logits), jax.nn.sigmoid(logits) * tangent
-
-
-@jax.custom_jvp
-def _of_bits(value: Array, logits: Array) -> Array:
-    """`value * logits − log(1 + exp logits)`; of an infinite logit 0 where it agrees with the bit, −inf elsewhere."""
-    # From the likelier bit, so that nothing is added that is taken away again.
-    size, unlikely = jnp.abs(logits), jnp.where(logits > 0.0, 1.0 - value, value)
-    return -jnp.where(unlikely == 0.0, 0.0, unlikely * size) - jnp.log1p(jnp.exp(-size))
-
-
-@partial(_of_bits.defjvp, symbolic_zeros=True)
-def _of_bits_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Any]:
-    # In one expression too, and finite of an infinite logit. Bits that are data have a symbolic zero for a tangent.
-    (value, logits), (by_value, by_logits) = primals, tangents
-    total = jnp.zeros(jnp.shape(logits), logits.dtype)
-    if not isinstance(by_logits, SymbolicZero):
-        total = (value - jax.nn.sigmoid(logits)) * by_logits
-    if not isinstance(by_value, SymbolicZero):
-        total = total + jnp.where(jnp.isinf(logits), 0.0, logits) * by_value
-    return _of_bits(value, logits), total
 
 
 @jax.tree_util.register_dataclass
@@ -81,16 +59,14 @@ class Bernoulli:
         """Log-probability in nats, a scalar."""
         check_value("Bernoulli", value, self.event_shape)
         # Flat, because XLA on CPU vectorises badly over a last axis of one colour.
-        return summed(_of_bits(*map(jnp.ravel, self._with_bits(value))))
+        logits = jnp.ravel(widened(self.logits))
+        return summed(jnp.ravel(value) * logits - softplus(logits))
 
     def log_probs(self, value: Array) -> Array:
         """Log-probability of every bit, in the event shape, nats."""
         check_value("Bernoulli", value, self.event_shape)
-        return _of_bits(*self._with_bits(value))
-
-    def _with_bits(self, value: Array) -> tuple[Array, Array]:
         logits = widened(self.logits)
-        return jnp.asarray(value, jnp.result_type(value, logits)), logits
+        return value * logits - softplus(logits)
 
 
 @jax.tree_util.register_dataclass
