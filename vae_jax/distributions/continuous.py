@@ -134,7 +134,8 @@ class StudentT:
         # In logarithms: for a small df many gammas are too small for a float, but few of the values too large.
         log_gamma = jax.random.loggamma(as_threefry(gamma_key), 0.5 * df)
         drawn = loc + scale * normal * jnp.exp(0.5 * (jnp.log(0.5 * df) - log_gamma))
-        return drawn.astype(jnp.result_type(kind, self.loc, self.scale))
+        kind = jnp.result_type(kind, self.loc, self.scale)
+        return drawn if wide_type(kind) == kind else drawn.astype(kind)
 
     def log_prob(self, value: Array) -> Array:
         """Log-density in nats, a scalar."""
