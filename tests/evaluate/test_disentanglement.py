@@ -290,10 +290,3 @@ def test_too_few_examples_are_refused() -> None:
         modularity(IDEAL, FACTORS[:, :1])
     with pytest.raises(ValueError, match="all codes are constant"):
         factor_vae_score(np.ones((1600, 2)), FACTORS)
-
-
-def test_the_next_best_of_one_code_is_a_constant() -> None:
-    factor = np.arange(200)[:, None] % 2
-    for code in (np.zeros((200, 1)), factor.astype(float)):
-        assert sap(code, factor) == sap(np.concatenate([code, np.zeros((200, 1))], axis=1), factor)
-    assert sap(np.zeros((200, 1)), factor) == 0.0

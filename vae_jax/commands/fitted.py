@@ -31,7 +31,6 @@ from vae_jax.train.python import (
     BY_DEFAULT,
     absolute,
     as_dataset,
-    check_given,
     check_optimizer,
     python_run,
     source_of,
@@ -182,7 +181,7 @@ def open_run(
 
     Of a run of `fit` its `model`, `params` and `data` are given again, and its `optimizer` where that was one of optax.
     Of all other runs the directory says everything. ConfigError or RequestError where there is none, where the data are
-    others, or where the model gives another number at the start of the run than it did then.
+    others. A model with other functions is opened too, as one with another likelihood, and measured by what it does.
     """
     directory = Path(directory)
     config = read_config(directory)
@@ -200,5 +199,4 @@ def open_run(
     dataset = as_dataset(given, seed=config.data.data_seed, **manner_of(directory))
     check_same(directory, dataset)
     run = assembled(config, directory, dataset, system=system, optimizer=optimizer)
-    check_given(run, model, params)
     return Fitted(run, load_state(run))

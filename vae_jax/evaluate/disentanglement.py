@@ -98,9 +98,6 @@ def sap(codes: Any, factors: Any, *, key: Key | None = None) -> float:
     """
     codes, known = checked("sap", codes, factors)
     train, test = _halves("sap", known, _generator("sap", key))
-    if codes.shape[1] == 1:
-        # The next best of one code is a constant, which tells the commonest class.
-        codes = np.concatenate([codes, np.zeros_like(codes)], axis=1)
     moving = varies(codes)
     told = np.zeros((codes.shape[1], len(known)))
     for j, factor in enumerate(known):

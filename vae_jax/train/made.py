@@ -130,7 +130,7 @@ def read_made(directory: Path) -> dict[str, Any]:
     return read_json(directory / MADE, "Without that file the run goes on, and what it maximises is not compared.")
 
 
-def numbers_of(run: Run, *, with_loss: bool = True) -> dict[str, str]:
+def numbers_of(run: Run) -> dict[str, str]:
     """What a model gives where it starts, on the first examples, with a key that is always the same: five digits each.
 
     `loss`, at the last step, where all terms have their weights, and `slope`, the norm of its gradient: what is times 0
@@ -141,11 +141,9 @@ def numbers_of(run: Run, *, with_loss: bool = True) -> dict[str, str]:
     def numbers(first: Any, start: Key) -> dict[str, Array]:
         params = initial_state(system, run.optimizer, run.dataset.prepare_training, first, start).params
         batch = run.dataset.prepare(key, first)
-        found = {}
-        if with_loss:
-            value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
-            (loss, _), gradient = value_and_grad(params, key, batch, jnp.int32(num_steps(run)))
-            found |= {"loss": loss, "slope": optax.tree.norm(gradient)}
+        value_and_grad = jax.value_and_grad(system.loss, has_aux=True)
+        (loss, _), gradient = value_and_grad(params, key, batch, jnp.int32(num_steps(run)))
+        found = {"loss": loss, "slope": optax.tree.norm(gradient)}
         if isinstance(vae := system.vae, VAE):
 
             def log_weight(key: Key, x: Any) -> Array:
@@ -162,7 +160,7 @@ def numbers_of(run: Run, *, with_loss: bool = True) -> dict[str, str]:
     return {name: f"{float(value):.5g}" for name, value in found.items()}
 
 
-def check_numbers(directory: Path, run: Run, *, with_loss: bool = True) -> None:
+def check_numbers(directory: Path, run: Run) -> None:
     """ConfigError where a model, or its bound, gives other numbers than that which a directory was trained with.
 
     Nothing is known of a run of another version of this package, which may draw other noise, nor of one that is from
@@ -173,7 +171,7 @@ def check_numbers(directory: Path, run: Run, *, with_loss: bool = True) -> None:
     if not before or versions.split(",")[0] != f"vae_jax {__version__}":
         return
     close = _CLOSE if versions == made_of({})["versions"] else _CLOSE_ELSEWHERE
-    for name, found in numbers_of(run, with_loss=with_loss).items():
+    for name, found in numbers_of(run).items():
         expected = before.get(name, found)
         if not np.isclose(float(found), float(expected), rtol=close, atol=_ZERO, equal_nan=True):
             raise ConfigError(

@@ -34,7 +34,7 @@ from vae_jax.systems.registry import IN_PYTHON, check_patience, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
 from vae_jax.train.files import ARRAYS, CONFIG, MADE, read_config
-from vae_jax.train.made import check_made, check_numbers, described, made_of, numbers_of, read_made
+from vae_jax.train.made import check_made, check_numbers, made_of, numbers_of
 from vae_jax.train.outline import check_same
 from vae_jax.train.run import Run, assembled, came_to_nothing, write_start
 from vae_jax.train.stream import check_stream
@@ -317,14 +317,6 @@ def system_to_open(
     """The same of a run that is there, whose estimate is not given again."""
     # With `score` any model opens: `total` refuses discrete ones.
     return system_from(model, params, build, score(elbo) if isinstance(model, VAE) else BY_DEFAULT, 1)
-
-
-def check_given(run: Run, model: VAE | System | None, params: Params | Callable[..., Params] | None) -> None:
-    """ConfigError where the model that a run is opened with computes another number than that which it began with."""
-    # From another start numbers are others, and one that has the right shapes opens the run too.
-    name, given = ("start", params) if isinstance(model, VAE) else ("model", model)
-    if read_made(run.directory).get(name) == described(given):
-        check_numbers(run.directory, run, with_loss=not isinstance(model, VAE))
 
 
 def absolute(build: str) -> str:
