@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vae_jax.config import Data, Evaluate, Experiment, Model, Train, quick
 from vae_jax.config.files import load_config
+from vae_jax.data.table import read_columns
 from vae_jax.measure.evaluation import evaluate
 from vae_jax.measure.measurement import Measurement, Options
 from vae_jax.measure.subject import subject_of
@@ -76,3 +77,8 @@ def assert_equal_states(a: Any, b: Any) -> None:
         if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
             x, y = jax.random.key_data(x), jax.random.key_data(y)
         np.testing.assert_array_equal(x, y)
+
+
+def read_cells(path: Path) -> dict[str, list[Any]]:
+    """The columns of a table with types that keep every cell, None for a gap."""
+    return {name: cells.known() for name, cells in read_columns(path).items()}

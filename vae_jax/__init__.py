@@ -1,6 +1,5 @@
 """vae_jax: the functional toolkit for variational autoencoders on JAX and Flax."""
 
-import difflib
 import importlib
 import sys
 import types
@@ -26,6 +25,9 @@ def __getattr__(name: str) -> Any:
     try:
         return _public(name)
     except AttributeError as error:
+        # Here, so that `import vae_jax` does not load it.
+        import difflib
+
         close = [known for known in __all__ if known.lower() == name.lower()] or difflib.get_close_matches(
             name, __all__
         )

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.runs import read_cells
 from vae_jax.data.table import (
     Cells,
     cells_like,
     joined_cells,
-    read_cells,
     read_columns,
     read_table,
     table_of,

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.runs import changed, trained
+from tests.runs import changed, read_cells, trained
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
 from vae_jax.data.columns import Column
-from vae_jax.data.table import read_cells, read_table, write_table
+from vae_jax.data.table import read_table, write_table
 from vae_jax.measure.subject import subject_of
 from vae_jax.report.arrays import write_codes, write_samples
 from vae_jax.report.rows import _typical, write_anomalies, write_imputed

@@ -95,6 +95,12 @@ def test_a_product_is_that_of_rounded_operands_summed_in_float32() -> None:
     assert product.dtype == jnp.float32
 
 
+def test_what_jax_takes_by_default_is_no_wish_of_a_product() -> None:
+    with jax.default_matmul_precision("highest"):
+        product = jax.jit(products_in("bfloat16", lambda a, b: a @ b))(X, W)
+    np.testing.assert_allclose(product, np.float64(rounded(X)) @ np.float64(rounded(W)), rtol=1e-5, atol=1e-6)
+
+
 def test_a_density_that_asks_for_all_digits_has_them() -> None:
     loc, weights = jax.random.normal(KEY, (50, 20)), jnp.zeros(50)
     mixture = Mixture(weights, DiagNormal(loc, jnp.full((50, 20), 0.1)))

@@ -180,8 +180,9 @@ def open_run(
     """A run with its best parameters.
 
     Of a run of `fit` its `model`, `params` and `data` are given again, and its `optimizer` where that was one of optax.
-    Of all other runs the directory says everything. ConfigError or RequestError where there is none, where the data are
-    others. A model with other functions is opened too, as one with another likelihood, and measured by what it does.
+    Of all other runs the directory says everything. ConfigError or RequestError where there is none, or where the
+    data are others. A model with other functions is opened too, as one with another likelihood, and measured by what
+    it does.
     """
     directory = Path(directory)
     config = read_config(directory)

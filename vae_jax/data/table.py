@@ -127,14 +127,6 @@ def read_columns(path: Path, strings: Collection[str] = (), *, gap_words: bool =
     return {name: Cells(cells, texts[name]) for name, cells in values.items()}
 
 
-def read_cells(path: Path, strings: Collection[str] = ()) -> dict[str, list[Any]]:
-    """The columns of a file with types that keep every cell: long integers whole, days as days, None for a gap.
-
-    `strings` as for `read_table`. The same errors.
-    """
-    return {name: cells.known() for name, cells in read_columns(path, strings).items()}
-
-
 def _lists(table: Any) -> dict[str, list[Any]]:
     import pyarrow as pa
 

@@ -54,9 +54,9 @@ def write_samples(
 
     `condition`: a class by its name or number, or the numbers that a conditional model is told; by default each x has a
     `condition` of its own, one of the data's. Beside it, of strings a .txt file, one on each line, and of the rows of a
-    table a .csv file with its words and columns. `density`: draw z
-    from one that is fitted to the codes of the training examples, as an autoencoder needs, which has no prior. `like`:
-    variations of this test example, from its own posterior with its `spread` so many times as wide.
+    table a .csv file with its words and columns. `density`: draw z from one that is fitted to the codes of the training
+    examples, as an autoencoder needs, which has no prior. `like`: variations of this test example, from its own
+    posterior with its `spread` so many times as wide.
     """
     check_count("sample", "--count", count)
     if like is not None:

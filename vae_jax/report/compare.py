@@ -47,9 +47,11 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
     base, *others = rows.values()
     first, *letters = _letters(len(rows))
     names = [Text(f"{letter}: {label}") for letter, label in zip((first, *letters), rows, strict=True)]
-    letter_of = dict(zip(rows, (first, *letters), strict=True))
-    worse = [name for name, runs in rows.items() if any("worse_than_constant" in run.result for run in runs)]
-    names += [Text(f"{letter_of[name]} is worse than a constant, one marginal for each element") for name in worse]
+    names += [
+        Text(f"{letter} is worse than a constant, one marginal for each element")
+        for letter, runs in zip((first, *letters), rows.values(), strict=True)
+        if any("worse_than_constant" in run.result for run in runs)
+    ]
     lines = [
         Text(f"{letter} - {first}: {_in_words(difference(runs, base))}")
         for letter, runs in zip(letters, others, strict=True)

@@ -35,7 +35,9 @@ def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[
         return function
 
     def rounded(*arguments: Any) -> Any:
-        closed, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        # JAX's own default would stand in every product as if the product had asked for it.
+        with jax.default_matmul_precision("default"):
+            closed, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
         values = _evaluated(precision, closed, jax.tree.leaves(arguments))
         return jax.tree.unflatten(jax.tree.structure(result), values)
 
