@@ -129,6 +129,7 @@ def test_the_usual_config_meets_all(requirement: Requirement) -> None:
         (requirements.bits_for_bits, changed(with_model(likelihood="poisson"), "data", binarisation="none")),
         (requirements.possible_networks, with_model(network="grid", posterior="point")),
         (requirements.possible_networks, with_model(prior="coupling", latent_size=2)),
+        (requirements.possible_networks, with_model(network="grid", prior="coupling", latent_size=1)),
         (requirements.layers_of_vectors, changed(LAYERS, "objective", estimator="total")),
         (requirements.differentiable_codes, with_model(posterior="concrete")),
         (requirements.factorised_normal, with_model(posterior="isotropic")),

@@ -35,7 +35,8 @@ def possible_networks(config: Experiment) -> str | None:
     if model.network == "conv" and POSTERIORS[model.posterior].space == "choices":
         return "--network conv decodes a vector: for choices use --network mlp"
     least = min((model.latent_size, *model.upper_latent_sizes))
-    if {"coupling", "spline"} & {model.posterior, model.prior} and least < 2:
+    # A grid has as many at each of its places.
+    if {"coupling", "spline"} & {model.posterior, model.prior} and least < 2 and model.network != "grid":
         return f"a coupling needs at least 2 dimensions: --latent-size {least} is too small"
     if model.posterior == "sphere" and model.latent_size < 2:
         return "a direction needs at least 2 dimensions: use --latent-size 2 or more"
