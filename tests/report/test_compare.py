@@ -65,9 +65,18 @@ def test_differences_are_said_in_words_with_their_two_errors() -> None:
     assert "B - A: +1.000 nats, one seed, ± 0.000 over examples" in printed({"a": first, "b": [run(0, -89.0)]})
 
 
-@pytest.mark.parametrize("other", [run(5, -89.0), run(0, -89.0, k=7)])
-def test_rows_that_do_not_go_together_are_not_subtracted(other: Measured) -> None:
-    assert "B - A: not paired, since the seeds or the protocols differ" in printed({"a": [run(0, -90.0)], "b": [other]})
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (run(5, -89.0), "they share no seed"),
+        (run(0, -89.0, k=7), "k is 10 and 7"),
+        (run(0, -89.0)._replace(data="others"), "the test examples differ"),
+        (run(0, -89.0, dataset="fashion")._replace(data="others"), "dataset is None and fashion, the test examples"),
+    ],
+)
+def test_rows_that_do_not_go_together_are_not_subtracted(other: Measured, why: str) -> None:
+    rows = {"a": [run(0, -90.0)], "b": [other]}
+    assert f"B - A: not paired, since {why}" in printed(rows)
 
 
 def test_more_rows_than_letters_have_numbers() -> None:

@@ -173,6 +173,16 @@ def difference(row: Sequence[Measured], first: Sequence[Measured]) -> Difference
     )
 
 
+def why_not_paired(row: Sequence[Measured], first: Sequence[Measured]) -> str:
+    """What keeps two rows from being subtracted, of those that have no difference."""
+    runs = (*row, *first)
+    found = {name: sorted({str(run.result.get(name)) for run in runs}) for name in _PROTOCOL}
+    reasons = [f"{name} is {' and '.join(values)}" for name, values in found.items() if len(values) > 1]
+    if len({run.data for run in runs} - {""}) > 1:
+        reasons.append("the test examples differ")
+    return ", ".join(reasons) or "they share no seed"
+
+
 def curves(rows: dict[str, list[Measured]]) -> dict[str, list[list[tuple[float, float, float]]]]:
     """For every row and run, `(examples seen, training bound, validation bound)` after each epoch; NaN where none."""
 
