@@ -29,6 +29,14 @@ CASES = {
         changed(changed(experiment(), "data", binarisation="none"), "model", likelihood="normal"),
         {"training_curve", "latent", "reconstructions", "samples", "manifold"},
     ),
+    "what was spoilt": (
+        changed(
+            changed(dataclasses.replace(experiment(), system="autoencoder"), "codes", corruption="masking"),
+            *("model",),
+            posterior="point",
+        ),
+        {"training_curve", "latent", "reconstructions", "denoised"},
+    ),
     "conditions": (
         dataclasses.replace(experiment(), system="conditional"),
         {"training_curve", "latent", "conditions"},
@@ -46,6 +54,16 @@ def test_every_picture_that_fits_is_drawn(tmp_path, name: str) -> None:
         image = matplotlib.image.imread(path)
         assert min(image.shape[:2]) > 200
         assert image.std() > 0.01
+
+
+def test_the_denoised_were_spoilt_as_in_training(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("vae_jax.pictures.run.save_figures", lambda folder, figures: figures)
+    drawn: Any = write_pictures(subject_of(*trained(tmp_path / "run", CASES["what was spoilt"][0])))
+    (axes,) = drawn["denoised"].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["data", "spoilt", "decoded"]
+    data, spoilt, _ = np.array_split(np.asarray(axes.images[0].get_array()), 3)
+    # Masking takes ink away and adds none.
+    assert spoilt.mean() < 0.9 * data.mean()
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,19 @@ def _reconstructions(subject: Subject, shown: Shown) -> Figure:
     return images(subject, grid.reshape(-1, *grid.shape[2:]), title=title, row_names=[*parts] * rows)
 
 
+def _denoised(subject: Subject, shown: Shown) -> Figure:
+    """Test examples, the same spoilt as in training, and what the model makes of those."""
+    corrupt = subject.run.system.corrupt
+    assert corrupt is not None
+    x = jax.tree.map(lambda leaf: leaf[:_COLUMNS], shown.x)
+    spoilt = corrupt(jax.random.key(0), x)
+    means = latent_means(subject.coder, subject.params, jax.random.key(0), spoilt)
+    shades = subject.run.dataset.shades
+    grid = np.stack([np.asarray(part) for part in (shades(x), shades(spoilt), decoded(subject, means))])
+    title = f"{decoded_as(subject)} of p(x | z) at the mean code of what is spoilt"
+    return images(subject, grid, title=title, row_names=["data", "spoilt", "decoded"])
+
+
 def _code_maps(subject: Subject, shown: Shown) -> Figure:
     """Examples above the numbers of their codes, as shades: the same shade is the same code."""
     x, grids = shown.x, jax.tree.leaves(shown.means)
@@ -236,6 +249,10 @@ def _has_grids(subject: Subject) -> bool:
     return named and all(leaf.ndim == 2 for leaf in jax.tree.leaves(subject.z))
 
 
+def _denoises_images(subject: Subject) -> bool:
+    return shows_images(subject) and subject.has_averages and subject.run.system.corrupt is not None
+
+
 def _draws_images(subject: Subject) -> bool:
     return shows_images(subject) and subject.has_fitted_prior
 
@@ -255,6 +272,7 @@ PICTURES = (
     Picture("latent", lambda subject: subject.has_codes and subject.code != "indices", _latent),
     Picture("conditions", lambda s: s.has_images and s.run.system.given is not None, _conditions),
     Picture("reconstructions", lambda subject: shows_images(subject) and subject.has_averages, _reconstructions),
+    Picture("denoised", _denoises_images, _denoised),
     INTERPOLATION,
     NEIGHBOURHOOD,
     Picture("samples", _draws_images, _samples),

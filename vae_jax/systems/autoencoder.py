@@ -101,8 +101,10 @@ def build(config: Experiment, dataset: Dataset) -> System:
     layers, _ = networks(config.model, dataset)
     vae = layered_vae(layers)
     coder = Autoencoder(vae.encode, vae.decode)
-    loss = autoencoder_loss(coder, penalty=penalty_of(codes, dataset.units), corrupt=corruption_of(codes, dataset))
-    return System(init=layered_init(layers), loss=loss, vae=coder)
+    corrupt = corruption_of(codes, dataset)
+    loss = autoencoder_loss(coder, penalty=penalty_of(codes, dataset.units), corrupt=corrupt)
+    is_spoilt = codes.corruption != "none" or codes.corruption_shift > 0
+    return System(init=layered_init(layers), loss=loss, vae=coder, corrupt=corrupt if is_spoilt else None)
 
 
 def _penalised_codes(config: Experiment) -> str | None:

@@ -48,6 +48,7 @@ class System(NamedTuple):
     `classify(params, x) -> logits`, for systems that tell classes.
     `example(batch)`: the examples `[B, …]` that `vae` takes.
     `prior_from`: the step from which the prior is fitted; before it, nothing can be sampled.
+    `corrupt(key, x)`: how examples are spoilt in training, of a model that learns to undo it.
     `comparable`: whether parameters with a smaller loss are better. Not where a critic or a multiplier moves against
     the model: then the last parameters are kept.
 
@@ -64,6 +65,7 @@ class System(NamedTuple):
     classify: Callable[[Params, Any], Array] | None = None
     example: Callable[[Batch], Any] = _x_of
     prior_from: int = 0
+    corrupt: Callable[[Key, Any], Any] | None = None
     comparable: bool = True
 
     @property
