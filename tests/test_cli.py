@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pytest
 
 from vae_jax.cli import main
 from vae_jax.config.files import config_names
+from vae_jax.train.checkpoint import Checkpoints
+from vae_jax.train.files import read_metrics
 
 
 def test_the_version_is_that_of_the_package(capsys) -> None:
@@ -73,10 +76,57 @@ cli.run()
 
 @pytest.mark.parametrize("words", ["--help", "configs", "train digits --help-all", "manual"])
 def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(words: str) -> None:
-    program = f"import sys; from vae_jax import cli; sys.argv = ['vae-jax', *{words.split()}]; cli.run()"
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    done = subprocess.run(program(words), stdout=writing, stderr=subprocess.PIPE, timeout=60)
     os.close(writing)
-    assert done.returncode != 0
+    assert done.returncode == 141
     assert done.stderr == b""
+
+
+def program(words: str) -> list[str]:
+    return [sys.executable, "-c", f"import sys; from vae_jax import cli; sys.argv = ['', *{words.split()}]; cli.run()"]
+
+
+def ran(words: str, **changes: str) -> "subprocess.CompletedProcess[bytes]":
+    """The program in an environment with `changes`."""
+    return subprocess.run(program(words), capture_output=True, timeout=60, env=os.environ | changes)
+
+
+def test_a_training_that_nobody_reads_any_more_is_saved(tmp_path) -> None:
+    words = f"train curve --quick --epochs 4000 --chunk-seconds 0.01 --out {tmp_path / 'run'}"
+    with subprocess.Popen(program(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith(b"epoch"):
+            pass
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", read_only=True)
+    assert checkpoints.newest() >= read_metrics(tmp_path / "run")[-1]["step"] > 0
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("words", ["manual", "train digits --help"])
+def test_what_an_encoding_lacks_becomes_a_question_mark(words: str) -> None:
+    done = ran(words, PYTHONIOENCODING="cp1252")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"?" in done.stdout
+
+
+def test_a_width_of_0_is_none() -> None:
+    assert b"usage" in ran("train digits --help", COLUMNS="0").stdout
+
+
+def test_a_program_without_a_window_ends_well() -> None:
+    closed = "import sys; sys.stdout = sys.stderr = None; sys.argv = ['', 'configs']"
+    done = subprocess.run([sys.executable, "-c", f"{closed}; from vae_jax import cli; cli.run()"], timeout=60)
+    assert done.returncode == 0
+
+
+def test_devices_that_are_not_there_are_told_of_in_one_line(tmp_path) -> None:
+    done = ran(f"train curve --quick --out {tmp_path / 'run'}", JAX_PLATFORMS="cuda")
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert re.search(b"vae-jax train: .*JAX_PLATFORMS", done.stderr)

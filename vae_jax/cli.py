@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,15 +27,12 @@ from vae_jax.commands.rows import anomaly_command, impute_command
 from vae_jax.commands.search import search_command
 from vae_jax.commands.train import resume_command, sweep_command, train_command
 from vae_jax.config import files
-from vae_jax.core.errors import ENDED_BY, RequestError, TerminatedError
+from vae_jax.core.errors import BROKEN_PIPE, ENDED_BY, RequestError, TerminatedError
 from vae_jax.core.modules import users_line
 from vae_jax.core.programs import keep_programs
 
 # What the package raises with a message that says what to do.
 _MENDABLE = (ValueError, TypeError, OSError, ImportError, RuntimeError, OverflowError)
-
-# The number of SIGPIPE, which not every system knows by its name.
-_BROKEN_PIPE = 13
 
 _USAGE = """usage: vae-jax COMMAND …
 
@@ -59,6 +57,13 @@ _USAGE = """usage: vae-jax COMMAND …
   --version
 
 vae-jax COMMAND --help lists the options of a command."""
+
+
+class _Console(Console):
+    """A console that tells where nobody reads any more, as `print` does; its base ends the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     absl.logging.set_verbosity(absl.logging.FATAL)
     try:
         with _terminable():
-            return commands[arguments[0]](arguments[1:], Console(markup=False, highlight=False))
+            return commands[arguments[0]](arguments[1:], _Console(markup=False, highlight=False))
     except KeyboardInterrupt as interrupt:
         print(
             f"\nvae-jax {arguments[0]}: interrupted; what was written stays. A run that has begun goes on with "
@@ -112,11 +117,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # An error inside the user's own file is shown with its line; of another only what a user can mend.
         own = users_line(error)
+        if isinstance(error, AssertionError) and _is_of_devices(error):
+            named = os.environ.get("JAX_PLATFORMS")
+            error = RuntimeError(f"JAX finds no device of JAX_PLATFORMS={named}: unset it, or install what it names.")
         if own is None and not isinstance(error, _MENDABLE):
             raise
         message = error if own is None else f"{own}: {type(error).__name__}: {error}"
         print(f"vae-jax {arguments[0]}: {message}", file=sys.stderr)
         return 1
+
+
+def _is_of_devices(error: AssertionError) -> bool:
+    """Whether JAX found none of the devices that were named, which it only asserts."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return "JAX_PLATFORMS" in os.environ and frames[-1].f_code.co_filename.endswith("xla_bridge.py")
 
 
 def _unraisable(unraisable: Any) -> None:
@@ -163,13 +177,22 @@ def run() -> None:
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     sys.unraisablehook = _unraisable
     keep_programs()
+    for stream in (sys.stdout, sys.stderr):
+        # A character that an encoding lacks, as Greek letters of Windows, becomes a question mark.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    # A program without a window has neither stream.
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    # Rich would print in no columns.
+    if os.environ.get("COLUMNS") == "0":
+        del os.environ["COLUMNS"]
     try:
         status = main()
         sys.stdout.flush()
     except BrokenPipeError:
         # Who read the output has seen enough, as `head` does.
         sys.stdout = io.StringIO()
-        status = ENDED_BY + _BROKEN_PIPE
+        status = ENDED_BY + BROKEN_PIPE
     if status > ENDED_BY:
         # Interrupted, XLA may still compute in threads of its own, and falls when Python takes itself apart.
         sys.stdout.flush()

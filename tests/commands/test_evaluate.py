@@ -29,6 +29,13 @@ def test_evaluating_again_overwrites_nothing_when_it_fails(run, capsys) -> None:
     assert "--evaluation-samples must be greater than 0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "explore"])
+def test_a_run_of_somebody_else_is_refused_before_anything_is_measured(command, run, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("vae_jax.train.files.os.access", lambda path, mode: False)
+    assert main([command, str(run)]) == 1
+    assert "cannot be written into, where this command leaves its results. Copy it" in capsys.readouterr().err
+
+
 def test_annealing_of_choices_is_refused_before_anything_is_measured(tmp_path) -> None:
     config = changed(experiment(epochs=1), "model", posterior="concrete", classes=4)
     run, _ = trained(tmp_path / "run", config)

@@ -25,6 +25,15 @@ def test_it_is_what_the_machine_has_or_what_its_group_may_use(tmp_path: Path, mo
         assert host_memory() == 1_000_000
 
 
+def test_a_system_that_does_not_say_gives_none(tmp_path: Path, monkeypatch) -> None:
+    # As on Windows.
+    monkeypatch.delattr(os, "sysconf")
+    monkeypatch.delattr(os, "sysconf_names")
+    monkeypatch.setattr(memory, "_WHOLE", ())
+    monkeypatch.setattr(memory, "_OWN", tmp_path / "none")
+    assert host_memory() is None
+
+
 def test_it_is_asked_of_a_real_machine() -> None:
     found = host_memory()
     assert found is not None

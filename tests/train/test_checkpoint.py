@@ -45,6 +45,16 @@ def test_another_architecture_is_refused_in_one_line(tmp_path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_keys_of_another_kind_are_told_of(tmp_path) -> None:
+    checkpoints = Checkpoints(tmp_path / "c")
+    checkpoints.save(4, {"train": {"key": jax.random.key(5, impl="rbg")}})
+    checkpoints.close()
+    again = Checkpoints(tmp_path / "c")
+    with pytest.raises(ConfigError, match="set JAX_DEFAULT_PRNG_IMPL as it was in training"):
+        again.restore({"train": {"key": jax.random.key(5)}})
+    again.close()
+
+
 def two_checkpoints(folder) -> None:
     checkpoints = Checkpoints(folder)
     for step in (1, 2):

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,14 @@ def test_a_second_signal_stops_at_once_within_a_compiled_program(first, second) 
     assert process.returncode == 128 + second
 
 
-def test_the_first_signal_is_kept_and_all_is_put_back() -> None:
+@pytest.mark.parametrize("system", ["Unix", "Windows"])
+def test_the_first_signal_is_kept_and_all_is_put_back(system, monkeypatch) -> None:
+    if system == "Windows":
+        # A pipe that blocks is what Python takes there, and only there.
+        nonblocking = os.pipe()
+        os.set_blocking(nonblocking[1], False)
+        monkeypatch.setattr(os, "pipe", lambda: nonblocking)
+        monkeypatch.delattr(os, "set_blocking")
     before = signal.getsignal(signal.SIGTERM)
     threads = threading.active_count()
     with Interruption(console()) as interruption:

@@ -1,3 +1,4 @@
+import errno
 import signal
 import subprocess
 import sys
@@ -36,6 +37,25 @@ def test_a_second_writer_is_refused_and_told_by_whom_until_the_first_is_gone(tmp
     # The system releases the lock of a process that was killed.
     with writing(run.directory):
         pass
+
+
+@pytest.mark.parametrize("name", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_told_of_and_written(name, tmp_path, monkeypatch) -> None:
+    def fails(*_, **__):
+        raise OSError(getattr(errno, name), "none here")
+
+    monkeypatch.setattr("vae_jax.train.lock.FileLock.acquire", fails)
+    with pytest.warns(UserWarning, match="has no locks: see to it that no other process"), writing(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
+
+
+def test_another_error_of_a_lock_is_one(tmp_path, monkeypatch) -> None:
+    def fails(*_, **__):
+        raise OSError(errno.EACCES, "not yours")
+
+    monkeypatch.setattr("vae_jax.train.lock.FileLock.acquire", fails)
+    with pytest.raises(OSError, match="not yours"):
+        writing(tmp_path / "run").__enter__()
 
 
 def test_one_of_two_new_runs_gets_a_directory(tmp_path) -> None:

@@ -85,6 +85,9 @@ def test_changed_data_are_named(change: dict, named: str, tmp_path) -> None:
     np.savez(tmp_path / "x.npz", **{name: array for name, array in {**arrays, **change}.items() if array is not None})
     with pytest.raises(RequestError, match=f"have changed since it was made: {named}.*Put the file back as it was"):
         open_run(tmp_path / "run")
+    (tmp_path / "x.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no data file .*x\.npz, on which .*run was trained: put it back"):
+        open_run(tmp_path / "run")
 
 
 def test_conditions_and_classes_are_known_without_the_data(tmp_path, monkeypatch) -> None:

@@ -44,6 +44,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
         from vae_jax.measure.subject import subject_of, subject_of_snapshot
         from vae_jax.report.table import evaluation_table
         from vae_jax.systems.registry import validate
+        from vae_jax.train.files import check_writable
         from vae_jax.train.run import load_state, open_run
 
         check_count("evaluate", "--temperatures", temperatures)
@@ -52,6 +53,7 @@ def evaluate_command(arguments: list[str], console: Console) -> int:
             if number is not None and number < 0:
                 raise RequestError(f"--{flag} must be at least 0, got {number}.")
         opened = open_run(run)
+        check_writable(run)
         asked = {name: n for name, n in (("evaluation_samples", k), ("gap_examples", gaps)) if n is not None}
         if asked:
             measured = dataclasses.replace(opened.config.evaluate, **asked)

@@ -23,8 +23,10 @@ def explore_command(arguments: list[str], console: Console) -> int:
         from vae_jax.pictures.run import write_pictures
         from vae_jax.pictures.views import VIEWS
         from vae_jax.report.page import write_page
+        from vae_jax.train.files import check_writable
 
         subject = opened(run)
+        check_writable(run)
         pictures = write_pictures(subject, (*VIEWS, LIKELIEST))
         path = write_page(
             subject, own_evaluation(subject), measurements_of(subject.run.config), pictures, version=__version__

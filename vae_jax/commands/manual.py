@@ -27,7 +27,7 @@ def manual_command(commands: Commands, arguments: list[str]) -> int:
 
     def manual() -> int:
         """Print the help of every command as one page of Markdown."""
-        Console(soft_wrap=True, markup=False, highlight=False).print(page(commands), end="")
+        print(page(commands), end="")
         return 0
 
     return parse("manual", manual, arguments)

@@ -179,8 +179,7 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
         args=arguments[1:],
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    from vae_jax.data.own import is_own
-    from vae_jax.data.strings import is_strings
+    from vae_jax.data.own import own_path
 
     experiment = options.experiment
     # The run may be looked at from another folder.
@@ -189,10 +188,8 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
         data = dataclasses.replace(data, data_dir=".")
     if data.data_dir is not None:
         data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).expanduser().absolute()))
-    if (is_strings(data.dataset) and Path(data.dataset).suffix) or (
-        is_own(data.dataset) and not data.dataset.startswith("hf:")
-    ):
-        data = dataclasses.replace(data, dataset=str(Path(data.dataset).expanduser().absolute()))
+    if (path := own_path(data.dataset)) is not None:
+        data = dataclasses.replace(data, dataset=str(path.expanduser().absolute()))
     strings = experiment.strings
     if strings.grammar.endswith(".lark"):
         strings = dataclasses.replace(strings, grammar=str(Path(strings.grammar).expanduser().absolute()))

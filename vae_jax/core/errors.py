@@ -11,6 +11,8 @@ class DamagedError(ConfigError):
 
 # What a shell adds to the number of a signal: 130 is the end by SIGINT, 143 by SIGTERM.
 ENDED_BY = 128
+# The number of SIGPIPE, which not every system knows by its name.
+BROKEN_PIPE = 13
 
 
 class TerminatedError(KeyboardInterrupt):

@@ -15,7 +15,10 @@ _OWN = Path("/proc/self/cgroup")
 def host_memory() -> int | None:
     """Bytes of memory that this process may use, or None where the system does not say."""
     asked = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
-    found = [math.prod(map(os.sysconf, asked))] if set(asked) <= set(os.sysconf_names) else []
+    found = []
+    # Windows has no such function.
+    if hasattr(os, "sysconf") and set(asked) <= set(os.sysconf_names):
+        found.append(math.prod(map(os.sysconf, asked)))
     for path in (*_WHOLE, *_own_groups()):
         # There is no such file outside of Linux, and "max" stands in it where there is no limit.
         with suppress(OSError, ValueError):

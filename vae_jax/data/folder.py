@@ -61,7 +61,7 @@ def image_splits(folder: Path, *, square: Square | None = None, colour: Colour |
 
 def _split_folders(folder: Path) -> dict[str, Path]:
     """The folders of the splits; the folder itself as training split where none is called so."""
-    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and inside.name in SPLITS]
+    found = [inside for inside in _by_name(folder) if inside.is_dir() and inside.name in SPLITS]
     parts = {SPLITS[inside.name]: inside for inside in found}
     if "train" not in parts:
         return {"train": folder}
@@ -76,7 +76,7 @@ def _split_folders(folder: Path) -> dict[str, Path]:
 def _listed(folder: Path) -> list[_Named]:
     """The images of a folder in the order of their names, those of a class together."""
     own = [_Named(path, None) for path in _images(folder)]
-    classes = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and not inside.name.startswith(".")]
+    classes = [inside for inside in _by_name(folder) if inside.is_dir() and not inside.name.startswith(".")]
     of_classes = [_Named(path, inside.name) for inside in classes for path in _images(inside)]
     if own and of_classes:
         raise ValueError(
@@ -94,7 +94,12 @@ def _listed(folder: Path) -> list[_Named]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
+    return [path for path in _by_name(folder) if path.suffix.lower() in ENDINGS and not path.name.startswith(".")]
+
+
+def _by_name(folder: Path) -> list[Path]:
+    """What lies in a folder, in one order on every system: paths of Windows compare without their case."""
+    return sorted(folder.iterdir(), key=lambda path: path.name)
 
 
 def images_of(

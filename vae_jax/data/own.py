@@ -50,6 +50,12 @@ class Reading(NamedTuple):
     gap_words: bool = True
 
 
+def own_path(name: str) -> Path | None:
+    """The file or folder that a dataset is called by; None of those that are known by a name, as of Hugging Face."""
+    is_file_of_strings = is_strings(name) and bool(Path(name).suffix)
+    return Path(name) if is_file_of_strings or (is_own(name) and not name.startswith(PREFIX)) else None
+
+
 class Own(NamedTuple):
     """The splits "train", "validation" and "test" that a source has.
 
@@ -213,7 +219,7 @@ def _alone(file: Path, parts: dict[str, Split | Table]) -> Split | Table:
 def _split_files(folder: Path) -> dict[str, Path]:
     """The files train, test and validation of a folder; {} where it is one of images. ValueError for two of a kind."""
     files: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.stem in SPLITS and file.is_file() and file.suffix in (*_ARRAYS, *TABLES):
             part = SPLITS[file.stem]
             if part in files:

@@ -65,8 +65,8 @@ def _read_all(name: str, folder: Path, label: str | None, square: Square | None)
         import array_record  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "reading TFDS data needs the package array_record, which exists for Linux only. Elsewhere, save "
-            "the images as an .npz file (x, label) and give its path."
+            "reading TFDS data needs the package array_record: pip install array_record. Where there is none, as for "
+            "Windows, save the images as an .npz file (x, label) and give its path."
         ) from error
     import tensorflow_datasets as tfds
 

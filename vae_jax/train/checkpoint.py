@@ -150,6 +150,11 @@ class Checkpoints:
         # Orbax reports a mismatch by printing both trees; one line is enough.
         if (difference := first_difference(self._manager.item_metadata(number).tree, template)) is not None:
             name, saved, expected = difference
+            if name.endswith(".key"):
+                raise _OtherArchitectureError(
+                    f"{name} is of another kind of random numbers: set JAX_DEFAULT_PRNG_IMPL as it was in training, or "
+                    "unset it."
+                )
             raise _OtherArchitectureError(f"{name} has shape {saved} there and {expected} in the run's config.json.")
         return self._manager.restore(number, args=_Restore(template))
 
@@ -185,8 +190,10 @@ class _Checked(ocp.StandardCheckpointHandler):
     def finalize(self, directory: Any) -> None:
         super().finalize(directory)
         folder = Path(directory)
-        files = {str(file.relative_to(folder)): checksum(file) for file in sorted(folder.rglob("*")) if file.is_file()}
-        (folder / _CHECKSUMS).write_text(json.dumps(sealed(files)), encoding="utf-8")
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+        # By names that every system reads, since a run may be moved.
+        sums = {file.relative_to(folder).as_posix(): checksum(file) for file in files}
+        (folder / _CHECKSUMS).write_text(json.dumps(sealed(sums)), encoding="utf-8")
 
 
 # Orbax finds a handler by the type of what is asked of it.

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ WRITER = ".writer.json"
 # Of a sweep alone: its grid, and the folder of its members, each a run.
 SWEEP = "sweep.json"
 MEMBERS = "members"
+
+
+def check_writable(directory: Path) -> None:
+    """RequestError where nothing can be written into a run, as into one of somebody else."""
+    if not os.access(directory, os.W_OK):
+        raise RequestError(
+            f"{directory} cannot be written into, where this command leaves its results. Copy it, and name the copy: "
+            f"cp -r {directory} COPY"
+        )
 
 
 def read_config(directory: Path) -> Experiment:

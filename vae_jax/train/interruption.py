@@ -29,7 +29,9 @@ class Interruption:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._request)
         self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
+        # Python asks for it, but on Windows, which before 3.12 has no such function.
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         threading.Thread(target=self._watch, daemon=True).start()
         return self

@@ -1,5 +1,6 @@
 """One writer for each run: a lock that the system releases when its process ends, however that ends."""
 
+import errno
 import os
 import platform
 import time
@@ -14,6 +15,9 @@ from vae_jax.core.errors import DamagedError, RequestError
 from vae_jax.core.files import write_json
 from vae_jax.train.files import LOCK, WRITER, going_on, read_json
 
+# What a file system says that has none, as some that reach over a network.
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 
 @contextmanager
 def writing(directory: Path) -> Iterator[None]:
@@ -27,7 +31,9 @@ def writing(directory: Path) -> Iterator[None]:
             f"{directory} is being written by {_writer(directory)}. Wait for its end, or stop it; then go on with: "
             f"{going_on(directory)}"
         ) from None
-    except NotImplementedError:  # what filelock raises where the file system has no locks
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
         warnings.warn(
             f"the file system of {directory} has no locks: see to it that no other process writes this run.",
             stacklevel=3,

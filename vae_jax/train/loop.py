@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from vae_jax.config.fields import Experiment
+from vae_jax.core.errors import BROKEN_PIPE
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import on, place
 from vae_jax.core.types import Array, Params, PyTree
@@ -243,7 +244,11 @@ def _train_chunks(
                 tracker.log(step, flat(line))
                 if np.min(means.get("left_out", 0.0)) > _MOST_LEFT_OUT:
                     warnings.warn(_much_left_out(run.config.optimizer.skip_norm), stacklevel=2)
-            display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
+            try:
+                display.update(step, metrics=_mean(means), learning_rate=learning_rate, validation=_mean(held_out))
+            except BrokenPipeError:
+                # Nobody reads any more: what was trained is saved, as at a signal.
+                interruption.signal = interruption.signal or BROKEN_PIPE
             # Orbax restores committed arrays. Fresh ones are committed too, or the program would be traced twice.
             state = place(state)
             if due:

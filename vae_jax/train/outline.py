@@ -12,6 +12,7 @@ from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.data import Dataset, Split, is_embedded
 from vae_jax.data.columns import Column
+from vae_jax.data.own import own_path
 from vae_jax.data.rows import blocks
 from vae_jax.data.units import Units
 from vae_jax.languages.grammar import Grammar, Rule
@@ -87,6 +88,13 @@ def manner_of(directory: Path | None) -> Manner:
         return {"shuffle_test": True, "gap_words": True}
     outline = read_outline(directory) or {}
     return {"shuffle_test": outline.get("shuffled_test", False), "gap_words": outline.get("gap_words", False)}
+
+
+def check_place(dataset: str, directory: Path) -> None:
+    """FileNotFoundError where the file or folder that a run was trained on has gone."""
+    path = own_path(dataset)
+    if path is not None and not path.exists():
+        raise FileNotFoundError(f"no data file {path}, on which {directory} was trained: put it back there.")
 
 
 def check_same(directory: Path, dataset: Dataset) -> None:

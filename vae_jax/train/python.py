@@ -18,11 +18,11 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.seal import sealed
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
-from vae_jax.data import Dataset, Reading, Split, binarised, is_own, load
+from vae_jax.data import Dataset, Reading, Split, binarised, load
 from vae_jax.data.dataset import split_rows
 from vae_jax.data.examples import Examples
-from vae_jax.data.hugging_face import PREFIX
 from vae_jax.data.labels import numbered
+from vae_jax.data.own import own_path
 from vae_jax.data.rows import Rows, blocks, is_large
 from vae_jax.distributions import Bernoulli, Observed
 from vae_jax.distributions.kinds import known_parts
@@ -277,8 +277,8 @@ def source_of(data: Any) -> str:
     """What the config of a run calls its data: a file or folder by its whole path."""
     if not isinstance(data, str | Path):
         return ARRAYS
-    name = str(data)
-    return str(Path(name).expanduser().absolute()) if is_own(name) and not name.startswith(PREFIX) else name
+    path = own_path(str(data))
+    return str(data) if path is None else str(path.expanduser().absolute())
 
 
 def system_from(

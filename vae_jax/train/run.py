@@ -13,6 +13,8 @@ Nothing is written before the config, the data and the model have been found to 
 
 import dataclasses
 import math
+import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +70,7 @@ from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.made import check_numbers
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
-from vae_jax.train.outline import check_same, manner_of, outline_of, outlined, read_outline, write_outline
+from vae_jax.train.outline import check_place, check_same, manner_of, outline_of, outlined, read_outline, write_outline
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_on, train_until
 from vae_jax.train.source import load_data, settled, warn_of_faults
 from vae_jax.train.stream import check_stream, is_streamed, streamed
@@ -301,9 +303,14 @@ def check_directory(directory: Path) -> None:
             f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
             "--out."
         )
-    # Orbax takes these for patterns, and saves checkpoints that it cannot find again.
-    if any(character in str(directory.absolute()) for character in "[]*?"):
-        raise ConfigError(f"the path of a run must not hold any of [ ] * ?, got {directory}. Name another with --out.")
+    # Orbax takes these for patterns, or for the sign between folders, and saves checkpoints that it cannot find again.
+    characters = [*"[]*?", *("\\" if os.sep == "/" else "")]
+    if any(character in str(directory.absolute()) for character in characters):
+        raise ConfigError(
+            f"the path of a run must not hold any of {' '.join(characters)}, got {directory}. Name another with --out."
+        )
+    if re.match("[a-z][a-z0-9]+:/", str(directory)):
+        raise ConfigError(f"a run lies in a folder of this machine, got {directory}. Name one with --out.")
     if directory.exists() and (not directory.is_dir() or {path.name for path in directory.iterdir()} - {LOCK, WRITER}):
         raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
 
@@ -328,6 +335,7 @@ def open_run(directory: Path) -> Run:
     """
     config = read_config(directory)
     check_run(directory)
+    check_place(config.data.dataset, directory)
     run = prepare_run(config, directory, **manner_of(directory))
     check_same(directory, run.dataset)
     check_numbers(directory, run)

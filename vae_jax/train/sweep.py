@@ -56,7 +56,7 @@ from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined
-from vae_jax.train.outline import check_same, manner_of, outline_of, write_outline
+from vae_jax.train.outline import check_place, check_same, manner_of, outline_of, write_outline
 from vae_jax.train.processes import is_first
 from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
 from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
@@ -321,6 +321,7 @@ def open_sweep(directory: Path) -> Sweep:
     saved = read_json(directory / SWEEP, "Put back a copy of it.")
     grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
     config, grid = read_config(directory), typing.cast(Grid, grid)
+    check_place(config.data.dataset, directory)
     sweep = prepare_sweep(config, grid, saved["seeds"], directory, **manner_of(directory))
     check_same(directory, sweep.dataset)
     return sweep
