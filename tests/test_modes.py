@@ -34,3 +34,20 @@ def test_a_run_is_used_in_every_mode(mode: str, tmp_path, capsys) -> None:
     with MODES[mode](True):
         for command in (["evaluate", run, "--gaps", "2"], ["sample", run, "--count", "3"], ["encode", run, "digits"]):
             assert main(command) == 0, command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "parts",
+    [
+        *(f"--posterior {name} --estimator sampled" for name in ("planar", "coupling", "spline", "iaf")),
+        *(f"--prior {name} --estimator sampled" for name in ("autoregressive", "coupling", "spline", "vamp")),
+        "--posterior iaf --estimator stl",
+        "--posterior spline --bound iwae --estimator dreg --num-samples 2",
+    ],
+)
+def test_every_flow_trains_in_numbers_of_64_bits(parts: str, tmp_path) -> None:
+    run = str(tmp_path / "run")
+    with jax.enable_x64(True):
+        assert main(["train", "digits", *parts.split(), "--quick", "--epochs", "1", "--out", run]) == 0
+        assert main(["evaluate", run, "--gaps", "2"]) == 0

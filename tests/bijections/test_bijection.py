@@ -35,6 +35,42 @@ def test_the_inverse_undoes_the_map_and_the_determinant_is_that_of_the_jacobian(
     np.testing.assert_allclose(inverse_jacobian @ jacobian, np.broadcast_to(np.eye(SIZE), jacobian.shape), atol=1e-2)
 
 
+@rows
+def test_the_inverse_has_second_derivatives(bijection: Bijection) -> None:
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), bijection)
+        y, step = jnp.array([0.3, -0.8, 0.5]), 1e-5 * jnp.eye(SIZE)
+
+        def number(y):
+            z, log_det = wide.inverse(y)
+            return log_det + jnp.sum(jnp.sin(z))
+
+        @jax.jit
+        def both(y):
+            slope = jax.grad(number)
+            differences = jax.vmap(lambda h: (slope(y + h) - slope(y - h)) / 2e-5)(step)
+            return jax.hessian(number)(y), differences
+
+        hessian, differences = both(y)
+    np.testing.assert_allclose(hessian, differences, rtol=1e-5, atol=1e-7)
+
+
+@rows
+@pytest.mark.parametrize(
+    ("numbers", "point"), [("bfloat16", "bfloat16"), ("float32", "bfloat16"), ("float64", "float32")]
+)
+def test_a_code_may_be_narrower_than_the_numbers_of_a_layer(bijection: Bijection, numbers: str, point: str) -> None:
+    """As in half precision, and under x64 where a network gave the code in 32 bits."""
+    with jax.enable_x64(numbers == "float64"):
+        cast = jax.tree.map(lambda leaf: leaf.astype(numbers), bijection)
+        z, gradient = POINTS[0].astype(point), jnp.ones(SIZE, point)
+        y, log_det, pushed = jax.jit(push_through)(cast, z, gradient)
+        back, _ = jax.jit(lambda y: cast.inverse(y))(y)
+    expected = push_through(bijection, POINTS[0], jnp.ones(SIZE))
+    for found, exact in zip((y, log_det, pushed, back), (*expected, POINTS[0]), strict=True):
+        np.testing.assert_allclose(np.float64(found), exact, rtol=0.3, atol=0.3)
+
+
 def test_inverse_turns_around() -> None:
     one, two = planar(1), iaf(2)
     z = jnp.array([0.1, -0.4, 0.8])

@@ -75,10 +75,14 @@ def test_the_spline_rises_and_is_the_identity_beyond_its_bound() -> None:
 def test_with_outputs_of_zero_the_spline_is_the_identity() -> None:
     layer = SplineCoupling(lambda fixed: jnp.zeros((2, 8)), bound=BOUND)
     forward = jax.jit(layer.forward)
-    for v in (-3.0, -2.4, -0.1, 0.0, 1.7):
+    for v in (-3.0, -2.4, -0.1, 0.0, 1.7, BOUND / 3):
         y, log_det = forward(jnp.array([0.3, v, -v]))
         np.testing.assert_allclose(y, [0.3, v, -v], atol=1e-6)
         np.testing.assert_allclose(log_det, 0.0, atol=1e-5)
+        # Its knots are among these: a derivative there is that of either side.
+        for way in (layer.forward, layer.inverse):
+            slopes = jax.jacobian(lambda z, way=way: way(z)[0])(jnp.array([0.3, v, -v]))
+            np.testing.assert_allclose(slopes, np.eye(3), atol=1e-5)
 
 
 @pytest.mark.parametrize("bijection", [BIJECTIONS["SplineCoupling"], BIJECTIONS["AffineCoupling"]])

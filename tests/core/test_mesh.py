@@ -5,6 +5,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from vae_jax.core.mesh import DATA, along, on, own_rows, place, placement, replicated, whole_parts
 
@@ -47,6 +48,19 @@ def test_arrays_are_cut_along_the_mesh_that_is_set() -> None:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", ON_EIGHT], env=environment, check=True)
+
+
+def test_an_axis_that_a_user_cuts_by_hand_is_left_to_them() -> None:
+    mesh = jax.make_mesh((1,), ("samples",), axis_types=(jax.sharding.AxisType.Auto,))
+    by_hand = jax.shard_map(
+        lambda x: along("samples", x) + 1.0,
+        mesh=mesh,
+        in_specs=PartitionSpec("samples"),
+        out_specs=PartitionSpec("samples"),
+    )
+    np.testing.assert_array_equal(by_hand(jnp.arange(4.0)), jnp.arange(4.0) + 1.0)
+    with jax.set_mesh(jax.make_mesh((1,), ("samples",), axis_types=(jax.sharding.AxisType.Explicit,))):
+        np.testing.assert_array_equal(jax.jit(lambda x: along("samples", x))(jnp.arange(4.0)), jnp.arange(4.0))
 
 
 def test_without_a_mesh_nothing_changes() -> None:

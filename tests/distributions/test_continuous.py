@@ -122,3 +122,13 @@ def test_student_t_is_right_however_far_out(df: float, offset: float, scale: flo
     else:
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-4)
     assert not np.isnan(slope)
+
+
+def test_a_sample_of_the_continuous_bernoulli_has_second_derivatives_where_it_is_flat() -> None:
+    """Across the end of the series by which it is computed near a logit of 0."""
+    draw = lambda logit: vj.ContinuousBernoulli(logit).sample(jax.random.key(3), (500,))
+    curvature = jax.jit(jax.jacfwd(jax.jacfwd(draw)))
+    # 1e-2 of the closed form, whose digits run out nearer to 0.
+    for sign in (-1.0, 1.0):
+        np.testing.assert_allclose(curvature(sign * 9e-4), curvature(sign * 0.05), atol=2e-3)
+    assert np.abs(curvature(-9e-4)).max() > 0.02

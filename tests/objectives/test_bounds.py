@@ -73,6 +73,14 @@ def test_log_weights_may_be_whole_numbers(name: str) -> None:
     np.testing.assert_allclose(BOUNDS[name](whole), BOUNDS[name](whole.astype(float)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("log_w", [[1.0, 2.0, -0.5], [3.0, 3.0, 3.0], [0.0, -np.inf, 1.0], [0.0, 1e25, -1e25]])
+def test_the_slope_by_alpha_at_one_is_half_the_variance_taken_away(log_w: list[float]) -> None:
+    value, slope = jax.value_and_grad(lambda alpha: vj.renyi(alpha)(jnp.array(log_w)))(1.0)
+    np.testing.assert_allclose(value, np.mean(log_w), rtol=1e-6)
+    if np.ptp(log_w) < 10:
+        np.testing.assert_allclose(slope, -0.5 * np.var(log_w), rtol=1e-6)
+
+
 def test_alpha_must_be_finite() -> None:
     with pytest.raises(ValueError, match="alpha must be finite, got nan"):
         vj.renyi(float("nan"))

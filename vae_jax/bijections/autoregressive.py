@@ -43,7 +43,8 @@ class AutoregressiveAffine:
     def solve_transposed(self, z: Array, gradient: Array) -> Array:
         """`J(z)⁻ᵀ gradient` by Jacobi iteration: exact after d sweeps, mostly exact to rounding after a few."""
         scale = jnp.exp(self.conditioner(z)[1])
-        _, transposed = jax.vjp(lambda z: self.forward(z)[0], z)
+        y, transposed = jax.vjp(lambda z: self.forward(z)[0], z)
+        gradient = gradient.astype(y.dtype)
         tolerance = 1e-6 * jnp.max(jnp.abs(gradient / scale))
 
         def unfinished(state: tuple[Array, Array, Array]) -> Array:
@@ -55,5 +56,5 @@ class AutoregressiveAffine:
             better = solution + (gradient - transposed(solution)[0]) / scale
             return better, jnp.max(jnp.abs(better - solution)), number + 1
 
-        start = (gradient / scale, jnp.asarray(jnp.inf, z.dtype), jnp.asarray(0))
+        start = (gradient / scale, jnp.maximum(tolerance, jnp.inf), jnp.asarray(0))
         return lax.while_loop(unfinished, sweep, start)[0]

@@ -4,6 +4,7 @@ The network inside a bijection, its `conditioner`, is a `jax.tree_util.Partial(a
 can be frozen and stacked. Where the outputs of the conditioner are zero, the bijection is the identity.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.checks import check_point
-from vae_jax.core.types import Array
+from vae_jax.core.types import Array, PyTree
 
 
 @runtime_checkable
@@ -32,7 +33,8 @@ def _solve_transposed(bijection: Any, z: Array, y: Array, gradient: Array) -> Ar
     """`J(z)⁻ᵀ gradient`, by the bijection's own method or by the derivative of its inverse at `y` = forward(z)."""
     if hasattr(bijection, "solve_transposed"):
         return bijection.solve_transposed(z, gradient)
-    return jax.vjp(lambda y: bijection.inverse(y)[0], y)[1](gradient)[0]
+    z, transposed = jax.vjp(lambda y: bijection.inverse(y)[0], y)
+    return transposed(gradient.astype(z.dtype))[0]
 
 
 def push_through(bijection: Any, z: Array, gradient: Array) -> tuple[Array, Array, Array]:
@@ -108,11 +110,13 @@ class Stacked:
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         """All K in turn."""
+        z = self._widened(lambda layer, z: layer.forward(z)[0], z)
         y, log_dets = jax.lax.scan(lambda z, layer: layer.forward(z), z, self.layers)
         return y, jnp.sum(log_dets)
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """Their inverses, the last first."""
+        y = self._widened(lambda layer, y: layer.inverse(y)[0], y)
         z, log_dets = jax.lax.scan(lambda y, layer: layer.inverse(y), y, self.layers, reverse=True)
         return z, jnp.sum(log_dets)
 
@@ -123,8 +127,15 @@ class Stacked:
             y, log_det, gradient = push_through(layer, *carry)
             return (y, gradient), log_det
 
+        z, gradient = self._widened(lambda layer, both: push_through(layer, *both)[::2], (z, gradient))
         (y, gradient), log_dets = jax.lax.scan(step, (z, gradient), self.layers)
         return y, jnp.sum(log_dets), gradient
+
+    def _widened(self, step: Callable[[Any, PyTree], PyTree], carry: PyTree) -> PyTree:
+        """What a scan carries, of the one type in which a layer gives it: its numbers may be wider than z."""
+        made = jax.eval_shape(step, jax.tree.map(lambda leaf: leaf[0], self.layers), carry)
+        kind = jnp.result_type(*jax.tree.leaves((carry, made)))
+        return jax.tree.map(lambda leaf: leaf.astype(kind), carry)
 
 
 @jax.tree_util.register_dataclass

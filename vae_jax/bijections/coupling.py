@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array
 
 
@@ -88,11 +89,11 @@ def _knots(raw: Array, bound: float) -> tuple[Array, Array, Array]:
     def places(shares: Array) -> Array:
         shares = _LEAST / pieces + (1.0 - _LEAST) * jax.nn.softmax(shares)
         inner = bound * (2.0 * jnp.cumsum(shares)[:-1] - 1.0)
-        return jnp.concatenate([jnp.array([-bound]), inner, jnp.array([bound])])
+        return jnp.concatenate([jnp.full(1, -bound, inner.dtype), inner, jnp.full(1, bound, inner.dtype)])
 
     # A raw slope of zero is a slope of 1: then the spline of equal pieces is the identity.
     inner = _LEAST + (1.0 - _LEAST) * jax.nn.softplus(slopes) / jnp.log(2.0)
-    end = jnp.ones(1)
+    end = jnp.ones(1, inner.dtype)
     return places(widths), places(heights), jnp.concatenate([end, inner, end])
 
 
@@ -100,11 +101,16 @@ def _piece(v: Array, knots: Array) -> Array:
     return jnp.clip(jnp.searchsorted(knots, v, side="right") - 1, 0, knots.size - 2)
 
 
+def _between_0_and_1(share: Array) -> Array:
+    """A share that rounding may have moved past an end. At the end itself a clip would halve its derivative."""
+    return share + freeze(jnp.clip(share, 0.0, 1.0) - share)
+
+
 def _spline(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array, Array]:
     """`(value, log of the slope)` at `v` of the spline through the knots."""
     i = _piece(v, x)
     width, height = x[i + 1] - x[i], y[i + 1] - y[i]
-    share = jnp.clip((v - x[i]) / width, 0.0, 1.0)
+    share = _between_0_and_1((v - x[i]) / width)
     steep = height / width
     denominator = steep + (slopes[i + 1] + slopes[i] - 2.0 * steep) * share * (1.0 - share)
     value = y[i] + height * (steep * jnp.square(share) + slopes[i] * share * (1.0 - share)) / denominator
@@ -123,7 +129,7 @@ def _spline_inverse(v: Array, x: Array, y: Array, slopes: Array) -> tuple[Array,
     c = -steep * rise
     # This form of the root does not cancel: b > 0, or the discriminant outweighs it.
     root = 2.0 * c / (-b - jnp.sqrt(jnp.maximum(jnp.square(b) - 4.0 * a * c, 0.0)))
-    share = jnp.clip(root, 0.0, 1.0)
+    share = _between_0_and_1(root)
     denominator = steep + bend * share * (1.0 - share)
     return x[i] + share * width, -_log_slope(share, steep, slopes[i], slopes[i + 1], denominator)
 

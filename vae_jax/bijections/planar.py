@@ -1,6 +1,5 @@
 """The planar layer: a vector is moved along one direction, as far as its component along another says."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -8,7 +7,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_array, check_point
-from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array
 
 
@@ -30,7 +28,7 @@ class Planar:
         """`(û, w · û)`."""
         along = jnp.dot(self.w, self.u)
         # At −1 itself it could not be inverted, and far below 0 a softplus is 0.
-        least = jnp.finfo(along.dtype).eps - 1.0
+        least = jnp.asarray(jnp.finfo(along.dtype).eps - 1.0, along.dtype)
         wanted = jnp.maximum(jax.nn.softplus(along) - 1.0, least)
         # With w = 0 the layer is a shift, which every û makes invertible.
         squared = jnp.dot(self.w, self.w)
@@ -53,8 +51,7 @@ class Planar:
         check_array("Planar.inverse", "b", self.b, rank=0)
         u, along = self._parts()
         target = jnp.dot(self.w, y) + self.b
-        a = _increasing_root(lambda a, along: a + along * jnp.tanh(a), target, along, jnp.abs(along))
-        h = jnp.tanh(a)
+        h = jnp.tanh(_root(target, along))
         return y - u * h, -jnp.log1p(along * (1.0 - jnp.square(h)))
 
     def solve_transposed(self, z: Array, gradient: Array) -> Array:
@@ -64,19 +61,27 @@ class Planar:
         return gradient - slope * self.w * jnp.dot(u, gradient) / (1.0 + slope * along)
 
 
-def _increasing_root(function: Callable[[Array, Array], Array], target: Array, parameter: Array, reach: Array) -> Array:
-    """The a with `function(a, parameter) = target`, which lies within `reach` of `target`; differentiable once."""
-    fixed, goal = freeze(parameter), freeze(target)
+@jax.custom_jvp
+def _root(target: Array, along: Array) -> Array:
+    """The a with `a + along tanh(a) = target`, for along > −1."""
 
     def halve(ends: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         low, high = ends
         middle = 0.5 * (low + high)
-        above = function(middle, fixed) > goal
+        above = middle + along * jnp.tanh(middle) > target
         return (jnp.where(above, low, middle), jnp.where(above, middle, high)), None
 
-    reach = freeze(reach)
-    (low, high), _ = lax.scan(halve, (goal - reach, goal + reach), None, length=40)
+    reach = jnp.abs(along)
+    (low, high), _ = lax.scan(halve, (target - reach, target + reach), None, length=40)
     root = 0.5 * (low + high)
-    # A Newton step from the root itself does not change the value, and carries the derivatives.
-    slope = jax.grad(function)(root, fixed)
-    return root - (function(root, parameter) - target) / slope
+    h = jnp.tanh(root)
+    return root - (root + along * h - target) / (1.0 + along * (1.0 - jnp.square(h)))
+
+
+@_root.defjvp
+def _root_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The derivative of an implicit function, which is one of the root itself, and so has derivatives of its own."""
+    (target, along), (target_dot, along_dot) = primals, tangents
+    a = _root(target, along)
+    h = jnp.tanh(a)
+    return a, (target_dot - h * along_dot) / (1.0 + along * (1.0 - jnp.square(h)))

@@ -26,11 +26,13 @@ DATA, SAMPLES, MEMBERS = AXES = ("data", "samples", "members")
 def along(axis: str, tree: PyTree) -> PyTree:
     """Inside a compiled function: arrays `[n, …]`, cut along an axis of the mesh that is set.
 
-    They stay as they are where no mesh is set, where it lacks the axis, or where n is no multiple of its length. Under
-    `vmap` n is the axis that the function sees.
+    They stay as they are where no mesh is set, where it lacks the axis or leaves it to others than XLA (an axis that is
+    Manual, as in `shard_map`, or Explicit), or where n is no multiple of its length. Under `vmap` n is the axis that
+    the function sees.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if axis not in mesh.axis_names:
+    kinds = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
+    if kinds.get(axis) is not jax.sharding.AxisType.Auto:
         return tree
 
     def cut(leaf: Any) -> Any:

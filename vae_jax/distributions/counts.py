@@ -40,7 +40,8 @@ def _wide_counts(key: Key, mean: Array, variance: Array, skew: Array, excess: Ar
     `skew`, `excess`: the third and fourth cumulants in units of the standard deviation. Rounding adds the twelfth to
     the variance.
     """
-    z = jax.random.normal(key, jnp.shape(mean), mean.dtype)
+    # These and the exact draws of small counts are made by one key, and one of the two is taken.
+    z = jax.random.normal(jax.random.clone(key), jnp.shape(mean), mean.dtype)
     bent = (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * excess / 24 - (2 * z**3 - 5 * z) * jnp.square(skew) / 36
     return jnp.round(mean + jnp.sqrt(variance - 1 / 12) * z + jnp.sqrt(variance) * bent)
 

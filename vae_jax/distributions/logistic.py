@@ -38,7 +38,7 @@ class DiscretisedLogistic:
     def mean(self) -> Array:
         """Expected counts: the sum of P(v > n) over n < levels."""
         loc, scale = (jnp.broadcast_to(part, self.event_shape) for part in (self.loc, self.scale))
-        edges = jnp.arange(self.levels) + 0.5
+        edges = jnp.arange(self.levels, dtype=float) + 0.5
         return jnp.sum(jax.nn.sigmoid((loc[..., None] - edges.reshape((1,) * loc.ndim + (-1,))) / scale[..., None]), -1)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:

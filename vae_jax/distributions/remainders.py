@@ -63,7 +63,8 @@ def log_ratio(log_a: Array, b: Array) -> Array:
     mantissa, exponent = jnp.frexp(b)
     # Between √½ and √2, so that the logarithm of what is left is small.
     low = mantissa < math.sqrt(0.5)
-    mantissa, exponent = jnp.where(low, 2.0 * mantissa, mantissa), (exponent - low).astype(mantissa.dtype)
+    mantissa = jnp.where(low, 2.0 * mantissa, mantissa)
+    exponent = exponent.astype(mantissa.dtype) - low.astype(mantissa.dtype)
     exact = (log_a - exponent * _LOG_2_HIGH) - (exponent * _LOG_2_LOW + jnp.log(mantissa))
     # The bits of a number have no derivative; the plain form has.
     return rough + freeze(jnp.where(jnp.isfinite(rough), exact - rough, 0.0))

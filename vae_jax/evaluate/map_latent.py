@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from vae_jax.core.checks import check_count
 from vae_jax.core.types import Array, Params, PyTree
@@ -31,6 +32,9 @@ def map_latent(vae: VAE, params: Params, x: PyTree, z: PyTree, *, num_steps: int
     def loss(z: PyTree) -> Array:
         return -(prior.log_prob(z) + vae.decode(params, z).log_prob(x))
 
+    # A search has one type, that of the wider of the two.
+    kind = jnp.result_type(*jax.tree.leaves(z), jax.eval_shape(loss, z))
+    z = jax.tree.map(lambda leaf: jnp.asarray(leaf, kind), z)
     optimizer = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(loss)
 

@@ -50,7 +50,7 @@ def pareto_k(largest: Array) -> Array:
     excess, top, quartile = (jnp.where(equal | unknown, 1.0, part) for part in (excess, top, quartile))
 
     candidates = 30 + int(math.sqrt(size))
-    grid = 1.0 - jnp.sqrt(candidates / (jnp.arange(1, candidates + 1) - 0.5))
+    grid = 1.0 - jnp.sqrt(candidates / (jnp.arange(1, candidates + 1, dtype=float) - 0.5))
     inverse_scale = grid / (3.0 * quartile) + 1.0 / top
 
     def shape(b: Array) -> Array:

@@ -108,7 +108,10 @@ def renyi(alpha: float | Array) -> Bound:
         excess = jnp.mean(jnp.expm1(jnp.where(near, order * centred, 0.0)))
         small = jnp.where(order == 0.0, 0.0, jnp.log1p(excess) / safe_order)
         large = (jax.nn.logsumexp(safe_order * centred) - math.log(log_w.shape[0])) / safe_order
-        return jnp.where(order == 0.0, average, mean + jnp.where(near, small, large))
+        # At α = 1 the value is the average, and its derivative by α is half the variance, taken away.
+        variance = jnp.mean(jnp.square(jnp.where(jnp.isfinite(centred), centred, 0.0)))
+        half = 0.5 * jnp.minimum(variance, jnp.finfo(log_w.dtype).max)
+        return jnp.where(order == 0.0, average + order * half, mean + jnp.where(near, small, large))
 
     return bound
 
