@@ -59,9 +59,10 @@ def wide_type(*parts: Any) -> Any:
 
 def widened(x: Any) -> Array:
     """As float32 or wider. In half precision a draw has 128 levels, and a count above 256 loses its last digits."""
+    x = jnp.asarray(x)
     wide = wide_type(x)
     # What is wide already keeps its weak type: a number of Python widens nothing under x64.
-    return jnp.asarray(x) if jnp.result_type(x) == wide else jnp.asarray(x, wide)
+    return x if x.dtype == wide else x.astype(wide)
 
 
 def as_float(x: Any) -> Any:
