@@ -97,7 +97,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits, strings_run) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if of_one_process(page)])
+# Pages whose commands train most; they run with `pytest -m slow`.
+LONG = {"how/images.md", "how/sweep.md", "parts.md", "strings.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in PAGES if of_one_process(page)],
+)
 def test_its_commands_end_well(
     page: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,7 +147,7 @@ ALONE = [words for words in COMMANDS if words[-1] == "--distributed"]
 BY_HAND = [words for words in COMMANDS if words not in ALONE]
 
 
-@pytest.mark.parametrize("launcher", ["SLURM", "Open MPI", "by hand"])
+@pytest.mark.parametrize("launcher", ["SLURM", pytest.param("Open MPI", marks=pytest.mark.slow), "by hand"])
 def test_two_processes_train_one_run(launcher: str, tmp_path: Path) -> None:
     number, ends = job(), []
     commands = BY_HAND if launcher == "by hand" else [ALONE[launcher != "SLURM"]] * 2
