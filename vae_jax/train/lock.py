@@ -31,8 +31,9 @@ def writing(directory: Path) -> Iterator[None]:
             f"{directory} is being written by {_writer(directory)}. Wait for its end, or stop it; then go on with: "
             f"{going_on(directory)}"
         ) from None
-    except OSError as error:
-        if error.errno not in _WITHOUT_LOCKS:
+    except (NotImplementedError, OSError) as error:
+        # The first is what earlier versions of filelock make of ENOSYS.
+        if isinstance(error, OSError) and error.errno not in _WITHOUT_LOCKS:
             raise
         warnings.warn(
             f"the file system of {directory} has no locks: see to it that no other process writes this run.",
