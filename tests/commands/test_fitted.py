@@ -66,6 +66,14 @@ def test_a_model_of_ones_own_is_trained_measured_and_drawn(tmp_path) -> None:
     assert {"bits_per_dimension", "probe_accuracy", "constant_log_prob"} <= set(result)
     assert {path.stem for path in run.pictures()} == {"training_curve", "latent"}
     assert run.vae.encode(run.params, X[0]).mean.shape == (2,)
+    written = {path.name: path for path in run.export(k=5)}
+    assert run.directory / "export" == written["README.md"].parent
+    card = written["README.md"].read_text()
+    assert "The model was made in Python" in card
+    assert '"hidden"' not in card, "it is no model of a config"
+    encode = jax.export.deserialize(written["encode.jaxexport"].read_bytes())
+    means = jax.vmap(lambda x: run.vae.encode(run.params, x).mean)(X[:3])
+    np.testing.assert_allclose(encode.call(X[:3])["mean"], means, rtol=1e-5)
 
 
 def test_codes_that_are_numbers_of_choices_are_measured_and_drawn(tmp_path) -> None:

@@ -13,6 +13,7 @@ from vae_jax.commands.train import free_directory
 from vae_jax.config.compute import Compute
 from vae_jax.config.fields import Evaluate, Optimizer, Train
 from vae_jax.config.rules import check_ranges
+from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Params
 from vae_jax.measure.evaluation import evaluate, first_measurements, write_evaluation
@@ -21,9 +22,10 @@ from vae_jax.measure.subject import Subject, subject_of
 from vae_jax.models.vae import VAE, Autoencoder
 from vae_jax.objectives.estimators import Estimate
 from vae_jax.pictures.run import write_pictures
+from vae_jax.report.export import write_export
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
-from vae_jax.train.files import ARRAYS, is_of_a_command, read_config, read_metrics
+from vae_jax.train.files import ARRAYS, EXPORT, is_of_a_command, read_config, read_metrics
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
 from vae_jax.train.outline import check_same, manner_of
@@ -104,6 +106,15 @@ class Fitted:
     def pictures(self) -> list[Path]:
         """Draw every picture that suits the model into RUN/pictures; returns their paths."""
         return write_pictures(self.subject)
+
+    def export(self, out: str | Path | None = None, *, k: int = 100) -> list[Path]:
+        """Write the model as programs that jax runs alone, its parameters and a card into `out`: their paths.
+
+        By default into RUN/export. `k`: draws of z for the program `log_marginal`. RequestError where the model has no
+        codes, or is told a condition.
+        """
+        check_count("Fitted.export", "k", k)
+        return write_export(self.subject, self.directory / EXPORT if out is None else Path(out), k=k)
 
 
 def fit(

@@ -4,9 +4,11 @@ from typing import Any
 
 import jax
 
+from vae_jax.config.fields import Experiment
 from vae_jax.config.files import to_json
 from vae_jax.measure.subject import Subject
 from vae_jax.report.origin import title_of
+from vae_jax.train.files import is_of_a_command
 
 _LOAD = """```python
 from pathlib import Path
@@ -43,7 +45,7 @@ def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: s
         "",
         "## What was measured",
         "",
-        *_measured(measured),
+        *_measured(measured, run.config),
         "",
         "## How to load it",
         "",
@@ -53,14 +55,18 @@ def model_card(subject: Subject, measured: dict[str, Any], *, k: int, version: s
         "",
         _LOAD.replace("{z}", _seven(subject.z)),
         "",
-        "The parameters are in `params.safetensors`; `params.json` says the shape of each. The config:",
+        "The parameters are in `params.safetensors`; `params.json` says the shape of each.",
         "",
-        "```json",
-        to_json(run.config).strip(),
-        "```",
-        "",
+        *_made(run.config),
     ]
     return "\n".join(lines)
+
+
+def _made(config: Experiment) -> list[str]:
+    """The config, where the model is one of a config."""
+    if not is_of_a_command(config):
+        return ["The model was made in Python; of its config only `optimizer` and `train` say how it came to be.", ""]
+    return ["The config:", "", "```json", to_json(config).strip(), "```", ""]
 
 
 def _seven(z: Any) -> str:
@@ -82,9 +88,9 @@ def _seen(subject: Subject) -> str:
     return "real numbers" if dataset.levels is None else f"counts divided by {dataset.levels}"
 
 
-def _measured(measured: dict[str, Any]) -> list[str]:
+def _measured(measured: dict[str, Any], config: Experiment) -> list[str]:
     if not measured:
-        return ["Nothing yet: `vae-jax evaluate RUN`."]
+        return [f"Nothing yet: `{'vae-jax evaluate RUN' if is_of_a_command(config) else 'fitted.evaluate()'}`."]
     lines = []
     if "log_marginal" in measured:
         # Where x has one code there is nothing to draw, and the number is that of the code and x.
