@@ -4,7 +4,15 @@ import pytest
 
 import vae_jax as vj
 from tests.members import linear_gaussian_decoder, linear_gaussian_params
-from vae_jax.evaluate.batched import batches, encode_dataset, example_log_marginals, join, mean_log_marginal
+from vae_jax.evaluate.batched import (
+    batches,
+    codes_at_once,
+    encode_dataset,
+    example_log_marginals,
+    examples_at_once,
+    join,
+    mean_log_marginal,
+)
 from vae_jax.models.linear_gaussian import linear_gaussian, marginal
 
 MODEL, PARAMS = linear_gaussian(), linear_gaussian_params(shift=0.2)
@@ -23,6 +31,22 @@ def test_the_batch_changes_nothing_and_the_remainder_counts(batch_size: int) -> 
     assert found.value.shape == (23,)
     expected = vj.log_marginal(MODEL, PARAMS, jax.random.fold_in(key, 22), XS[22], num_samples=20)
     np.testing.assert_allclose(found.value[22], expected.value, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "codes", "together"),
+    [
+        ((28, 28, 1), 100, 100),
+        ((3,), 100, 100),
+        ((64, 64, 3), 100, 6),
+        ((128, 128, 3), 100, 1),
+        ((2000, 2000, 3), 1, 1),
+    ],
+)
+def test_large_examples_go_a_few_at_a_time(shape: tuple[int, ...], codes: int, together: int) -> None:
+    x = np.zeros((2, *shape), np.uint8)
+    assert codes_at_once(x) == codes
+    assert examples_at_once(x, codes) == together
 
 
 def test_bad_arguments() -> None:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,8 +9,9 @@ import pytest
 
 from tests.toy_systems import adversarial_system, batch_term_system, codebook_system, identity, mean_system, points
 from vae_jax.config import Optimizer
+from vae_jax.core.trees import num_examples
 from vae_jax.train import fit, initial_state, make_optimizer, mean_metrics, train_until
-from vae_jax.train.program import measured_params, steps_per_epoch
+from vae_jax.train.program import epoch_by_epoch, epoch_order, measured_params, steps_per_epoch, train_in_order
 
 DATA, TX = points(), optax.adam(1e-2)
 
@@ -144,3 +147,27 @@ def test_the_average_is_the_running_mean_of_the_parameters() -> None:
     plain = initial_state(system, TX, identity, DATA, jax.random.key(0))
     assert plain.average is None
     chex.assert_trees_all_equal(measured_params(plain), plain.params)
+
+
+def test_the_order_of_an_epoch_is_found_once_however_many_calls_it_takes() -> None:
+    system, found, size = mean_system(), [], num_examples(DATA)
+    state = initial_state(system, TX, identity, DATA, jax.random.key(0))
+    whole = program(system)(state, 35)
+
+    def order_of(state, epoch):
+        found.append(int(epoch))
+        return epoch_order(state, epoch, size)
+
+    compiled = jax.jit(partial(train_in_order, system, TX, identity, DATA, batch_size=10))
+    advance = epoch_by_epoch(size // 10, order_of, lambda state, order, stop: compiled(order, state, stop))
+    for stop in (1, 2, 9, 10, 12, 35):
+        state = advance(state, stop)
+        assert int(state.step) == stop
+    assert found == list(range(-(-35 // (size // 10))))
+    chex.assert_trees_all_equal(state.params, whole.params)
+
+
+def test_more_steps_than_their_counter_holds_are_refused() -> None:
+    assert steps_per_epoch({"x": np.zeros(100)}, 10, 2**31 // 10) == 10
+    with pytest.raises(ValueError, match="--epochs 300000000 are 3,000,000,000 steps.*use --epochs 214748364 or fewer"):
+        steps_per_epoch({"x": np.zeros(100)}, 10, 300_000_000)

@@ -19,6 +19,9 @@ from vae_jax.models.vae import VAE
 
 # A tree of arrays `[n, …]`, one row for each example.
 Estimates = TypeVar("Estimates")
+# So many elements of x are decoded at a time, at most: those of 100 examples of 784, from 100 codes each. For these a
+# network holds some tens of times as many numbers.
+_MOST_DECODED = 100 * 100 * 784
 # How many results each function under `per_model` keeps.
 _MODELS_KEPT = 4
 
@@ -78,6 +81,20 @@ def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
     return of_model
 
 
+def codes_at_once(x: Any) -> int:
+    """From how many codes an example of x `[n, …]` is decoded at a time, so that large ones fit the memory."""
+    return max(1, min(100, _MOST_DECODED // _elements(x)))
+
+
+def examples_at_once(x: Any, codes: int) -> int:
+    """How many examples of x `[n, …]` go together where each is decoded from so many codes at a time."""
+    return max(1, min(100, _MOST_DECODED // (_elements(x) * codes)))
+
+
+def _elements(x: Any) -> int:
+    return max(1, sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(x)))
+
+
 def in_batches(
     compiled: Callable[..., Any], x: Any, *shared: Any, first: int = 0, batch_size: int = 100
 ) -> Iterator[Any]:
@@ -109,15 +126,18 @@ def log_marginal_batches(
     *,
     num_samples: int,
     first: int = 0,
-    batch_size: int = 100,
-    chunk_size: int = 100,
+    batch_size: int | None = None,
+    chunk_size: int | None = None,
 ) -> Iterator[LogMarginal]:
     """Batches of `log_marginal` on the host, for x `[n, …]` from example `first` on.
 
-    Example i has the key `fold_in(key, i)`, so its estimate depends neither on `batch_size` nor on `first`.
+    Example i has the key `fold_in(key, i)`, so its estimate depends neither on `batch_size` nor on `first`. Without
+    them batch and chunk are 100, or fewer where examples are large.
     """
     check_count("log_marginal_batches", "num_samples", num_samples)
+    chunk_size = codes_at_once(x) if chunk_size is None else chunk_size
     check_count("log_marginal_batches", "chunk_size", chunk_size)
+    batch_size = examples_at_once(x, min(chunk_size, num_samples)) if batch_size is None else batch_size
     check_count("log_marginal_batches", "batch_size", batch_size)
     compiled = _log_marginals(vae, num_samples, chunk_size)
     return in_batches(compiled, x, params, key, first=first, batch_size=batch_size)
@@ -140,7 +160,14 @@ def _log_marginals(vae: VAE, num_samples: int, chunk_size: int) -> Callable[...,
 
 
 def example_log_marginals(
-    vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int, batch_size: int = 100, chunk_size: int = 100
+    vae: VAE,
+    params: Params,
+    key: Key,
+    x: Any,
+    *,
+    num_samples: int,
+    batch_size: int | None = None,
+    chunk_size: int | None = None,
 ) -> LogMarginal:
     """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`, nats. ValueError if there are no examples."""
     options = {"num_samples": num_samples, "batch_size": batch_size, "chunk_size": chunk_size}

@@ -28,7 +28,7 @@ from jax import lax
 from vae_jax.core.checks import check_count, check_examples, check_key
 from vae_jax.core.types import Array, Key, Params, PyTree
 from vae_jax.distributions import DiagNormal, sample_and_log_prob
-from vae_jax.evaluate.batched import in_batches, join, per_model, vectorised
+from vae_jax.evaluate.batched import examples_at_once, in_batches, join, per_model, vectorised
 from vae_jax.evaluate.statistics import standard_error
 from vae_jax.models.vae import VAE, over_samples, posterior_and_prior
 from vae_jax.objectives.aggregate import check_factorised, dimension_log_probs
@@ -93,7 +93,8 @@ def rates_distortions(
     vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
     """`rate_distortion` of every example of `x` `[n, …]`, two arrays `[n]`; example i has the key `fold_in(key, i)`."""
-    return join(in_batches(_rates_distortions(vae, num_samples), x, params, key))
+    batch_size = examples_at_once(x, num_samples)
+    return join(in_batches(_rates_distortions(vae, num_samples), x, params, key, batch_size=batch_size))
 
 
 @per_model
@@ -117,7 +118,7 @@ def coding(vae: VAE, params: Params, key: Key, x: Any, *, num_samples: int = 1, 
     check_count("coding", "num_samples", num_samples)
     check_count("coding", "batch_size", batch_size)
     size = check_examples("coding", x)
-    posteriors = jax.vmap(vae.encode, in_axes=(None, 0))(params, x)
+    posteriors = lax.map(lambda x: vae.encode(params, x), x, batch_size=min(batch_size, size))
     prior = vae.prior(params)
 
     def terms_of(example: tuple[Array, Any]) -> Array:

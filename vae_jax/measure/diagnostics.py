@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.trees import num_examples
-from vae_jax.evaluate.batched import encode_dataset, map_batches
+from vae_jax.evaluate.batched import codes_at_once, encode_dataset, examples_at_once, map_batches
 from vae_jax.evaluate.elbo_surgery import coding, joint_kl, marginal_kl
 from vae_jax.evaluate.gaps import inference_gaps
 from vae_jax.evaluate.statistics import standard_error
@@ -18,8 +18,8 @@ from vae_jax.train.progress import waiting
 
 # Draws in all for the splits of the rate.
 _CODE_DRAWS = 10_000
-# Examples for the splits where the density of a code is dear.
-_FEW = 500
+# Examples for the splits, whose time grows with their square, and where the density of a code is dear.
+_MOST, _FEW = 10_000, 500
 _GAPS = {"num_samples": 1000, "num_steps": 1000}
 
 
@@ -27,13 +27,14 @@ def diagnostics(subject: Subject, options: Options, found: dict[str, Any]) -> di
     """The rate taken apart, the joint KL and its splits, and the inference gaps.
 
     What a model has no answer for is left out: total correlation for a posterior that does not factorise, the joint KL
-    where x is not discrete, repeats, or has a condition, the gaps where the posterior is of no simple family. Then the
-    rate is taken apart on the first 500 examples: the density of a flow at the code of another example is dear.
+    where x is not discrete, repeats, or has a condition, or is more than 10,000 examples, the gaps where the posterior
+    is of no simple family. The rate is taken apart on the first 10,000 examples, or 500 where the density of a code is
+    dear, as that of a flow.
     """
     vae, params, x = subject.density, subject.params, subject.examples
     code_key, split_key, gap_key = jax.random.split(stream(options.seed, "diagnostics"), 3)
     total = num_examples(x)
-    size = total if subject.has_family else min(_FEW, total)
+    size = min(total, _MOST if subject.has_family else _FEW)
     x = jax.tree.map(lambda leaf: leaf[:size], x)
     # Few examples get more draws each, so that the noise does not depend on their number.
     draws = max(1, _CODE_DRAWS // size)
@@ -64,6 +65,7 @@ def _gaps(subject: Subject, key: Any, count: int) -> dict[str, Any]:
     gaps = map_batches(
         lambda i, x: inference_gaps(subject.density, subject.params, jax.random.fold_in(key, i), x, **_GAPS),
         jax.tree.map(lambda leaf: leaf[:count], subject.examples),
+        batch_size=examples_at_once(subject.examples, codes_at_once(subject.examples)),
     )
     result: dict[str, Any] = {"gap_examples": count, "gap_k": _GAPS["num_samples"], "gap_steps": _GAPS["num_steps"]}
     for name in ("approximation", "amortisation"):

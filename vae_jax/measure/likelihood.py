@@ -20,9 +20,6 @@ from vae_jax.measure.subject import Subject, stream
 from vae_jax.systems.registry import spec_of
 from vae_jax.train.files import evaluation_file, is_of_a_command
 
-# Samples per chunk of the likelihood: 100 examples of 100 samples at 784 pixels are 31 MB.
-_CHUNK = 100
-
 # Where more than this share of examples has too heavy weights, k was not enough. It then grows, to this many times the
 # config's, and as long as all examples together take so many draws.
 _FEW, _MOST_GROWTH, _MOST_DRAWS = 0.1, 16, 5_000_000
@@ -49,7 +46,7 @@ def example_log_marginals(subject: Subject, options: Options, k: int) -> LogMarg
         key = jax.random.key(options.seed)
 
         def batches_from(first: int) -> Iterator[LogMarginal]:
-            return log_marginal_batches(vae, subject.params, key, x, num_samples=k, first=first, chunk_size=_CHUNK)
+            return log_marginal_batches(vae, subject.params, key, x, num_samples=k, first=first)
 
         size, partial = num_examples(x), path.with_suffix(".partial.npz")
         steps = resumable(partial, fingerprint, batches_from, size=size, kind=LogMarginal)

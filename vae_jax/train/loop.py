@@ -97,11 +97,6 @@ class Trainable(Protocol):
         ...
 
     @property
-    def chunk_seconds(self) -> float:
-        """About how long the compiled program runs between looks at clock, signals and display."""
-        ...
-
-    @property
     def learning_rate(self) -> Schedule | None:
         """`step -> learning rate`, to be shown; None where it is not known."""
         ...
@@ -209,7 +204,7 @@ def _train_chunks(
             started = time.monotonic()
             trained = jax.block_until_ready(advance(state.train, stop))
             pace = (time.monotonic() - started) / (stop - step)
-            chunk = max(1, min(int(run.chunk_seconds / pace), 8 * chunk))
+            chunk = max(1, min(int(train_config.chunk_seconds / pace), 8 * chunk))
             # A member of a sweep goes on by itself.
             if trained.metrics["loss"].ndim == 0 and not finite(trained):
                 before = _before_the_bad_step(advance, finite, state.train, stop)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 
@@ -43,8 +44,11 @@ class TrainState(NamedTuple):
     metrics: Metrics
 
 
-def steps_per_epoch(data: Batch, batch_size: int) -> int:
-    """Whole batches in one pass over the data. ValueError where a batch is larger than the data."""
+def steps_per_epoch(data: Batch, batch_size: int, epochs: int = 1) -> int:
+    """Whole batches in one pass over the data.
+
+    ValueError where a batch is larger than the data, or `epochs` are more steps than their counter holds.
+    """
     check_count("training", "batch_size", batch_size)
     size = num_examples(data)
     if batch_size > size:
@@ -52,7 +56,13 @@ def steps_per_epoch(data: Batch, batch_size: int) -> int:
             f"--batch-size {batch_size} is larger than the training split of {size}, which is what validation and test "
             "leave of the data. In Python it is batch_size."
         )
-    return size // batch_size
+    per_epoch = size // batch_size
+    if per_epoch * epochs >= 2**31:
+        raise ValueError(
+            f"--epochs {epochs} are {per_epoch * epochs:,} steps, and a run has fewer than 2^31: use --epochs "
+            f"{(2**31 - 1) // per_epoch} or fewer."
+        )
+    return per_epoch
 
 
 def initial_state(
@@ -180,21 +190,65 @@ def train_until(
     size = num_examples(data)
     data = jax.tree.map(jnp.asarray, data)
     per_epoch = steps_per_epoch(data, batch_size)
+    options: dict[str, Any] = {"batch_size": batch_size, "average_decay": average_decay, "precision": precision}
 
     def epoch(state: TrainState) -> TrainState:
         """Train from the step of the state to the end of its epoch, or to `stop`."""
         number = state.step // per_epoch
-        order = epoch_order(state, number, size)
-
-        def stored(state: TrainState) -> Batch:
-            rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
-            return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
-
         end = jnp.minimum(stop, (number + 1) * per_epoch)
-        options = {"average_decay": average_decay, "precision": precision}
-        return _within_epoch(system, tx, prepare, stored, state, end, per_epoch, **options)
+        return train_in_order(system, tx, prepare, data, epoch_order(state, number, size), state, end, **options)
 
     return lax.while_loop(lambda state: state.step < stop, epoch, state)
+
+
+def train_in_order(
+    system: System,
+    tx: optax.GradientTransformation,
+    prepare: Prepare,
+    data: Batch,
+    order: Array,
+    state: TrainState,
+    stop: Array | int,
+    *,
+    batch_size: int,
+    average_decay: float | Array = 0.0,
+    precision: Precision = "device",
+) -> TrainState:
+    """Train from `state.step` until step `stop` of the same epoch, whose `order` (`epoch_order`) is given."""
+    per_epoch = num_examples(data) // batch_size
+
+    def stored(state: TrainState) -> Batch:
+        rows = lax.dynamic_slice_in_dim(order, state.step % per_epoch * batch_size, batch_size)
+        return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+
+    options = {"average_decay": average_decay, "precision": precision}
+    return _within_epoch(system, tx, prepare, stored, state, stop, per_epoch, **options)
+
+
+def epoch_by_epoch(
+    per_epoch: int,
+    order_of: Callable[[TrainState, np.int32], Array],
+    train: Callable[[TrainState, Array, np.int32], TrainState],
+) -> Callable[[TrainState, int], TrainState]:
+    """`(state, stop) -> state` from two compiled functions: the order of an epoch, and training in it.
+
+    An order is found once in an epoch, however many calls that takes: that of millions of examples takes seconds.
+    """
+    order: Any = None
+    found = -1
+
+    def advance(state: TrainState, stop: int) -> TrainState:
+        nonlocal order, found
+        step = int(state.step)
+        while step < stop:
+            epoch = step // per_epoch
+            if epoch != found:
+                order, found = order_of(state, np.int32(epoch)), epoch
+            step = min(int(stop), (epoch + 1) * per_epoch)
+            state = train(state, order, np.int32(step))
+        return state
+
+    return advance
 
 
 def train_on(

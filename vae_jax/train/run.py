@@ -19,6 +19,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import place, replicated
-from vae_jax.core.trees import first_difference
+from vae_jax.core.trees import first_difference, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
 from vae_jax.data.look import check_varies
@@ -71,7 +72,15 @@ from vae_jax.train.made import check_numbers
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_place, check_same, manner_of, outline_of, outlined, read_outline, write_outline
-from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_on, train_until
+from vae_jax.train.program import (
+    TrainState,
+    epoch_by_epoch,
+    epoch_order,
+    initial_state,
+    steps_per_epoch,
+    train_in_order,
+    train_on,
+)
 from vae_jax.train.source import load_data, settled, warn_of_faults
 from vae_jax.train.stream import check_stream, is_streamed, streamed
 from vae_jax.train.validation import split_metrics
@@ -101,11 +110,6 @@ class Run:
     def comparable(self) -> bool:
         """Whether the epoch with the smallest held-out loss is the one to keep."""
         return self.system.comparable
-
-    @property
-    def chunk_seconds(self) -> float:
-        """About how long the compiled program runs between looks at clock, signals and display."""
-        return self.config.train.chunk_seconds
 
     @property
     def settled_at(self) -> float:
@@ -146,11 +150,12 @@ class Run:
                 lambda state, block, first, stop: train_on(*model, block, state, stop, first=first, **options)
             )
             return streamed(data, batch_size, train)
-        compiled = jax.jit(
-            lambda state, data, stop: train_until(*model, data, state, stop, batch_size=batch_size, **options)
-        )
+        compiled = jax.jit(partial(train_in_order, *model, batch_size=batch_size, **options))
         data = place(data)
-        return lambda state, stop: compiled(state, data, np.int32(stop))
+        order_of = jax.jit(partial(epoch_order, size=num_examples(data)))
+        return epoch_by_epoch(
+            self.steps_per_epoch, order_of, lambda state, order, stop: compiled(data, order, state, stop)
+        )
 
     def examined(self, state: TrainState) -> Examined:
         """The step after `state`, looked at."""
@@ -200,7 +205,7 @@ def assembled(
     ConfigError or ValueError where they do not fit.
     """
     system = system or build_system(config, dataset)
-    per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
+    per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size, config.train.epochs)
     num = per_epoch * config.train.epochs
     rate = staged_schedule(config, num) if optimizer is None else None
     run = Run(directory, config, dataset, system, optimizer or make_optimizer(config.optimizer, num), per_epoch, rate)

@@ -58,14 +58,19 @@ from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined
 from vae_jax.train.outline import check_place, check_same, manner_of, outline_of, write_outline
 from vae_jax.train.processes import is_first
-from vae_jax.train.program import TrainState, initial_state, steps_per_epoch, train_until
+from vae_jax.train.program import (
+    TrainState,
+    epoch_by_epoch,
+    epoch_order,
+    initial_state,
+    steps_per_epoch,
+    train_in_order,
+)
 from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
 from vae_jax.train.source import load_data, settled, warn_of_faults
 from vae_jax.train.validation import split_metrics
 
 _FEWER = "Sweep fewer numbers or seeds, a part at a time."
-# A chunk takes no longer than this, and so no signal waits longer.
-_MOST_CHUNK_SECONDS = 20.0
 # The axes of members in a `TrainState`. All share the step, so that the loop ends for all at once.
 _AXES = TrainState(params=0, average=0, opt_state=0, step=None, key=0, metrics=0)  # pyright: ignore[reportArgumentType]
 
@@ -130,11 +135,6 @@ class Sweep:
     def comparable(self) -> bool:
         """Whether the epoch with the smallest held-out loss is the one to keep, of every member."""
         return build_system(self.members[0][1], self.dataset).comparable
-
-    @property
-    def chunk_seconds(self) -> float:
-        """Longer than for a run: at the start of a chunk every member finds the order of its data again."""
-        return min(_MOST_CHUNK_SECONDS, self.config.train.chunk_seconds * len(self.members))
 
     @property
     def settled_at(self) -> float:
@@ -218,22 +218,33 @@ class Sweep:
         """`(state, stop) -> state`, compiled. ConfigError where it would not fit into memory, before it runs."""
         data, values = place(self.dataset.train.batch()), place(self.values(), MEMBERS_AXIS)
 
-        def advanced(state: TrainState, values: Any, data: Any, stop: Array) -> TrainState:
+        def advanced(state: TrainState, values: Any, data: Any, order: Array, stop: Array) -> TrainState:
             config, system, optimizer = self.build(values)
             decay = config.train.average_decay
             options = {"batch_size": config.train.batch_size, "average_decay": 0.0 if decay is None else decay}
             options["precision"] = config.compute.precision
-            return train_until(system, optimizer, self.dataset.prepare_training, data, state, stop, **options)
+            return train_in_order(system, optimizer, self.dataset.prepare_training, data, order, state, stop, **options)
 
-        over_members = jax.vmap(advanced, in_axes=(_AXES, 0, None, None), out_axes=_AXES)
+        def orders(state: TrainState, epoch: Array) -> Array:
+            of_one = functools.partial(epoch_order, epoch=epoch, size=len(self.dataset.train.x))
+            return along(MEMBERS_AXIS, jax.vmap(of_one, in_axes=(_AXES,))(state))
+
+        over_members = jax.vmap(advanced, in_axes=(_AXES, 0, None, 0, None), out_axes=_AXES)
         program = jax.jit(lambda *arguments: _cut(over_members(*arguments)))
         state = _placed(self.abstract().train)
-        compiled = program.lower(state, values, data, place(np.int32(0))).compile()
+        order = jax.eval_shape(orders, state, np.int32(0))
+        if not jax.sharding.get_mesh().empty:
+            order = placement(order, MEMBERS_AXIS)
+        compiled = program.lower(state, values, data, order, place(np.int32(0))).compile()
         memory = compiled.memory_analysis()
         if memory is not None:
             needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
             check_memory(f"a sweep of {len(self.members)} members", needed, _FEWER)
-        return lambda state, stop: compiled(state, values, data, place(np.int32(stop)))
+
+        def train(state: TrainState, order: Array, stop: np.int32) -> TrainState:
+            return compiled(state, values, data, order, place(stop))
+
+        return epoch_by_epoch(self.steps_per_epoch, jax.jit(orders), train)
 
     def examined(self, state: TrainState) -> Examined:
         """Not of a sweep: its members go on each by itself."""
@@ -281,7 +292,7 @@ def prepare_sweep(
         )
     for point in grid_points(grid):
         build_system(with_values(config, point), dataset)
-    per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size)
+    per_epoch = steps_per_epoch(dataset.train.batch(), config.train.batch_size, config.train.epochs)
     sweep = Sweep(directory, config, grid, seeds, dataset, per_epoch)
     try:
         state = sweep.abstract()
