@@ -1,10 +1,11 @@
+import tracemalloc
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
-from vae_jax.data import Split, binarised, load, stand_in
+from vae_jax.data import Split, binarised, load, rows, stand_in
 from vae_jax.data.dataset import Dataset, split_rows
 
 
@@ -28,6 +29,25 @@ def test_static_bits_are_drawn_once_from_the_seed() -> None:
     assert abs(a.train.x.mean() - raw.mean()) < 0.005
     first, second = (a.prepare(jax.random.key(seed), a.test.batch())["x"] for seed in (0, 1))
     np.testing.assert_array_equal(first, second)
+
+
+def test_static_bits_are_those_of_one_draw_without_a_float_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 2**17)
+    # Rows of an odd size: half of what the generator makes at once is left for the next block.
+    x = np.random.default_rng(0).integers(0, 256, (30_000, 7, 9, 1), dtype=np.uint8)
+    other = Split(x[:11], None)
+    data = Dataset("some", Split(x, None), other, other, levels=255, binarisation="none", seed=3)
+    tracemalloc.start()
+    found = binarised(data, "static")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    random = np.random.default_rng(3)
+    for split, drawn in zip(data.splits, found.splits, strict=True):
+        bits = random.random(split.x.shape, dtype=np.float32) * 255 < split.x
+        np.testing.assert_array_equal(drawn.x, bits)
+        assert drawn.x.dtype == np.uint8
+    # The bits themselves, and little more.
+    assert peak < 2 * x.nbytes
 
 
 def test_real_numbers_stay_as_they_are() -> None:

@@ -1,8 +1,11 @@
 """How the numbers of a file are read: by what the model is of, and never by what else the file holds."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from vae_jax.data.units import units_of
 from vae_jax.data.values import as_stored, largest_count, scale_fault, settled_count
 
 RANDOM = np.random.default_rng(0)
@@ -153,3 +156,21 @@ def test_a_gap_is_no_fault_of_the_scale() -> None:
     assert scale_fault("data", x) is None
     assert "save (x - x.mean(0))" in str(scale_fault("data", 1e4 * x))
     assert scale_fault("data", np.full((4, 2), np.nan)) is None
+
+
+def test_the_scale_is_that_of_what_a_network_sees() -> None:
+    x = (1e4 * np.random.default_rng(0).normal(size=(50, 3)) + [0.0, 1.0, 1e6]).astype(np.float32)
+    assert scale_fault("data", x) is not None
+    assert scale_fault("data", x, units_of(x)) is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_the_scale_is_found_without_a_copy(scale: float) -> None:
+    x = (scale * np.random.default_rng(0).normal(size=(2**15, 128))).astype(np.float32)
+    units = units_of(x)
+    tracemalloc.start()
+    assert (scale_fault("data", x) is None) == (scale == 1.0)
+    assert scale_fault("data", x, units) is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < x.nbytes

@@ -1,3 +1,6 @@
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -44,3 +47,28 @@ def test_counts_without_excess_are_those_of_poisson() -> None:
     x = np.full((10, 1), 3)
     found = independent.independent_counts(x, np.array([[0], [3], [7]]))
     np.testing.assert_allclose(found, scipy.stats.poisson.logpmf([[0], [3], [7]], 3.0), rtol=1e-4)
+
+
+def test_levels_make_shares_of_counts() -> None:
+    counts, test = RANDOM.integers(0, 5, (300, 3)), RANDOM.integers(0, 2, (4, 3)) * 1.0
+    for of in (independent.independent_bits, independent.independent_normals):
+        np.testing.assert_allclose(of(counts, test, 4), of(counts / 4, test), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda train, test: independent.independent_bits(train, test, 7),
+        lambda train, test: independent.independent_choices(train, test, 7),
+        independent.independent_counts,
+        lambda train, test: independent.independent_normals(train, test, 7),
+    ],
+)
+def test_bytes_to_train_on_stay_bytes(of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    train = RANDOM.integers(0, 8, (2**14, 1024), dtype=np.uint8)
+    tracemalloc.start()
+    nats = of(train, train[:2])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.isfinite(nats).all()
+    assert peak < train.nbytes

@@ -1,6 +1,8 @@
 import io
 import math
+import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import optax
@@ -48,6 +50,25 @@ def test_every_kind_has_one(tmp_path, likelihood: str) -> None:
     config = changed(changed(experiment("digits"), "data", binarisation="none"), "model", likelihood=likelihood)
     _, result = measured(config, tmp_path / "run", -math.inf)
     assert np.isfinite(result["constant_log_prob"])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "binomial", "poisson", "continuous_bernoulli"])
+def test_it_does_not_copy_the_training_examples(tmp_path, likelihood: str) -> None:
+    binarisation = "dynamic" if likelihood == "bernoulli" else "none"
+    config = changed(changed(experiment("digits"), "data", binarisation=binarisation), "model", likelihood=likelihood)
+    run = create(config, tmp_path / "run")
+    # Images of 32 times as many pixels, of which the test split has two.
+    train, test = (np.tile(x, (1, 1, 1, 32)) for x in (run.dataset.train.x[:300], run.dataset.test.x[:2]))
+    train = np.tile(train, (20, 1, 1, 1))
+    splits = {"train": run.dataset.train._replace(x=train), "test": run.dataset.test._replace(x=test)}
+    wide = replace(run, dataset=replace(run.dataset, **splits))
+    subject = subject_of(run, run.initial())
+    subject.__dict__.update(run=wide, examples=np.asarray(wide.dataset.shown(test)))
+    tracemalloc.start()
+    CONSTANT.measure(subject, Options(), {"log_marginal": 0.0})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < train.nbytes
 
 
 def test_so_has_a_table(tmp_path) -> None:

@@ -13,7 +13,7 @@ from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key
 from vae_jax.data.augment import augmented
 from vae_jax.data.columns import Column
-from vae_jax.data.rows import Rows, first_rows, taken
+from vae_jax.data.rows import Rows, blocks, first_rows, taken
 from vae_jax.data.units import Units
 from vae_jax.data.values import are_shares, scale_fault
 from vae_jax.languages.grammar import Grammar
@@ -102,9 +102,7 @@ class Dataset:
         """Why networks learn badly from real numbers of this scale, and what to do; None where they learn well."""
         if self.levels is not None or self.columns is not None:
             return None
-        x = first_rows(self.train.x)
-        x = x if self.units is None else (x - self.units.centre) / self.units.spread
-        return scale_fault(self.name, x)
+        return scale_fault(self.name, first_rows(self.train.x), self.units)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -214,8 +212,13 @@ def binarised(dataset: Dataset, binarisation: Binarisation) -> Dataset:
     random = np.random.default_rng(dataset.seed)
 
     def draw(split: Split) -> Split:
-        bits = random.random(split.x.shape, dtype=np.float32) * (levels or 1) < split.x
-        return split._replace(x=bits.astype(np.uint8))
+        bits = np.empty(split.x.shape, np.uint8)
+        first = 0
+        # The generator goes on from block to block: the bits are those of one draw, without a float for each.
+        for some in blocks(split.x):
+            bits[first : first + len(some)] = random.random(some.shape, dtype=np.float32) * (levels or 1) < some
+            first += len(some)
+        return split._replace(x=bits)
 
     drawn = [draw(split) for split in dataset.splits]
     return replace(dataset, train=drawn[0], validation=drawn[1], test=drawn[2], levels=1, binarisation=binarisation)

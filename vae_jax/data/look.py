@@ -17,8 +17,9 @@ _MOST_SHARED = 0.05
 def faults(dataset: Dataset) -> Iterator[str]:
     """What is odd about the splits, a sentence each, with what to do."""
     train = dataset.train
-    if dataset.scale_fault is not None:
-        yield dataset.scale_fault
+    scale_fault = dataset.scale_fault
+    if scale_fault is not None:
+        yield scale_fault
     if dataset.columns is None and len(dataset.shape) == 1 and (same := _constant(train)):
         names = dataset.names
         listed = ", ".join(str(j if names is None else names[j]) for j in same[:_NAMED])

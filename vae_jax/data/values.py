@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae_jax.config.fields import Kind
+from vae_jax.core.moments import Moments, moments
 from vae_jax.data.rows import blocks
+from vae_jax.data.units import Units
 
 # Integers up to here are the pixels of an image, and those far below are not.
 _PIXELS = 255
@@ -125,27 +127,35 @@ def _integers(most: int) -> type:
     return np.uint8 if most <= 255 else np.uint16 if most <= 65535 else np.int32
 
 
-def scale_fault(name: str, x: np.ndarray) -> str | None:
-    """Why a network learns badly from examples `[n, …]` of real numbers, and what to do; None where it learns well."""
-    values = x.reshape(len(x), -1).astype(np.float64)
-    values = values[~np.isnan(values).any(axis=1)]
-    if not len(values):
+def scale_fault(name: str, x: np.ndarray, units: Units | None = None) -> str | None:
+    """Why a network learns badly from examples `[n, …]` of real numbers, and what to do; None where it learns well.
+
+    `units`: what the network sees them in. Examples with a gap are left out.
+    """
+
+    def seen(some: np.ndarray) -> np.ndarray:
+        some = some[~np.isnan(some).any(axis=tuple(range(1, some.ndim)))]
+        return some if units is None else (some - units.centre) / units.spread
+
+    found = moments(x, seen)
+    if np.isnan(found.mean).all():
         return None
-    spread, most = values.std(axis=0), np.abs(values).max(initial=0.0)
+    spread, most = np.sqrt(found.variance), max(-found.least.min(), found.most.max())
     if not spread.any() or (_SPREADS[0] <= spread.max() <= _SPREADS[1] and most <= _MOST_VALUE):
         return None
-    image = x.ndim == 4 and values.min() >= 0 and most <= _PIXELS
-    remedy = "x / 255" if image else _standardised(values, spread)
+    image = x.ndim == 4 and found.least.min() >= 0 and most <= _PIXELS
+    remedy = "x / 255" if image else _standardised(found)
     return (
         f"the elements of {name} have values up to {most:.3g} and standard deviations up to {spread.max():.3g}. A "
         f"network learns well from values near 1: save {remedy}."
     )
 
 
-def _standardised(values: np.ndarray, spread: np.ndarray) -> str:
-    """What brings values `[n, d]` of this spread to a scale near 1, as Python; outliers are cut."""
+def _standardised(found: Moments) -> str:
+    """What brings values of these moments to a scale near 1, as Python; outliers are cut."""
+    spread = np.sqrt(found.variance)
     least = 1e-6 if spread.max() > 1e-5 else float(f"{0.1 * spread.max():.0e}")
-    farthest = np.abs((values - values.mean(axis=0)) / np.maximum(spread, least)).max()
+    farthest = (np.maximum(found.most - found.mean, found.mean - found.least) / np.maximum(spread, least)).max()
     cut = ".clip(-10, 10)" if farthest > _MOST_VALUE else ""
     whole = f"(x - x.mean(0)) / np.maximum(x.std(0), {least:.0e})".replace("e-0", "e-")
     return f"({whole}){cut}" if cut else whole

@@ -41,12 +41,12 @@ def _independent(subject: Subject, x: np.ndarray) -> np.ndarray:
     if dataset.columns is not None:
         return _of_columns(dataset, x)
     if dataset.is_binary and subject.is_discrete:
-        return independent_bits(train / (dataset.levels or 1), x)
+        return independent_bits(train, x, dataset.levels or 1)
     if dataset.as_counts and subject.is_discrete and subject.is_bounded and dataset.levels is not None:
         return independent_choices(train, x, dataset.levels)
     if dataset.as_counts and subject.is_discrete:
         return independent_counts(train, x)
-    return independent_normals(train if dataset.as_counts else train / (dataset.levels or 1), x)
+    return independent_normals(train, x, 1 if dataset.as_counts else dataset.levels or 1)
 
 
 def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray:
