@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from vae_jax.cli import main
 from vae_jax.config import quick
 from vae_jax.config.files import load_config
 from vae_jax.data import UnfitStringsError, load_strings, whole_strings
+from vae_jax.data.cache import cache_file
 from vae_jax.data.strings import derivations, random_strings
 from vae_jax.languages.grammar import load_grammar, read_grammar
 from vae_jax.measure.strings import texts
@@ -96,6 +98,36 @@ def test_parsed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         again, same = derivations("some", grammar, given, skip=True)
     np.testing.assert_array_equal(first, again)
     assert rows.tolist() == same.tolist() == [0, 1, 3]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_one_long_string_does_not_make_all_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path))
+    grammar = load_grammar("equations")
+    given = ["x+1", "x", "1+" * 1500 + "1", "y", "2*x"] * 400
+    first, rows = derivations("some", grammar, given[:5], most=8, skip=True)
+    assert rows.tolist() == [0, 1, 4]
+    assert [grammar.unparse(row.tolist()) for row in first] == ["x+1", "x", "2*x"]
+    given[5:] = [line for line in given[5:] if len(line) < 5]
+    derivations("some", grammar, given, most=8, skip=True)
+    # Bytes of all rules, and four for each length.
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) < 10_000 + 15 * len(given)
+    tracemalloc.start()
+    again, _ = derivations("some", grammar, given, most=8, skip=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(again[:3], first)
+    assert peak < 1000 * len(given)
+
+
+def test_a_file_of_an_earlier_form_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path))
+    grammar, given = load_grammar("equations"), ["x", "1"]
+    earlier = cache_file("derivations", [*grammar.rules, "", *given])
+    kept = {"numbers": np.zeros((2, 1), np.uint8), "lengths": np.ones(2, np.int32), "failures": np.array([], np.str_)}
+    np.savez(earlier, **kept)
+    found, _ = derivations("some", grammar, given)
+    assert [grammar.unparse(row.tolist()) for row in found] == given
 
 
 def test_there_may_be_too_few_strings() -> None:

@@ -119,6 +119,13 @@ def test_strings_outside_the_language(string: str, message: str) -> None:
     assert not grammar.accepts(string)
 
 
+def test_of_a_long_string_a_message_shows_the_beginning() -> None:
+    grammar, string = load_grammar("equations"), "x" + "+x" * 500
+    with pytest.raises(NotInLanguageError) as caught:
+        grammar.parse(f"{string}y")
+    assert str(caught.value) == f"column 1002: unexpected 'y', in '{string[:100]}…'"
+
+
 def test_ambiguity_is_warned_of_with_a_witness() -> None:
     grammar = read_grammar('start: start "+" start | "x"')
     with pytest.warns(UserWarning, match=r"ambiguous: '[x+]+' has more than one derivation"):

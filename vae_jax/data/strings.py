@@ -137,12 +137,14 @@ def derivations(
     if grammar.end > np.iinfo(np.uint8).max:
         raise ValueError(f"the grammar has {grammar.end} rules, and there must not be more than 255.")
     check_ambiguity(grammar)
-    kept = kept_arrays(cache_file("derivations", [*grammar.rules, "", *lines]), lambda: _parsed(name, grammar, lines))
-    numbers, lengths, failures = kept["numbers"], kept["lengths"], kept["failures"].tolist()
+    # The name tells the form: files of "derivations" held a row as long as the longest for every line.
+    path = cache_file("flat_derivations", [*grammar.rules, "", *lines])
+    kept = kept_arrays(path, lambda: _parsed(name, grammar, lines))
+    numbers, lengths = kept["numbers"], kept["lengths"]
     longest = lengths.max(initial=0) if most is None else most
     unfit = (lengths == 0) | (lengths > longest)
     if unfit.any():
-        complaint = _complaint(name, lengths, failures, longest)
+        complaint = _complaint(name, lengths, str(kept["failure"]), longest)
         if unfit.all():
             raise ValueError(f"{name} holds no string that fits its grammar: {complaint}")
         if not skip:
@@ -151,8 +153,7 @@ def derivations(
         warnings.warn(f"{complaint} They were left out.", stacklevel=2)
     (rows,) = np.nonzero(~unfit)
     padded = np.full((len(rows), longest), grammar.end, np.uint8)
-    width = min(longest, numbers.shape[1])
-    padded[:, :width] = numbers[rows, :width]
+    padded[np.arange(longest) < lengths[rows, None]] = numbers[np.repeat(~unfit, lengths)]
     return padded, rows
 
 
@@ -208,30 +209,34 @@ def _read_lines(name: str, path: Path) -> list[str]:
 
 
 def _parsed(name: str, grammar: Grammar, lines: Sequence[str]) -> dict[str, np.ndarray]:
-    """`numbers` `[n, longest]`: the derivations. `lengths` `[n]`: 0 where a line is not in the language. `failures`:
-    the reasons, in the order of the lines.
+    """`numbers` `[sum(lengths)]`: the derivations, one after the other; padded, all would be as long as the longest.
+
+    `lengths` `[n]`: 0 where a line is not in the language. `failure`: why the first such line is not, or "".
     """
-    derivations: list[list[int]] = []
-    failures: list[str] = []
+    numbers = bytearray()
+    lengths: list[int] = []
+    failure = ""
     console = Console(stderr=True)
     for line in track(lines, f"parsing {name}", console=console, transient=True, disable=not console.is_terminal):
         try:
-            derivations.append(grammar.parse(line))
+            derivation = grammar.parse(line)
         except NotInLanguageError as error:
-            derivations.append([])
-            failures.append(str(error))
-    lengths = np.array([len(derivation) for derivation in derivations], np.int32)
-    numbers = np.full((len(derivations), lengths.max(initial=0)), grammar.end, np.uint8)
-    for row, derivation in zip(numbers, derivations, strict=True):
-        row[: len(derivation)] = derivation
-    return {"numbers": numbers, "lengths": lengths, "failures": np.array(failures, np.str_)}
+            derivation = []
+            failure = failure or str(error)
+        numbers.extend(derivation)
+        lengths.append(len(derivation))
+    return {
+        "numbers": np.frombuffer(numbers, np.uint8),
+        "lengths": np.array(lengths, np.int32),
+        "failure": np.array(failure, np.str_),
+    }
 
 
-def _complaint(name: str, lengths: np.ndarray, failures: list[str], most: int) -> str:
+def _complaint(name: str, lengths: np.ndarray, failure: str, most: int) -> str:
     outside, longer = np.flatnonzero(lengths == 0), np.flatnonzero(lengths > most)
     complaints = []
     if len(outside):
-        complaints.append(f"{len(outside)} are not in the language, the first on line {outside[0] + 1}, {failures[0]}")
+        complaints.append(f"{len(outside)} are not in the language, the first on line {outside[0] + 1}, {failure}")
     if len(longer):
         row = longer[0]
         complaints.append(

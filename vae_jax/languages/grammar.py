@@ -27,6 +27,8 @@ from vae_jax.core.text import read_text
 
 # Derivations drawn to see whether a parser finds them again, and their longest.
 _TRIALS, _TRIAL_RULES = 200, 60
+# Characters of a string in a message.
+_SHOWN = 100
 
 
 class GrammarError(ValueError):
@@ -326,7 +328,8 @@ class _Parser:
             ended = getattr(getattr(error, "token", None), "type", "$END") == "$END" and not hasattr(error, "char")
             column = len(string) + 1 if ended else error.column
             what = "it ends too early" if ended else f"unexpected {string[column - 1 : column + 9]!r}"
-            raise NotInLanguageError(f"column {column}: {what}, in {string!r}") from error
+            shown = string if len(string) <= _SHOWN else f"{string[:_SHOWN]}…"
+            raise NotInLanguageError(f"column {column}: {what}, in {shown!r}") from error
         numbers, stack = list[int](), [tree]
         while stack:
             node = stack.pop()
