@@ -1,6 +1,7 @@
 """Scores of codes against known factors: values found by hand, and what they must not depend on."""
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
-from vae_jax.evaluate import beta_vae_score, dci, factor_vae_score, mig, modularity, sap
+from vae_jax.evaluate import beta_vae_score, dci, disentanglement, factor_vae_score, mig, modularity, sap
 from vae_jax.evaluate.disentanglement import mutual_information
 from vae_jax.evaluate.factors import varies
 
@@ -290,3 +291,30 @@ def test_too_few_examples_are_refused() -> None:
         modularity(IDEAL, FACTORS[:, :1])
     with pytest.raises(ValueError, match="all codes are constant"):
         factor_vae_score(np.ones((1600, 2)), FACTORS)
+
+
+@pytest.mark.parametrize("score", [beta_vae_score, factor_vae_score])
+def test_groups_of_wide_codes_are_not_looked_up_at_once(score: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disentanglement, "_TRAIN", 300)
+    monkeypatch.setattr(disentanglement, "_TEST", 100)
+    codes = np.random.default_rng(0).standard_normal((160, 1024))
+    tracemalloc.start()
+    found = score(codes, FACTORS[:160])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # For each of two factors, about 200 points of 64 examples each.
+    assert peak < 200 * 64 * codes[0].nbytes
+    monkeypatch.setattr(disentanglement, "_BLOCK", 2**40)
+    assert found == score(codes, FACTORS[:160])
+
+
+def test_the_size_of_a_block_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    codes, first, second = random.normal(size=(50, 3)), *random.integers(50, size=(2, 20, 8))
+    expected = np.abs(codes[first] - codes[second]).mean(axis=1)
+    for block in (1, 7 * 8 * 3, 2**20):
+        monkeypatch.setattr(disentanglement, "_BLOCK", block)
+        found = disentanglement._in_blocks(lambda z, other: np.abs(z - other).mean(axis=1), codes, first, second)
+        np.testing.assert_array_equal(found, expected)
+    # No point may be of a factor.
+    assert disentanglement._in_blocks(lambda z: z.var(axis=1), codes, first[:0]).shape == (0, 3)

@@ -9,6 +9,7 @@ are not finite, arrays of different length, and a factor of one value. What is d
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +25,8 @@ _FOREST: dict[str, Any] = {"n_estimators": 10, "max_features": None}
 _MACHINE: dict[str, Any] = {"C": 0.01, "class_weight": "balanced", "dual": False}
 # Most examples that a classifier is trained and tested on.
 _TRAIN, _TEST = 10_000, 5_000
+# Numbers that are looked up at once.
+_BLOCK = 2**20
 
 
 class DCI(NamedTuple):
@@ -178,7 +181,8 @@ def beta_vae_score(codes: Any, factors: Any, *, key: Key | None = None, pairs: i
         same = _Same(factor.pieces)
         rows = np.flatnonzero(chosen == j)
         first = random.integers(len(codes), size=(len(rows), pairs))
-        points[rows] = np.abs(codes[first] - codes[same.draw(first, random)]).mean(axis=1)
+        second = same.draw(first, random)
+        points[rows] = _in_blocks(lambda z, other: np.abs(z - other).mean(axis=1), codes, first, second)
     if len(known) == 1:
         return 1.0
     model = _fitted(LogisticRegression(max_iter=2000), points[:_TRAIN], chosen[:_TRAIN])
@@ -209,10 +213,18 @@ def factor_vae_score(codes: Any, factors: Any, *, key: Key | None = None, group:
         same = _Same(factor.pieces)
         rows = np.flatnonzero(chosen == j)
         fixed = np.repeat(random.integers(len(codes), size=(len(rows), 1)), group, axis=1)
-        votes[rows] = codes[same.draw(fixed, random)].var(axis=1).argmin(axis=1)
+        votes[rows] = _in_blocks(lambda z: z.var(axis=1).argmin(axis=1), codes, same.draw(fixed, random))
     table = np.zeros((codes.shape[1], len(known)))
     np.add.at(table, (votes[:_TRAIN], chosen[:_TRAIN]), 1)
     return float(np.mean(table.argmax(axis=1)[votes[_TRAIN:]] == chosen[_TRAIN:]))
+
+
+def _in_blocks(of: Callable[..., np.ndarray], codes: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
+    """`of` the codes `[points, group, d]` of drawn rows `[points, group]`, a few points at a time."""
+    points, group = drawn[0].shape
+    step = max(1, _BLOCK // (group * codes.shape[1]))
+    starts = range(0, max(points, 1), step)
+    return np.concatenate([of(*(codes[rows[first : first + step]] for rows in drawn)) for first in starts])
 
 
 class _Same:
