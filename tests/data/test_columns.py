@@ -87,3 +87,19 @@ def test_one_word_among_booleans_is_a_gap_and_the_others_stay(words: tuple[str, 
 def test_gaps_are_no_unknown_values() -> None:
     column = column_of("ill", np.array([0.0, 1.0, np.nan]), "bits")
     assert unknown_values([column], {"ill": np.array([1.0, np.nan, 0.0])}) == {}
+
+
+def test_each_pair_of_a_wide_table_is_looked_up_once() -> None:
+    compared = []
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(1)
+            return str(self) == other
+
+    names = [f"c{j}" for j in range(300)]
+    found = families_of([f"{name}=reals" for name in names], [Name(name) for name in names])
+    assert found == dict.fromkeys(names, "reals")
+    assert len(compared) < 3 * len(names)

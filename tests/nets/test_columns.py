@@ -40,3 +40,15 @@ def test_a_head_starts_at_the_marginals_and_learns_every_column() -> None:
     slope = jax.jit(jax.grad(lambda v, out: head.apply(v, out).log_prob(x[0]), argnums=(0, 1)))(variables, out)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
     assert (jnp.abs(slope[1]) > 0).all()
+
+
+def test_each_column_of_a_wide_table_is_asked_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(Column, "choices", property(lambda column: asked.append(1) or len(column.values)))
+    columns = tuple(Column(str(j), "categories", ("a", "b", "c")[: 2 + j % 2]) for j in range(60))
+    units = Units(np.zeros(60, np.float32), np.ones(60, np.float32))
+    # Number i of the network's is i, so each column's logits say where they come from.
+    logits = ColumnsHead(columns, units, 1.0).apply({}, jnp.arange(150.0)).groups["categories"].logits
+    np.testing.assert_array_equal(logits[:3], [[0, 1, -1e9], [2, 3, 4], [5, 6, -1e9]])
+    np.testing.assert_array_equal(logits[-1], [147, 148, 149])
+    assert len(asked) <= 3 * len(columns)

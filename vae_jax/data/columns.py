@@ -105,10 +105,10 @@ def column_of(name: str, values: np.ndarray, family: str) -> Column:
 
 def families_of(asked: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     """`name=family` pairs as a dict. ValueError for another form, or a column that is not there."""
-    families = {}
+    families, known = {}, set(names)
     for pair in asked:
         name, separator, family = pair.rpartition("=")
-        if not separator or name not in names:
+        if not separator or name not in known:
             raise ValueError(
                 f"--columns takes pairs NAME=FAMILY of the columns {', '.join(names)}; got {pair!r}. A family is one "
                 f"of {', '.join(FAMILIES)}, or {SKIPPED}."

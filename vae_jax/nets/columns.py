@@ -1,5 +1,6 @@
 """Networks for rows of a table: what an encoder sees of one, and the head that gives p(row | z)."""
 
+from itertools import accumulate
 from typing import Any
 
 import flax.linen as nn
@@ -74,8 +75,7 @@ class ColumnsHead(nn.Module):
 
     @nn.compact
     def __call__(self, out: Array) -> Columns:
-        ends = [sum(self.outputs[: j + 1]) for j in range(len(self.outputs))]
-        by_column = jnp.split(out, ends[:-1])
+        by_column = jnp.split(out, list(accumulate(self.outputs[:-1])))
         groups: dict[str, Any] = {}
         for family, places in places_of(self.columns).items():
             mean = self.units.centre[list(places)]
