@@ -1,8 +1,12 @@
 import dataclasses
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,9 +15,12 @@ from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
 from vae_jax.data.columns import Column
 from vae_jax.data.table import read_table, write_table
+from vae_jax.distributions import Observed
+from vae_jax.evaluate.batched import mapped
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.arrays import write_codes, write_samples
-from vae_jax.report.rows import _typical, write_anomalies, write_imputed
+from vae_jax.models.vae import VAE
+from vae_jax.report.arrays import examples_like, write_codes, write_samples
+from vae_jax.report.rows import _completed, _scores, _typical, write_anomalies, write_imputed
 
 RANDOM = np.random.default_rng(0)
 SIZE = 240
@@ -117,6 +124,72 @@ def test_several_completions_follow_each_other(run, tmp_path) -> None:
     assert after["draw"].tolist() == [0] * SIZE + [1] * SIZE
     assert set(after["town"]) == {"Köln", "Rome", "Oslo"}
     assert (after["size"][:SIZE] != after["size"][SIZE:]).sum() == GAPS["size"].count(None)
+
+
+def _drawn(vae: VAE, params: Any, key: Any, x: Observed, *, num_samples: int, num_draws: int) -> Any:
+    """Completions with one number for all gaps of a row, which tells its key."""
+    return jnp.where(x.mask, x.value, jnp.floor(2.0 * jax.random.uniform(key, (num_draws, 1))))
+
+
+def test_only_rows_with_gaps_are_completed_and_a_batch_of_them_is_held(run, tmp_path, monkeypatch) -> None:
+    subject, data = run
+    completed, held = [], []
+
+    def watched(function: Callable, x: Any) -> Any:
+        completed.extend(x[0].tolist())
+        return mapped(function, x, batch_size=16)
+
+    def typical(columns: tuple[Column, ...], x: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        held.append(len(drawn))
+        return _typical(columns, x, drawn)
+
+    monkeypatch.setattr("vae_jax.report.rows.impute", _drawn)
+    monkeypatch.setattr("vae_jax.report.rows.mapped", watched)
+    monkeypatch.setattr("vae_jax.report.rows._typical", typical)
+    gaps = np.flatnonzero(np.isnan(examples_like(subject, data, None).train.x).any(axis=1))
+    write_imputed(subject, data=data, out=tmp_path / "full.csv", draws=0, samples=5, seed=0)
+    np.testing.assert_array_equal(completed, gaps)
+    assert 50 < len(gaps) == sum(held) < SIZE
+    assert max(held) == 16
+
+
+def test_a_row_is_drawn_by_its_own_number(run, monkeypatch) -> None:
+    subject, data = run
+    monkeypatch.setattr("vae_jax.report.rows.impute", _drawn)
+    x = examples_like(subject, data, None).train.x
+    found = {
+        row: one
+        for rows, drawn in _completed(subject, x, draws=9, samples=5, seed=3)
+        for row, one in zip(rows, drawn, strict=True)
+    }
+    assert list(found) == np.flatnonzero(np.isnan(x).any(axis=1)).tolist()
+    for row, one in found.items():
+        number = jnp.floor(2.0 * jax.random.uniform(jax.random.fold_in(jax.random.key(3), row), (9, 1)))
+        np.testing.assert_array_equal(one, np.where(np.isnan(x[row]), number, x[row]))
+
+
+def test_rows_without_a_gap_come_back_as_they_are(run, tmp_path) -> None:
+    subject, _ = run
+    write_table(tmp_path / "t.csv", {name: values[:5] for name, values in COLUMNS.items()})
+    for draws in (0, 2):
+        options = {"data": str(tmp_path / "t.csv"), "out": tmp_path / "full.csv", "samples": 5, "seed": 0}
+        path, count = write_imputed(subject, draws=draws, **options)
+        assert count == 0
+        times = max(draws, 1)
+        assert read_cells(path)["town"] == times * COLUMNS["town"][:5]
+
+
+def test_samples_of_a_score_are_decoded_a_hundred_at_a_time(run, monkeypatch) -> None:
+    subject, data = run
+    chunks = []
+
+    def watched(*arguments: Any, num_samples: int, chunk_size: int) -> Any:
+        chunks.append((num_samples, chunk_size))
+        return SimpleNamespace(value=jnp.zeros(()))
+
+    monkeypatch.setattr("vae_jax.evaluate.anomaly.log_marginal", watched)
+    assert _scores(subject, examples_like(subject, data, None).train.x, 5000, 0).shape == (SIZE,)
+    assert set(chunks) == {(5000, 100)}
 
 
 def test_rows_that_are_unlike_the_others_are_strange(run, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """Tables that a model gives back row by row: gaps filled, and scores of how strange a row is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vae_jax.data.own import read_all_cells
 from vae_jax.data.table import write_table, write_texts
 from vae_jax.distributions import Masked, Observed
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
-from vae_jax.evaluate.batched import map_batches
+from vae_jax.evaluate.batched import map_batches, mapped
 from vae_jax.evaluate.impute import impute
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import VAE
@@ -44,8 +45,11 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
     _check_density(subject)
     check_ending(out, ".csv", ".parquet")
     x = examples_like(subject, data, None).train.x
-    completed = _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
-    tables = [_typical(columns, x, completed)] if draws == 0 else list(np.swapaxes(completed, 0, 1))
+    # Without --draws a batch of completions is made one row each before the next batch, so that no more are held.
+    fills = [
+        (rows, completed if draws else _typical(columns, x[rows], completed)[:, None])
+        for rows, completed in _completed(subject, x, draws=draws or _COMPLETIONS, samples=samples, seed=seed)
+    ]
     # What was observed, or is nothing to the model, is given back as it was.
     raw = read_all_cells(data, reading_of_run(subject.run), columns)
     if draws and "draw" in raw:
@@ -53,14 +57,17 @@ def write_imputed(subject: Subject, *, data: str, out: Path, draws: int, samples
     as_text = out.suffix == ".csv" and all(cells.texts is not None for cells in raw.values())
     kept = {name: cells.known(as_text=as_text) for name, cells in raw.items()}
     written: dict[str, list[Any]] = {name: [] for name in (*raw, *(["draw"] if draws else []))}
-    for number, table in enumerate(tables):
+    for number in range(max(draws, 1)):
+        table = x.copy()
+        for rows, drawn in fills:
+            table[rows] = drawn[:, number]
         filled = {
             column.name: raw[column.name].filled(raw_values(column, table[:, j]), as_text=as_text)
             for j, column in enumerate(columns)
         }
-        rows = {"draw": [number] * len(x)} | kept | filled
+        cells = {"draw": [number] * len(x)} | kept | filled
         for name, values in written.items():
-            values.extend(rows[name])
+            values.extend(cells[name])
     (write_texts if as_text else write_table)(out, written)
     return out, sum(raw[column.name].values.count(None) for column in columns)
 
@@ -97,15 +104,18 @@ def _scores(subject: Subject, x: Any, samples: int, seed: int) -> np.ndarray:
     vae, key = subject.density, jax.random.key(seed)
 
     def score(i: Any, x: Any) -> Any:
-        return anomaly_score(
-            vae, subject.params, jax.random.fold_in(key, i), x, num_samples=samples, chunk_size=samples
-        )
+        # As many at a time as `anomaly_score` does by itself, so that memory does not grow with --samples.
+        return anomaly_score(vae, subject.params, jax.random.fold_in(key, i), x, num_samples=samples)
 
     return map_batches(score, x)
 
 
-def _completed(subject: Subject, x: np.ndarray, *, draws: int, samples: int, seed: int) -> np.ndarray:
-    """`[n, draws, d]`: rows with their gaps drawn given the rest."""
+def _completed(
+    subject: Subject, x: np.ndarray, *, draws: int, samples: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of `x` `[n, d]` the rows that have a gap, in batches: their numbers `[b]`, and `[b, draws, d]` with their gaps
+    drawn given the rest.
+    """
     vae, key = subject.density, jax.random.key(seed)
     masked = VAE(
         encode=lambda params, row: vae.encode(params, jnp.where(row.mask, row.value, jnp.nan)),
@@ -113,11 +123,17 @@ def _completed(subject: Subject, x: np.ndarray, *, draws: int, samples: int, see
         prior=vae.prior,
     )
 
-    def complete(i: Any, row: Any) -> Any:
+    def complete(place: Any, numbered: Any) -> Any:
+        # The key is of its number in the table: what is drawn for a row does not depend on which others have gaps.
+        del place
+        i, row = numbered
         seen = Observed(row, ~jnp.isnan(row))
         return impute(masked, subject.params, jax.random.fold_in(key, i), seen, num_samples=samples, num_draws=draws)
 
-    return np.asarray(map_batches(complete, x))
+    left = np.flatnonzero(np.isnan(x).any(axis=1))
+    for completed in mapped(complete, (left, x[left])):
+        rows, left = left[: len(completed)], left[len(completed) :]
+        yield rows, completed
 
 
 def _typical(columns: tuple[Column, ...], x: np.ndarray, completed: np.ndarray) -> np.ndarray:
