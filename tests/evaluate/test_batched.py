@@ -1,3 +1,5 @@
+import tracemalloc
+
 import jax
 import numpy as np
 import pytest
@@ -86,3 +88,14 @@ def test_encoding_keeps_the_distribution() -> None:
 def test_no_examples_are_refused() -> None:
     with pytest.raises(ValueError, match="the dataset is empty"):
         join([])
+
+
+def test_batches_of_a_known_number_are_not_held_beside_their_whole() -> None:
+    parts = lambda: (np.full((100, 1000), i, np.float32) for i in range(40))
+    tracemalloc.start()
+    joined = join(({"x": part, "i": part[:, 0]} for part in parts()), 4000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.2 * joined["x"].nbytes
+    np.testing.assert_array_equal(joined["x"], join(parts()))
+    np.testing.assert_array_equal(joined["i"], np.repeat(np.arange(40), 100))

@@ -1,18 +1,22 @@
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
+from vae_jax.core.trees import num_examples
 from vae_jax.data import whole
 from vae_jax.data.table import write_table
-from vae_jax.evaluate.batched import map_batches
+from vae_jax.evaluate.batched import map_batches, vectorised
 from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.subject import subject_of
-from vae_jax.report.arrays import _as_columns, _layers, examples_like, write_codes, write_samples
+from vae_jax.report.arrays import _as_columns, _layers, _save_grid, examples_like, write_codes, write_samples
 from vae_jax.train.run import create, open_run
 
 
@@ -27,6 +31,61 @@ def test_samples(digits, tmp_path) -> None:
         write_samples(subject_of(run, state), count=0, seed=0, out=None)
     with pytest.raises(RequestError, match=r"--out must end in .npz"):
         write_samples(subject_of(run, state), count=1, seed=0, out=tmp_path / "s.png")
+
+
+@pytest.fixture
+def seen_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many examples each call of a compiled function got."""
+    sizes: list[int] = []
+
+    def watched(function: Callable, *, shared: int) -> Callable:
+        compiled = vectorised(function, shared=shared)
+
+        def call(*arguments: Any) -> Any:
+            sizes.append(num_examples(arguments[-1]))
+            return compiled(*arguments)
+
+        return call
+
+    monkeypatch.setattr("vae_jax.evaluate.batched.vectorised", watched)
+    return sizes
+
+
+def test_samples_are_decoded_in_batches_and_are_those_of_all_at_once(digits, tmp_path, seen_at_once) -> None:
+    subject = subject_of(*digits)
+    arrays = np.load(write_samples(subject, count=250, seed=0, out=tmp_path / "s.npz")[0])
+    assert seen_at_once == [100, 100, 50]
+    z_key, x_key = jax.random.split(jax.random.key(0))
+    z = subject.density.prior(subject.params).sample(z_key, (250,))
+    np.testing.assert_array_equal(arrays["z"], z)
+
+    def decode(z: Any, key: Any) -> tuple[Any, Any]:
+        decoded = subject.density.decode(subject.params, z)
+        return decoded.sample(key), decoded.mean
+
+    x, mean = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, 250))
+    np.testing.assert_allclose(arrays["mean"], mean, rtol=1e-4, atol=1e-6)
+    # A bit may turn where its probability is rounded otherwise.
+    assert (arrays["x"] != np.asarray(x)).sum() <= 2
+
+
+def test_variations_are_decoded_in_batches(digits, tmp_path, seen_at_once) -> None:
+    arrays = np.load(write_samples(subject_of(*digits), count=130, seed=0, out=tmp_path / "v.npz", like=4)[0])
+    assert seen_at_once == [100, 30]
+    assert arrays["x"].shape == (130, 8, 8, 1)
+
+
+@pytest.mark.parametrize(("count", "told"), [(360, ""), (10_000, "\nthe first 360 of 10000")])
+def test_a_picture_of_many_samples_shows_the_first_and_says_so(count, told, digits, tmp_path, monkeypatch) -> None:
+    drawn = []
+
+    def show(grid: np.ndarray, *, title: str, photographs: bool) -> None:
+        drawn.append((grid.shape, title))
+
+    monkeypatch.setattr("vae_jax.report.arrays.show_images", show)
+    monkeypatch.setattr("vae_jax.report.arrays.save_figure", lambda path, figure: path)
+    _save_grid(tmp_path / "s.npz", subject_of(*digits), np.zeros((count, 8, 8, 1)), title="samples")
+    assert drawn == [((30, 12, 8, 8, 1), f"samples{told}")]
 
 
 def test_where_there_is_no_mean_none_is_written(tmp_path) -> None:

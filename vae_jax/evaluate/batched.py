@@ -110,12 +110,21 @@ def mapped(function: Callable[[Any, Any], Any], x: Any, *, first: int = 0, batch
     return in_batches(vectorised(function, shared=0), x, first=first, batch_size=batch_size)
 
 
-def map_batches(function: Callable[[Any, Any], Any], x: Any, *, batch_size: int = 100) -> Any:
+def map_batches(
+    function: Callable[[Any, Any], Any],
+    x: Any,
+    *,
+    prepare: Callable[[Any], Any] | None = None,
+    batch_size: int = 100,
+) -> Any:
     """`function(i, x[i])` of every example of `x` `[n, …]`, a compiled batch at a time; `[n, …]` on the host.
 
-    ValueError if there are none.
+    `prepare`: makes of a batch `x[rows]` what `function` sees, so that no more than a batch is ever prepared.
+    ValueError if there are no examples.
     """
-    return join(mapped(function, x, batch_size=batch_size))
+    compiled = vectorised(function, shared=0)
+    of_batch = compiled if prepare is None else lambda i, rows: compiled(i, prepare(rows))
+    return join(in_batches(of_batch, x, batch_size=batch_size), num_examples(x))
 
 
 def log_marginal_batches(
@@ -174,12 +183,23 @@ def example_log_marginals(
     return join(log_marginal_batches(vae, params, key, x, **options))
 
 
-def join(parts: Iterable[Estimates]) -> Estimates:
-    """Join consecutive batches of estimates to arrays `[n, …]`. ValueError if there are none."""
-    parts = list(parts)
-    if not parts:
+def join(parts: Iterable[Estimates], size: int | None = None) -> Estimates:
+    """Join consecutive batches of estimates to arrays `[n, …]`. ValueError if there are none.
+
+    `size`: n, where it is known. Each batch is then written to its place as it comes, and not held until the last one.
+    """
+    parts = iter(parts)
+    part = next(parts, None)
+    if part is None:
         raise ValueError("there are no examples to evaluate: the dataset is empty.")
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    if size is None:
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), part, *parts)
+    joined, first = jax.tree.map(lambda leaf: np.empty((size, *leaf.shape[1:]), leaf.dtype), part), 0
+    while part is not None:
+        for whole, leaf in zip(jax.tree.leaves(joined), jax.tree.leaves(part), strict=True):
+            whole[first : first + len(leaf)] = leaf
+        first, part = first + num_examples(part), next(parts, None)
+    return joined
 
 
 def mean_log_marginal(estimates: LogMarginal, *, num_samples: int) -> MeanLogMarginal:

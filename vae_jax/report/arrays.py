@@ -37,6 +37,8 @@ from vae_jax.train.source import reading_of
 # A density that is fitted to codes after training: of a mixture so many components, to at most so many examples.
 Density = Literal["normal", "mixture"]
 _COMPONENTS, _DENSITY_EXAMPLES = 10, 20_000
+# Images of one picture; all samples are in the arrays beside it.
+_MOST_SHOWN = 360
 
 
 def write_samples(
@@ -74,14 +76,16 @@ def write_samples(
     z_key, x_key = jax.random.split(jax.random.key(seed))
     z = vae.prior(params).sample(z_key, (count,))
 
-    def decode(z: Any, key: Any) -> dict[str, Any]:
+    def decode(i: Any, drawn: tuple[Any, Any]) -> dict[str, Any]:
+        del i
+        z, key = drawn
         decoded = vae.decode(params, z)
         x = decoded.sample(key)
         if subject.is_conditional and not condition:
             return x | _mean(subject, decoded.decode(x["condition"]))
         return {"x": x} | _mean(subject, decoded)
 
-    arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
+    arrays = map_batches(decode, (z, jax.random.split(x_key, count)))
     paths = _write_drawn(path, subject, arrays | _layers("z", z))
     if not subject.has_images:
         return paths
@@ -125,11 +129,13 @@ def _write_variations(subject: Subject, like: int, spread: float, count: int, se
     except (TypeError, ValueError) as error:
         raise RequestError(f"--like {like} --spread {spread}: {error}") from error
 
-    def decode(z: Any, key: Any) -> dict[str, Any]:
+    def decode(i: Any, drawn: tuple[Any, Any]) -> dict[str, Any]:
+        del i
+        z, key = drawn
         decoded = coder.decode(params, z)
         return {"x": decoded.sample(key)} | _mean(subject, decoded)
 
-    arrays = jax.jit(jax.vmap(decode))(z, jax.random.split(x_key, count))
+    arrays = map_batches(decode, (z, jax.random.split(x_key, count)))
     paths = _write_drawn(path, subject, {**arrays, "z": z, "like": x})
     if not subject.has_images:
         return paths
@@ -144,10 +150,13 @@ def _mean(subject: Subject, decoded: Any) -> dict[str, Any]:
 
 
 def _save_grid(path: Path, subject: Subject, x: Any, *, title: str) -> Path:
-    """Images `[n, …]` in whole rows, as a picture beside the arrays at `path`."""
+    """Images `[n, …]` in whole rows, as a picture beside the arrays at `path`; of many the first, as its title says."""
     columns = min(12, len(x))
-    rows = len(x) // columns
-    grid = subject.run.dataset.shades(np.asarray(x))[: rows * columns].reshape(rows, columns, *x.shape[1:])
+    rows = min(len(x) // columns, _MOST_SHOWN // columns)
+    shown = rows * columns
+    if shown < len(x):
+        title = f"{title}\nthe first {shown} of {len(x)}"
+    grid = subject.run.dataset.shades(np.asarray(x[:shown])).reshape(rows, columns, *x.shape[1:])
     figure = show_images(grid, title=title, photographs=subject.run.dataset.photographs)
     return save_figure(path.with_suffix(".png"), figure)
 
