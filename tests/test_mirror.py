@@ -26,6 +26,7 @@ OF_THE_WHOLE = {
     "modes",
     "notebooks",
     "old_runs",
+    "portable",
     "readme",
     "release",
     "shell",
