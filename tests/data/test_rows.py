@@ -10,7 +10,7 @@ from vae_jax.data import Square, load, rows
 from vae_jax.data.load import whole_like
 from vae_jax.data.look import check_varies, faults
 from vae_jax.data.own import Reading
-from vae_jax.data.rows import Rows, blocks, first_rows, taken
+from vae_jax.data.rows import Rows, blocks, first_rows, joined, taken
 from vae_jax.data.units import units_of
 from vae_jax.measure.evaluation import evaluate, first_measurements
 from vae_jax.measure.measurement import Options
@@ -43,6 +43,10 @@ def test_rows_are_like_the_array() -> None:
     np.testing.assert_array_equal(taken(some, slice(1, 3))[:], array[1:3])
     assert isinstance(taken(some, slice(1, 3)), Rows)
     np.testing.assert_array_equal(taken(array, [1, 2]), array[1:3])
+    both = joined(taken(some, slice(1, 3)), taken(some, slice(0, 2)))
+    assert isinstance(both, Rows)
+    np.testing.assert_array_equal(both[:], array[[1, 2, 0, 1]])
+    np.testing.assert_array_equal(joined(some, Rows(X[:2].copy())), np.concatenate([array, X[:2]]))
     assert some.astype(np.float32)[0].dtype == np.float32
     assert (some.min(), some.max()) == (array.min(), array.max())
     np.testing.assert_allclose(some.mean(axis=0, dtype=np.float64), array.mean(axis=0))

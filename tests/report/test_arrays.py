@@ -10,9 +10,10 @@ from PIL import Image
 from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.trees import num_examples
-from vae_jax.data import whole
+from vae_jax.data import Dataset, whole
+from vae_jax.data.rows import Rows
 from vae_jax.data.table import write_table
-from vae_jax.evaluate.batched import map_batches, vectorised
+from vae_jax.evaluate.batched import encode_dataset, map_batches, vectorised
 from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.subject import subject_of
@@ -253,6 +254,37 @@ def test_a_code_does_not_depend_on_what_else_is_in_the_file(name: str, ending: s
             codes[where] = arrays["mean"][-1 if where == "last" else 0]
         np.testing.assert_allclose(codes["alone"], codes["first"], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(codes["alone"], codes["last"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["bits", "real numbers"])
+def test_data_that_stay_in_their_file_are_encoded_a_batch_at_a_time(kind: str, tmp_path, monkeypatch) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (230, 4, 4)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x if kind == "bits" else (x / 255).astype(np.float32))
+    config = changed(experiment(batch_size=8), "data", dataset=str(tmp_path / "x.npy"), stand_in=False)
+    if kind == "real numbers":
+        config = changed(changed(config, "data", binarisation="none"), "model", likelihood="normal")
+    run = create(config, tmp_path / "run")
+    subject = subject_of(run, run.initial())
+    source = examples_like(subject, str(tmp_path / "x.npy"), None)
+    q = encode_dataset(subject.coder, subject.params, subject.seen(source, source.train))
+    sizes = []
+
+    def prepare(dataset: Dataset, key: Any, batch: dict[str, Any]) -> dict[str, Any]:
+        sizes.append(len(batch["x"]))
+        return prepare_alone(dataset, key, batch)
+
+    def read(rows: Rows, *_: Any, **__: Any) -> np.ndarray:
+        raise AssertionError(f"all {len(rows)} rows are read at once")
+
+    prepare_alone = Dataset.prepare_alone
+    monkeypatch.setattr(Dataset, "prepare_alone", prepare)
+    monkeypatch.setattr(Rows, "__array__", read)
+    monkeypatch.setattr("vae_jax.data.rows._MOST_SHARE", 0.0)
+    monkeypatch.setattr("vae_jax.data.rows._BLOCK_BYTES", 50 * x[0].size)
+    arrays = np.load(write_codes(subject, data=str(tmp_path / "x.npy"), data_dir=None, out=tmp_path / "c.npz"))
+    assert sizes == [100, 100, 30]
+    for name, expected in (("mean", q.mean), ("stddev", q.stddev)):
+        np.testing.assert_allclose(arrays[name], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_conditional_model_encodes_classes_that_it_knows(tmp_path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.runs import changed, read_cells, trained
 from vae_jax.config.files import load_config
 from vae_jax.core.errors import RequestError
+from vae_jax.data import Dataset
 from vae_jax.data.columns import Column
 from vae_jax.data.table import read_table, write_table
 from vae_jax.distributions import Observed
@@ -190,6 +191,27 @@ def test_samples_of_a_score_are_decoded_a_hundred_at_a_time(run, monkeypatch) ->
     monkeypatch.setattr("vae_jax.evaluate.anomaly.log_marginal", watched)
     assert _scores(subject, examples_like(subject, data, None).train.x, 5000, 0).shape == (SIZE,)
     assert set(chunks) == {(5000, 100)}
+
+
+def test_examples_are_prepared_for_their_scores_a_batch_at_a_time(run, tmp_path, monkeypatch) -> None:
+    subject, data = run
+    sizes, prepare_alone = [], Dataset.prepare_alone
+
+    def prepare(dataset: Dataset, key: Any, batch: dict[str, Any]) -> dict[str, Any]:
+        sizes.append(len(batch["x"]))
+        return prepare_alone(dataset, key, batch)
+
+    def score(vae: VAE, params: Any, key: Any, x: Any, *, num_samples: int) -> Any:
+        return jnp.nansum(x) + jax.random.uniform(key)
+
+    monkeypatch.setattr(Dataset, "prepare_alone", prepare)
+    monkeypatch.setattr("vae_jax.report.rows.anomaly_score", score)
+    options = {"data_dir": None, "out": tmp_path / "a.csv", "samples": 5, "false_alarms": 0.1, "seed": 0}
+    found = read_table(write_anomalies(subject, data=data, **options)[0]).columns["score"]
+    assert sizes == [100, 100, 40]
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(1), jnp.arange(SIZE))
+    expected = np.nansum(examples_like(subject, data, None).train.x, axis=1) + jax.vmap(jax.random.uniform)(keys)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_rows_that_are_unlike_the_others_are_strange(run, tmp_path) -> None:

@@ -13,7 +13,7 @@ from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key
 from vae_jax.data.augment import augmented
 from vae_jax.data.columns import Column
-from vae_jax.data.rows import Rows, blocks, first_rows, taken
+from vae_jax.data.rows import Rows, blocks, first_rows, joined, taken
 from vae_jax.data.units import Units
 from vae_jax.data.values import are_shares, scale_fault
 from vae_jax.languages.grammar import Grammar
@@ -51,7 +51,7 @@ class Split(NamedTuple):
     def followed_by(self, other: "Split") -> "Split":
         """Both, one after the other. An array that one of them lacks is left out."""
         pairs = zip(self, other, strict=True)
-        return Split._make(None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
+        return Split._make(None if a is None or b is None else joined(a, b) for a, b in pairs)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,13 @@ def taken(x: Any, rows: Any) -> Any:
     return x.take(rows) if isinstance(x, Rows) else x[rows]
 
 
+def joined(x: Any, other: Any) -> Any:
+    """One after the other, as an array; rows of one file stay there."""
+    if isinstance(x, Rows) and isinstance(other, Rows) and x.stored is other.stored and x.dtype == other.dtype:
+        return Rows(x.stored, np.concatenate([x.order, other.order]), x.dtype)
+    return np.concatenate([x, other])
+
+
 def first_rows(x: Any) -> np.ndarray:
     """An array as it is; of rows in a file as many as are read at once."""
     return next(blocks(x)) if isinstance(x, Rows) else x

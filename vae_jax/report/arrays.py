@@ -17,11 +17,12 @@ from vae_jax.core.files import check_ending, write_whole
 from vae_jax.data import Dataset, Reading, whole_like, whole_strings
 from vae_jax.data.columns import raw_values
 from vae_jax.data.labels import named
+from vae_jax.data.rows import blocks
 from vae_jax.data.table import ENDINGS as TABLES
 from vae_jax.data.table import write_table
 from vae_jax.distributions import FullNormal, Mixture
 from vae_jax.evaluate.batched import map_batches
-from vae_jax.evaluate.usage import latent_means
+from vae_jax.evaluate.usage import mean_code
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.strings import texts
 from vae_jax.measure.subject import Subject
@@ -263,12 +264,14 @@ def _warn_of_range(subject: Subject, source: Dataset) -> None:
     outline = read_outline(subject.run.directory)
     if outline is None or source.levels is not None or source.columns is not None:
         return
-    x = np.asarray(source.train.x)
+    # The least and largest that are numbers, of rows that stay in their file a block at a time.
+    ends = [(np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) for x in blocks(source.train.x)]
+    lowest, highest = np.fmin.reduce([low for low, _ in ends]), np.fmax.reduce([high for _, high in ends])
     least, most = outline["range"]
     room = 2.0 * (most - least)
-    if np.nanmin(x) < least - room or np.nanmax(x) > most + room:
+    if lowest < least - room or highest > most + room:
         warnings.warn(
-            f"the examples hold values {np.nanmin(x):.3g}..{np.nanmax(x):.3g}, but {subject.run.directory} was "
+            f"the examples hold values {lowest:.3g}..{highest:.3g}, but {subject.run.directory} was "
             f"trained on values {least:.3g}..{most:.3g}: give them the scale of those.",
             stacklevel=3,
         )
@@ -276,12 +279,16 @@ def _warn_of_range(subject: Subject, source: Dataset) -> None:
 
 def _write_codes(subject: Subject, shown: Dataset, path: Path) -> Path:
     """The codes of the training split of a dataset that is like the run's own."""
-    vae, params = subject.coder, subject.params
-    x = subject.seen(shown, shown.train)
-    means = latent_means(vae, params, jax.random.key(shown.seed), x)
-    arrays = _layers("mean", means)
-    if subject.has_stddev:
-        arrays["stddev"] = map_batches(lambda i, x: vae.encode(params, x).stddev, x)
+    vae, params, key = subject.coder, subject.params, jax.random.key(shown.seed)
+
+    def code(i: Any, x: Any) -> dict[str, Any]:
+        posterior = vae.encode(params, x)
+        stddev = {"stddev": posterior.stddev} if subject.has_stddev else {}
+        return {"mean": mean_code(posterior, jax.random.fold_in(key, i))} | stddev
+
+    # Read, prepared and encoded a batch at a time: all examples as floats may not fit the memory.
+    codes = map_batches(code, shown.train, prepare=lambda rows: subject.seen(shown, rows))
+    arrays = _layers("mean", codes.pop("mean")) | codes
     label, factors = shown.train.label, shown.train.factors
     known = {"label": None if label is None else named(label, shown.classes), "factors": factors}
     arrays |= {name: array for name, array in known.items() if array is not None}

@@ -1,6 +1,6 @@
 """Tables that a model gives back row by row: gaps filled, and scores of how strange a row is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def write_anomalies(
     source = examples_like(subject, data, data_dir)
     ordinary = _scores(subject, subject.examples, samples, seed)
     threshold = float(anomaly_threshold(jnp.asarray(ordinary), false_alarms=false_alarms))
-    scores = _scores(subject, subject.seen(source, source.train), samples, seed + 1)
+    scores = _scores(subject, source.train, samples, seed + 1, lambda rows: subject.seen(source, rows))
     # A score that is no number is as strange as any.
     strange = ~(scores <= threshold)
     rows = {"row": list(range(len(scores))), "score": scores.tolist(), "strange": strange.tolist()}
@@ -100,14 +100,17 @@ def _check_density(subject: Subject) -> None:
         raise RequestError(f"the model of {subject.run.directory} has no log p(x) of an example by itself.")
 
 
-def _scores(subject: Subject, x: Any, samples: int, seed: int) -> np.ndarray:
+def _scores(
+    subject: Subject, x: Any, samples: int, seed: int, prepare: Callable[[Any], Any] | None = None
+) -> np.ndarray:
+    """`[n]`: −log p of each example, nats. `prepare` as for `map_batches`."""
     vae, key = subject.density, jax.random.key(seed)
 
     def score(i: Any, x: Any) -> Any:
         # As many at a time as `anomaly_score` does by itself, so that memory does not grow with --samples.
         return anomaly_score(vae, subject.params, jax.random.fold_in(key, i), x, num_samples=samples)
 
-    return map_batches(score, x)
+    return map_batches(score, x, prepare=prepare)
 
 
 def _completed(
