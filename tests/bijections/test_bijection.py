@@ -35,7 +35,14 @@ def test_the_inverse_undoes_the_map_and_the_determinant_is_that_of_the_jacobian(
     np.testing.assert_allclose(inverse_jacobian @ jacobian, np.broadcast_to(np.eye(SIZE), jacobian.shape), atol=1e-2)
 
 
-@rows
+# The others compile for seconds; they run with `pytest -m slow`.
+FAST = {"Planar", "Radial, expanding", "Inverse", "AffineCoupling"}
+
+
+@pytest.mark.parametrize(
+    "bijection",
+    [pytest.param(BIJECTIONS[name], id=name, marks=() if name in FAST else pytest.mark.slow) for name in BIJECTIONS],
+)
 def test_the_inverse_has_second_derivatives(bijection: Bijection) -> None:
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), bijection)
@@ -57,7 +64,12 @@ def test_the_inverse_has_second_derivatives(bijection: Bijection) -> None:
 
 @rows
 @pytest.mark.parametrize(
-    ("numbers", "point"), [("bfloat16", "bfloat16"), ("float32", "bfloat16"), ("float64", "float32")]
+    ("numbers", "point"),
+    [
+        ("bfloat16", "bfloat16"),
+        pytest.param("float32", "bfloat16", marks=pytest.mark.slow),
+        pytest.param("float64", "float32", marks=pytest.mark.slow),
+    ],
 )
 def test_a_code_may_be_narrower_than_the_numbers_of_a_layer(bijection: Bijection, numbers: str, point: str) -> None:
     """As in half precision, and under x64 where a network gave the code in 32 bits."""

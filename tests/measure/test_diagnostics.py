@@ -21,7 +21,7 @@ from vae_jax.report.table import evaluation_table
 def kept(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:
     """What a function of a module gives from now on."""
     results, function = [], getattr(module, name)
-    monkeypatch.setattr(module, name, lambda *arguments: results.append(function(*arguments)) or results[-1])
+    monkeypatch.setattr(module, name, lambda *given, **named: results.append(function(*given, **named)) or results[-1])
     return results
 
 

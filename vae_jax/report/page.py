@@ -27,6 +27,7 @@ _SHOWS = {
     "latent": "Codes of test examples",
     "codes": "Test examples, and the numbers of their codes as shades",
     "reconstructions": "Test examples, and what their codes decode to",
+    "denoised": "Test examples, the same spoilt as in training, and what the model makes of those",
     "samples": "Samples of the model",
     "conditions": "Samples under each condition",
     "manifold": "What the plane of codes decodes to",
