@@ -40,8 +40,11 @@ def test_a_run_is_used_in_every_mode(mode: str, tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        *(f"--posterior {name} --estimator sampled" for name in ("planar", "coupling", "spline", "iaf")),
-        *(f"--prior {name} --estimator sampled" for name in ("autoregressive", "coupling", "spline", "vamp")),
+        *(f"--posterior {name} --bound elbo --estimator sampled" for name in ("planar", "coupling", "spline", "iaf")),
+        *(
+            f"--prior {name} --bound elbo --estimator sampled"
+            for name in ("autoregressive", "coupling", "spline", "vamp")
+        ),
         "--posterior iaf --estimator stl",
         "--posterior spline --bound iwae --estimator dreg --num-samples 2",
     ],
