@@ -45,7 +45,7 @@ def test_a_run_is_used_in_every_mode(mode: str, tmp_path, capsys) -> None:
             f"--prior {name} --bound elbo --estimator sampled"
             for name in ("autoregressive", "coupling", "spline", "vamp")
         ),
-        "--posterior iaf --estimator stl",
+        "--posterior iaf --bound elbo --estimator stl",
         "--posterior spline --bound iwae --estimator dreg --num-samples 2",
     ],
 )
