@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from vae_jax.config.fields import Experiment
+from vae_jax.config.fields import Data, Experiment
 from vae_jax.core.arrays import read_arrays, write_arrays
 from vae_jax.core.errors import RequestError
 from vae_jax.data import Dataset, Split, is_embedded
@@ -90,10 +90,11 @@ def manner_of(directory: Path | None) -> Manner:
     return {"shuffle_test": outline.get("shuffled_test", False), "gap_words": outline.get("gap_words", False)}
 
 
-def check_place(dataset: str, directory: Path) -> None:
+def check_place(data: Data, directory: Path) -> None:
     """FileNotFoundError where the file or folder that a run was trained on has gone."""
-    path = own_path(dataset)
-    if path is not None and not path.exists():
+    path = own_path(data.dataset)
+    # What stands in for strings is made from their grammar.
+    if path is not None and not data.stand_in and not path.exists():
         raise FileNotFoundError(f"no data file {path}, on which {directory} was trained: put it back there.")
 
 

@@ -340,7 +340,7 @@ def open_run(directory: Path) -> Run:
     """
     config = read_config(directory)
     check_run(directory)
-    check_place(config.data.dataset, directory)
+    check_place(config.data, directory)
     run = prepare_run(config, directory, **manner_of(directory))
     check_same(directory, run.dataset)
     check_numbers(directory, run)

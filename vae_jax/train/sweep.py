@@ -332,7 +332,7 @@ def open_sweep(directory: Path) -> Sweep:
     saved = read_json(directory / SWEEP, "Put back a copy of it.")
     grid = {tuple(field.split(".")): tuple(values) for field, values in saved["over"].items()}
     config, grid = read_config(directory), typing.cast(Grid, grid)
-    check_place(config.data.dataset, directory)
+    check_place(config.data, directory)
     sweep = prepare_sweep(config, grid, saved["seeds"], directory, **manner_of(directory))
     check_same(directory, sweep.dataset)
     return sweep
