@@ -1,5 +1,4 @@
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,11 +8,10 @@ from PIL import Image
 
 from tests.runs import changed, experiment, trained
 from vae_jax.core.errors import ConfigError, RequestError
-from vae_jax.core.trees import num_examples
 from vae_jax.data import Dataset, whole
 from vae_jax.data.rows import Rows
 from vae_jax.data.table import write_table
-from vae_jax.evaluate.batched import encode_dataset, map_batches, vectorised
+from vae_jax.evaluate.batched import encode_dataset, map_batches
 from vae_jax.languages.grammar import load_grammar
 from vae_jax.measure.codes import mean_codes
 from vae_jax.measure.subject import subject_of
@@ -32,24 +30,6 @@ def test_samples(digits, tmp_path) -> None:
         write_samples(subject_of(run, state), count=0, seed=0, out=None)
     with pytest.raises(RequestError, match=r"--out must end in .npz"):
         write_samples(subject_of(run, state), count=1, seed=0, out=tmp_path / "s.png")
-
-
-@pytest.fixture
-def seen_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many examples each call of a compiled function got."""
-    sizes: list[int] = []
-
-    def watched(function: Callable, *, shared: int) -> Callable:
-        compiled = vectorised(function, shared=shared)
-
-        def call(*arguments: Any) -> Any:
-            sizes.append(num_examples(arguments[-1]))
-            return compiled(*arguments)
-
-        return call
-
-    monkeypatch.setattr("vae_jax.evaluate.batched.vectorised", watched)
-    return sizes
 
 
 def test_samples_are_decoded_in_batches_and_are_those_of_all_at_once(digits, tmp_path, seen_at_once) -> None:

@@ -193,6 +193,15 @@ def test_samples_of_a_score_are_decoded_a_hundred_at_a_time(run, monkeypatch) ->
     assert set(chunks) == {(5000, 100)}
 
 
+def test_large_examples_are_scored_a_few_at_a_time(run, monkeypatch, seen_at_once) -> None:
+    subject, data = run
+    x = examples_like(subject, data, None).train.x
+    monkeypatch.setattr("vae_jax.evaluate.batched._MOST_DECODED", 7 * 20 * x[0].size)
+    _scores(subject, x, 20, 0)
+    assert set(seen_at_once[:-1]) == {7}
+    assert sum(seen_at_once) == SIZE
+
+
 def test_examples_are_prepared_for_their_scores_a_batch_at_a_time(run, tmp_path, monkeypatch) -> None:
     subject, data = run
     sizes, prepare_alone = [], Dataset.prepare_alone

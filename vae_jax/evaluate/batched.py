@@ -22,6 +22,8 @@ Estimates = TypeVar("Estimates")
 # So many elements of x are decoded at a time, at most: those of 100 examples of 784, from 100 codes each. For these a
 # network holds some tens of times as many numbers.
 _MOST_DECODED = 100 * 100 * 784
+# From so many codes an example is decoded at a time where nothing else is said.
+CHUNK = 100
 # How many results each function under `per_model` keeps.
 _MODELS_KEPT = 4
 
@@ -83,7 +85,7 @@ def per_model(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def codes_at_once(x: Any) -> int:
     """From how many codes an example of x `[n, …]` is decoded at a time, so that large ones fit the memory."""
-    return max(1, min(100, _MOST_DECODED // _elements(x)))
+    return max(1, min(CHUNK, _MOST_DECODED // _elements(x)))
 
 
 def examples_at_once(x: Any, codes: int) -> int:

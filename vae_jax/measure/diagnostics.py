@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.core.trees import num_examples
-from vae_jax.evaluate.batched import codes_at_once, encode_dataset, examples_at_once, map_batches
+from vae_jax.evaluate.batched import CHUNK, encode_dataset, examples_at_once, map_batches
 from vae_jax.evaluate.elbo_surgery import coding, joint_kl, marginal_kl
 from vae_jax.evaluate.gaps import inference_gaps
 from vae_jax.evaluate.statistics import standard_error
@@ -65,7 +65,7 @@ def _gaps(subject: Subject, key: Any, count: int) -> dict[str, Any]:
     gaps = map_batches(
         lambda i, x: inference_gaps(subject.density, subject.params, jax.random.fold_in(key, i), x, **_GAPS),
         jax.tree.map(lambda leaf: leaf[:count], subject.examples),
-        batch_size=examples_at_once(subject.examples, codes_at_once(subject.examples)),
+        batch_size=examples_at_once(subject.examples, CHUNK),
     )
     result: dict[str, Any] = {"gap_examples": count, "gap_k": _GAPS["num_samples"], "gap_steps": _GAPS["num_steps"]}
     for name in ("approximation", "amortisation"):

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vae_jax.evaluate.statistics import standard_error
-from vae_jax.measure.comparison import Difference, Measured, difference, why_not_paired
+from vae_jax.measure.comparison import Measured, difference, why_not_paired
 
 
 def _plus_minus(value: float, error: float) -> str:
@@ -52,11 +52,7 @@ def comparison(rows: dict[str, list[Measured]]) -> Group:
         for letter, runs in zip((first, *letters), rows.values(), strict=True)
         if any("worse_than_constant" in run.result for run in runs)
     ]
-    lines = [
-        Text(f"{letter} - {first}: {_in_words(apart) if apart else f'not paired, since {why_not_paired(runs, base)}'}")
-        for letter, runs in zip(letters, others, strict=True)
-        for apart in (difference(runs, base),)
-    ]
+    lines = [Text(f"{letter} - {first}: {_in_words(runs, base)}") for letter, runs in zip(letters, others, strict=True)]
     return Group(table, *names, *lines)
 
 
@@ -65,6 +61,9 @@ def _letters(count: int) -> list[str]:
     return [chr(ord("A") + i) for i in range(count)] if count <= 26 else [str(i + 1) for i in range(count)]
 
 
-def _in_words(apart: Difference) -> str:
+def _in_words(row: list[Measured], first: list[Measured]) -> str:
+    apart = difference(row, first)
+    if apart is None:
+        return f"not paired, since {why_not_paired(row, first)}"
     seeds = "one seed" if apart.num_seeds == 1 else f"± {apart.seeds_error:.3f} over {apart.num_seeds} seeds"
     return f"{apart.value:+.3f} nats, {seeds}, ± {apart.examples_error:.3f} over examples"

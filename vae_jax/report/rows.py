@@ -16,7 +16,7 @@ from vae_jax.data.own import read_all_cells
 from vae_jax.data.table import write_table, write_texts
 from vae_jax.distributions import Masked, Observed
 from vae_jax.evaluate.anomaly import anomaly_score, anomaly_threshold
-from vae_jax.evaluate.batched import map_batches, mapped
+from vae_jax.evaluate.batched import CHUNK, examples_at_once, map_batches, mapped
 from vae_jax.evaluate.impute import impute
 from vae_jax.measure.subject import Subject
 from vae_jax.models.vae import VAE
@@ -107,10 +107,10 @@ def _scores(
     vae, key = subject.density, jax.random.key(seed)
 
     def score(i: Any, x: Any) -> Any:
-        # As many at a time as `anomaly_score` does by itself, so that memory does not grow with --samples.
         return anomaly_score(vae, subject.params, jax.random.fold_in(key, i), x, num_samples=samples)
 
-    return map_batches(score, x, prepare=prepare)
+    # Whatever --samples, an example is decoded from CHUNK codes at a time.
+    return map_batches(score, x, prepare=prepare, batch_size=examples_at_once(x, min(samples, CHUNK)))
 
 
 def _completed(

@@ -103,8 +103,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
     coder = Autoencoder(vae.encode, vae.decode)
     corrupt = corruption_of(codes, dataset)
     loss = autoencoder_loss(coder, penalty=penalty_of(codes, dataset.units), corrupt=corrupt)
-    is_spoilt = codes.corruption != "none" or codes.corruption_shift > 0
-    return System(init=layered_init(layers), loss=loss, vae=coder, corrupt=corrupt if is_spoilt else None)
+    undone = None if corrupt is uncorrupted else corrupt
+    return System(init=layered_init(layers), loss=loss, vae=coder, corrupt=undone)
 
 
 def _penalised_codes(config: Experiment) -> str | None:
