@@ -1,5 +1,6 @@
 import atexit
 import functools
+import gc
 import itertools
 import os
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 if "XLA_FLAGS" not in os.environ:
     _older = tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11)
     _quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    # Both cores are at work on tests: to compile a program in parts for more is a detour.
+    _quickly += " --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = _quickly + (" --xla_cpu_use_fusion_emitters=false" if _older else "")
 
 # Nobody reads where each operation of these programs comes from, and to note it takes time.
@@ -37,6 +40,8 @@ import pytest
 from jax._src.interpreters import mlir
 
 matplotlib.use("Agg")
+# A program that is traced is thousands of small objects, none of them garbage: Python looks for some less often.
+gc.set_threshold(200_000, 20, 100)
 # JAX makes a new context of MLIR for each of the suite's thousands of programs, which takes longer than many of them
 # run. One serves a hundred, and not more, since it keeps their constants. The function is not public: where it is gone
 # the tests are only slower.

@@ -60,7 +60,7 @@ class Transformed:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values `shape + (d,)`."""
-        check_key("Transformed.sample", key)
+        check_key("Transformed.sample", key, shape)
         return draws(lambda key: self.bijection.forward(self.base.sample(key))[0], key, shape)
 
     def log_prob(self, value: Array) -> Array:

@@ -31,6 +31,12 @@ def test_shapes(family: Family) -> None:
 
 
 @rows
+def test_a_shape_is_a_tuple(family: Family) -> None:
+    with pytest.raises(TypeError, match=r"shape must be a tuple of sizes, got 5. For five draws write \(5,\)"):
+        family.value.sample(KEY, 5)
+
+
+@rows
 def test_it_says_whether_its_samples_carry_a_gradient(family: Family) -> None:
     # What has no parameters has none to carry.
     expected = family.reparameterised or not jax.tree.leaves(family.value)

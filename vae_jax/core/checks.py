@@ -10,8 +10,10 @@ from jax.core import Tracer
 from vae_jax.core.trees import num_examples
 
 
-def check_key(where: str, key: Any) -> None:
-    """TypeError unless `key` is a typed PRNG key, ValueError unless it is a single one."""
+def check_key(where: str, key: Any, shape: Any = ()) -> None:
+    """TypeError unless `key` is a typed PRNG key and `shape` a tuple, ValueError unless it is a single key."""
+    if not isinstance(shape, tuple | list):
+        raise TypeError(f"{where}: shape must be a tuple of sizes, got {shape!r}. For five draws write (5,).")
     if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         got = f"an array of {key.dtype}" if hasattr(key, "dtype") else repr(key)
         raise TypeError(

@@ -55,7 +55,7 @@ class Autoregressive:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values of shape `shape + event_shape`, one element after the other."""
-        check_key("Autoregressive.sample", key)
+        check_key("Autoregressive.sample", key, shape)
         dtype = jax.eval_shape(lambda key: self.conditional(self.start).sample(key), key).dtype
         size = jnp.zeros(self.shape).size
 

@@ -34,7 +34,7 @@ class Certain:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Any:
         """The value, whatever the key: `shape + event_shape`."""
-        check_key("Certain.sample", key)
+        check_key("Certain.sample", key, shape)
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*shape, *jnp.shape(leaf))), self.value)
 
     def log_prob(self, value: Any) -> Array:

@@ -58,7 +58,7 @@ class ContinuousBernoulli:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values in [0, 1], `shape + event_shape`, by the inverse of the distribution function."""
-        check_key("ContinuousBernoulli.sample", key)
+        check_key("ContinuousBernoulli.sample", key, shape)
         shape = (*shape, *self.event_shape)
         logits = jnp.broadcast_to(widened(self.logits), shape)
         u = jax.random.uniform(key, shape, logits.dtype, minval=jnp.finfo(logits.dtype).tiny)
@@ -124,7 +124,7 @@ class StudentT:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
-        check_key("StudentT.sample", key)
+        check_key("StudentT.sample", key, shape)
         check_positive("StudentT", df=self.df, scale=self.scale)
         shape = (*shape, *self.event_shape)
         # From here on they are a normal's but for one in a million, and the derivative of JAX's gamma loses its digits.

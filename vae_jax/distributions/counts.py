@@ -78,7 +78,7 @@ class Binomial:
 
         ValueError for a `total` of 2^31 or more, which no int32 holds.
         """
-        check_key("Binomial.sample", key)
+        check_key("Binomial.sample", key, shape)
         check_count("Binomial", "total", self.total)
         if self.total >= 2**31:
             raise ValueError(f"Binomial.sample: total must be below 2^31, got {self.total}.")
@@ -142,7 +142,7 @@ class Poisson:
         They are floats, of the kind of `log_rate`, since an int32 ends at 2^31: right at every rate that has a float,
         compiled or not. From 2^24 on float32 leaves out whole numbers, by far fewer than a standard deviation.
         """
-        check_key("Poisson.sample", key)
+        check_key("Poisson.sample", key, shape)
         shape = (*shape, *self.event_shape)
         drawn = _poisson_counts(key, jnp.broadcast_to(jnp.exp(widened(self.log_rate)), shape))
         return drawn.astype(jnp.result_type(self.log_rate, float))
@@ -189,7 +189,7 @@ class NegativeBinomial:
 
         They are floats, as `Poisson.sample` says.
         """
-        check_key("NegativeBinomial.sample", key)
+        check_key("NegativeBinomial.sample", key, shape)
         gamma_key, count_key = jax.random.split(key)
         shape = (*shape, *self.event_shape)
         concentration = jnp.broadcast_to(jnp.exp(jnp.minimum(widened(self.log_concentration), _POISSON)), shape)

@@ -56,7 +56,7 @@ class Derivation:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Integers of shape `shape + event_shape`, whole derivations. Not reparameterised: no gradient."""
-        check_key("Derivation.sample", key)
+        check_key("Derivation.sample", key, shape)
 
         def derivation(key: Key) -> Array:
             return self._written(jax.random.split(key, self.length), jax.random.categorical)

@@ -48,7 +48,7 @@ class Bernoulli:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values 0. and 1., of shape `shape + event_shape`. Not reparameterised: no gradient."""
-        check_key("Bernoulli.sample", key)
+        check_key("Bernoulli.sample", key, shape)
         shape = (*shape, *self.event_shape)
         probs = jax.nn.sigmoid(widened(self.logits))
         return jax.random.bernoulli(key, jnp.broadcast_to(probs, shape), shape).astype(
@@ -94,7 +94,7 @@ class Categorical:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Integers of shape `shape + event_shape`. Not reparameterised: no gradient."""
-        check_key("Categorical.sample", key)
+        check_key("Categorical.sample", key, shape)
         shape = (*shape, *self.event_shape)
         return jax.random.categorical(key, jnp.broadcast_to(widened(self.logits), (*shape, self.logits.shape[-1])))
 

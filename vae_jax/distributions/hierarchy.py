@@ -82,7 +82,7 @@ class Chain:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> tuple[Any, ...]:
         """Values: a tuple of one array `shape + event_shape` per layer."""
-        check_key("Chain.sample", key)
+        check_key("Chain.sample", key, shape)
         return draws(lambda key: self.sample_and_layers(key)[0], key, shape)
 
     def sample_and_layers(self, key: Key) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -43,7 +43,7 @@ class DiscretisedLogistic:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Integers of shape `shape + event_shape`. Not reparameterised: no gradient."""
-        check_key("DiscretisedLogistic.sample", key)
+        check_key("DiscretisedLogistic.sample", key, shape)
         check_positive("DiscretisedLogistic", scale=self.scale)
         shape = (*shape, *self.event_shape)
         loc, scale = (jnp.broadcast_to(part, shape) for part in (self.loc, self.scale))

@@ -44,7 +44,7 @@ class Mixture:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Any:
         """Values of shape `shape + event_shape`: a component, then a sample of it."""
-        check_key("Mixture.sample", key)
+        check_key("Mixture.sample", key, shape)
         self._check()
 
         def one(key: Key) -> Any:
@@ -155,7 +155,7 @@ class ElementMixture:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Values of shape `shape + event_shape`. Not reparameterised: no gradient."""
-        check_key("ElementMixture.sample", key)
+        check_key("ElementMixture.sample", key, shape)
         choice_key, value_key = jax.random.split(key)
         shape = (*shape, *self.event_shape)
         of_each = self.components.sample(value_key, shape[: len(shape) - len(self.event_shape)])

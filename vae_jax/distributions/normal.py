@@ -58,6 +58,7 @@ class DiagNormal:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
+        check_key("DiagNormal.sample", key, shape)
         check_positive("DiagNormal", scale=self.scale)
         shape = (*shape, *self.event_shape)
         return reparameterize(key, jnp.broadcast_to(self.mean, shape), jnp.broadcast_to(self.stddev, shape))
@@ -137,7 +138,7 @@ class FullNormal:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + (d,)`."""
-        check_key("FullNormal.sample", key)
+        check_key("FullNormal.sample", key, shape)
         eps = jax.random.normal(key, (*shape, *self.event_shape), wide_type(self.loc))
         drawn = jnp.broadcast_to(self.loc, eps.shape) + eps @ self.tril.T
         return drawn.astype(jnp.result_type(self.loc, self.scale_tril))

@@ -29,7 +29,7 @@ class PointMass:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """The value, whatever the key: `shape + event_shape`."""
-        check_key("PointMass.sample", key)
+        check_key("PointMass.sample", key, shape)
         return jnp.broadcast_to(self.value, (*shape, *self.event_shape))
 
     def log_prob(self, value: Array) -> Array:

@@ -46,7 +46,7 @@ class Product:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> dict[str, Any]:
         """Values: a dict of one array `shape + event_shape` per column."""
-        check_key("Product.sample", key)
+        check_key("Product.sample", key, shape)
         names = sorted(self.columns)
 
         def row(key: Key) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class OneHotCategorical:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """One-hot vectors, `shape + event_shape`. Not reparameterised: no gradient."""
-        check_key("OneHotCategorical.sample", key)
+        check_key("OneHotCategorical.sample", key, shape)
         logits = jnp.broadcast_to(self.logits, (*shape, *self.event_shape))
         return jax.nn.one_hot(jax.random.categorical(key, widened(logits)), logits.shape[-1], dtype=logits.dtype)
 
@@ -98,7 +98,7 @@ class Concrete:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`, float32 or wider."""
-        check_key("Concrete.sample", key)
+        check_key("Concrete.sample", key, shape)
         check_positive("Concrete", temperature=self.temperature)
         logits = jnp.broadcast_to(widened(self.logits), (*shape, *self.event_shape))
         return jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape, logits.dtype)) / self.temperature)
@@ -142,7 +142,7 @@ class RelaxedBernoulli:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised values, `shape + event_shape`."""
-        check_key("RelaxedBernoulli.sample", key)
+        check_key("RelaxedBernoulli.sample", key, shape)
         check_positive("RelaxedBernoulli", temperature=self.temperature)
         shape = (*shape, *self.event_shape)
         noisy = jnp.broadcast_to(self.logits, shape) + jax.random.logistic(key, shape)

@@ -64,7 +64,7 @@ class UniformSphere:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Unit vectors, `shape + (d,)`."""
-        check_key("UniformSphere.sample", key)
+        check_key("UniformSphere.sample", key, shape)
         return _directions(key, (*shape, *self.event_shape))
 
     def log_prob(self, value: Array) -> Array:
@@ -121,7 +121,7 @@ class VonMisesFisher:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> Array:
         """Reparameterised unit vectors, `shape + (d,)`."""
-        check_key("VonMisesFisher.sample", key)
+        check_key("VonMisesFisher.sample", key, shape)
         size = self.event_shape[0]
         check_positive("VonMisesFisher", concentration=self.concentration)
         unit = self.unit

@@ -29,7 +29,7 @@ class GivenCondition:
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> dict[str, Any]:
         """Pairs of a condition and of x given that condition."""
-        check_key("GivenCondition.sample", key)
+        check_key("GivenCondition.sample", key, shape)
 
         def pair(key: Key) -> dict[str, Any]:
             condition_key, x_key = jax.random.split(key)
