@@ -52,7 +52,7 @@ _USAGE = """usage: vae-jax COMMAND …
   search RUN                       the best string that a model of strings can write, by Bayesian optimisation
   debug RUN                        the step that stopped a run, number by number
   configs                          the configs, one a line
-  completion                       a script by which bash completes all this: eval "$(vae-jax completion)"
+  completion                       a script by which bash completes commands and flags: eval "$(vae-jax completion)"
   manual                           the help of every command as one page of Markdown
   --version
 

@@ -27,6 +27,7 @@ def completed(*words: str) -> list[str]:
         (["train", "digits", "--standardise", "T"], ["True"]),
         (["train", "digits", "--no-stand"], ["--no-stand-in"]),
         (["evaluate", "/us"], ["/usr"]),
+        (["train", "digits", "--distr"], ["--distributed"]),
     ],
 )
 def test_what_is_begun_is_completed(words: list[str], expected: list[str]) -> None:

@@ -249,7 +249,12 @@ def test_help_shows_what_the_system_reads_and_all_of_it_where_asked(capsys) -> N
         assert flag in everything
     assert "--codebook-size" not in few
     assert "--codebook-size" in everything
-    assert "codes, labels, quantisation, stages, strings. All: --help-all" in few
+    # What every system reads of a section of which it reads nothing else.
+    assert "--labelled" in few
+    assert "--label-batch" not in few
+    assert " flags that --system vae does not read. All: --help-all" in few
+    assert main(["train", "vq_vae", "--help"]) == 0
+    assert "--mesh" in capsys.readouterr().out
     assert main(["sweep", "vq_vae", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "--codebook-size" in shown

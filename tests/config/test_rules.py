@@ -106,6 +106,7 @@ def test_what_cannot_be_run_is_refused_by_field(config: Experiment, message: str
             ),
             "--prior vamp learns rows, but of a choice or a count in them it learns nothing: use --prior mixture",
         ),
+        (changed("data", columns=("id=skip",)), "--columns id=skip has no effect without --likelihood columns"),
         (changed("objective", alpha=0.2), "--alpha 0.2 has no effect without --bound renyi"),
         (changed("objective", capacity=3.0), "--capacity 3 holds the KL with the weight --beta, and with 1"),
         (

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import jax
 import numpy as np
 import pytest
 
+from tests.runs import changed, experiment
 from tests.train.on_devices import CONFIGS, STEPS, made, trained
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.mesh import on
+from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.train import devices
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.devices import everywhere, mesh_for, on_mesh, told
+from vae_jax.train.devices import draws_of, everywhere, mesh_for, on_mesh, told
 from vae_jax.train.files import CHECKPOINTS
 from vae_jax.train.run import load_state, open_run
 
@@ -138,6 +141,16 @@ def test_by_default_as_many_devices_as_there_are_equal_parts(
 ) -> None:
     lengths = {"data": sizes["batch_size"]} | ({"members": sizes["members"]} if "members" in sizes else {})
     assert devices._all(lengths, count) == expected
+
+
+def test_draws_are_cut_as_every_step_of_every_member_can_be() -> None:
+    few = changed(experiment(), "objective", num_samples=4)
+    growing = changed(few, "objective", grow_to=(6, 8))
+    assert draws_of(few) == 4
+    assert draws_of(growing) == 2
+    assert draws_of(few, growing) == 2
+    # A model made in Python has draws of its own: any number of devices may take them.
+    assert draws_of(replace(few, system=IN_PYTHON)) == 0
 
 
 def test_one_device_needs_no_mesh(tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def test_a_sweep_is_not_streamed(tmp_path: Path) -> None:
 
 def test_a_streamed_run_has_the_validation_of_any_run(tmp_path: Path) -> None:
     run = create(STREAMED, tmp_path / "run")
-    metrics = run.held_out()(run.initial().best_params)
+    params = run.initial().best_params
+    metrics = run.held_out(params)(params)
     plain = create(DIGITS, tmp_path / "plain")
-    expected = plain.held_out()(plain.initial().best_params)
+    params = plain.initial().best_params
+    expected = plain.held_out(params)(params)
     jax.tree.map(np.testing.assert_array_equal, metrics, expected)

@@ -1,4 +1,4 @@
-"""`vae-jax completion`: a script by which bash completes commands, configs, flags and their values."""
+"""`vae-jax completion`: a script by which bash completes commands, configs, and the flags of `train` and `sweep`."""
 
 import typing
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ _SCRIPT = """_vae_jax() {{
 complete -o filenames -F _vae_jax vae-jax
 """
 # Options of `train` and `sweep` themselves.
-_OPTIONS = ("--out", "--quick", "--over", "--seeds", "--help", "--help-all")
+_OPTIONS = ("--out", "--quick", "--distributed", "--over", "--seeds", "--help", "--help-all")
 
 
 def completion_command(commands: Sequence[str], arguments: list[str]) -> int:
     """Print the script that completes these commands."""
 
     def completion() -> int:
-        """Print a script for bash that completes commands, configs, flags and values: eval "$(vae-jax completion)"."""
+        """Print a script for bash: eval "$(vae-jax completion)". It completes commands, configs, and flags of train."""
         Console(soft_wrap=True, markup=False, highlight=False).print(script(commands), end="")
         return 0
 

@@ -13,7 +13,8 @@ Commands = Mapping[str, Callable[[list[str], Console], int]]
 _START = """# Command line
 
 Written by `vae-jax manual`. `vae-jax COMMAND --help` shows the same on the screen; `vae-jax train CONFIG --help` only
-what that config reads. `eval "$(vae-jax completion)"` makes bash complete commands, configs, flags and their values.
+what that config reads. `eval "$(vae-jax completion)"` makes bash complete commands, configs, and the flags of `train`
+and `sweep` with their values.
 """
 # A terminal of this width: a page shows as many letters in a line.
 _COLUMNS = "96"

@@ -198,19 +198,17 @@ def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str
 
 
 def _print_help(usage: str, kind: Any, config: Experiment, *, everything: bool) -> None:
-    """The fields of a config; unless everything is asked for without the sections that its system does not read."""
-    from vae_jax.systems.registry import OPTIONAL_SECTIONS, spec_of
+    """The fields of a config; unless everything is asked for without those that its system does not read."""
+    from vae_jax.systems.registry import spec_of, unread
 
-    reads = {field.split(".")[0] for field in spec_of(config.system).reads}
-    hidden = () if everything else tuple(name for name in OPTIONAL_SECTIONS if name not in reads)
-    types = {field.name: field.type for field in dataclasses.fields(Experiment)}
-    left = [
-        (name, Annotated[types[name], tyro.conf.Suppress], dataclasses.field(default=getattr(config, name)))
-        for name in hidden
-    ]
-    shown: Any = dataclasses.make_dataclass("Experiment", left, bases=(Experiment,), frozen=True)
+    left = {} if everything else {name: fields for name, fields in unread(spec_of(config.system)).items() if fields}
+    sections = typing.get_type_hints(Experiment)
+    kinds = {name: _without(sections[name], fields) for name, fields in left.items()}
+    parts = {name: kinds[name](**vars(getattr(config, name))) for name in kinds}
+    types = [(name, kinds[name], dataclasses.field(default=part)) for name, part in parts.items()]
+    shown: Any = dataclasses.make_dataclass("Experiment", types, bases=(Experiment,), frozen=True)
     options: Any = dataclasses.make_dataclass("Options", [("experiment", shown)], bases=(kind,), frozen=True)
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(Experiment)}
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(Experiment)} | parts
     # tyro prints its help and leaves the program.
     with contextlib.suppress(SystemExit):
         tyro.cli(
@@ -221,8 +219,17 @@ def _print_help(usage: str, kind: Any, config: Experiment, *, everything: bool) 
             args=["--help"],
             config=(tyro.conf.OmitArgPrefixes,),
         )
-    if hidden:
-        print(f"Not shown, since --system {config.system} does not read them: {', '.join(hidden)}. All: {_HELP_ALL}")
+    if left:
+        hidden = sum(map(len, left.values()))
+        print(f"Not shown: {hidden} flags that --system {config.system} does not read. All: {_HELP_ALL}")
+
+
+def _without(kind: Any, names: Sequence[str]) -> Any:
+    """A section of a config whose help lacks some of its fields."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    hidden = [(name, Annotated[hints[name], tyro.conf.Suppress], getattr(kind, name)) for name in names]
+    said = {"__doc__": kind.__doc__}
+    return dataclasses.make_dataclass(kind.__name__, hidden, bases=(kind,), frozen=True, namespace=said)
 
 
 # What flags are called in other tools.
@@ -248,7 +255,7 @@ def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
             close = _ELSEWHERE.get(field) or difflib.get_close_matches(field, known, n=2)
             hint = " or ".join("--" + other.replace("_", "-") for other in close)
             hint = f" Did you mean {hint}?" if close else ""
-            raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} --help")
+            raise ConfigError(f"no field {argument.split('=')[0]}.{hint} All of them: {usage} {_HELP_ALL}")
     hints = {name: hint for kind in (options, *sections) for name, hint in typing.get_type_hints(kind).items()}
     given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
     for word in given:

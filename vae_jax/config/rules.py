@@ -28,6 +28,7 @@ _READ_WITH: tuple[tuple[str, str, Callable[[Experiment], bool], str], ...] = (
         ("model", name, lambda config: config.model.autoregressive_layers > 0, "--autoregressive-layers")
         for name in ("autoregressive_reach", "autoregressive_context")
     ),
+    ("data", "columns", lambda config: config.model.likelihood == "columns", "--likelihood columns"),
     (
         *("quantisation", "scalar_levels", lambda config: config.quantisation.codebook == "finite_scalar"),
         "--codebook finite_scalar",

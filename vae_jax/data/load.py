@@ -137,6 +137,11 @@ def settled(name: str, reading: Reading, *, standardise: bool | None) -> tuple[R
     own = _own(name, reading)
     arrays = [split.x for split in own.splits.values()]
     if own.columns is not None:
+        if standardise is False:
+            raise ValueError(
+                f"--standardise False: columns with families of their own are always standardised, and {name} has "
+                "such. Leave it out, or use --likelihood normal for a table of real numbers."
+            )
         families = {column: found.family for column, found in proposed(name, reading).items()}
         return reading._replace(columns=tuple(f"{column}={family}" for column, family in families.items())), True
     levels = settled_count(name, arrays, reading.kind, reading.levels)

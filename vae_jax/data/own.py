@@ -191,7 +191,7 @@ def _parts(name: str, reading: Reading, strings: Sequence[str] = ()) -> dict[str
 def _in_any_order(name: str, reading: Reading, strings: Sequence[str]) -> dict[str, Split | Table]:
     path = Path(name)
     options = {"square": reading.square, "colour": reading.colour}
-    if name.startswith(PREFIX) or is_saved(path):
+    if is_of_datasets(name):
         return hugging_face_splits(name, label=reading.label, gap_words=reading.gap_words, **options)
     if path.is_dir():
         files = _split_files(path)
@@ -229,10 +229,14 @@ def _split_files(folder: Path) -> dict[str, Path]:
     return files if "train" in files else {}
 
 
+def is_of_datasets(name: str) -> bool:
+    """Whether a source is read by Hugging Face's library: one of its hub, or saved by it."""
+    return name.startswith(PREFIX) or is_saved(Path(name))
+
+
 def is_decoded(name: str) -> bool:
     """Whether the images of a source are cut and scaled as they are decoded, since they may differ in size."""
-    path = Path(name)
-    return name.startswith(PREFIX) or is_saved(path) or (path.is_dir() and not _split_files(path))
+    return is_of_datasets(name) or (Path(name).is_dir() and not _split_files(Path(name)))
 
 
 def _has_splits(one: Split | Table) -> TypeGuard[Table]:

@@ -42,7 +42,7 @@ def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
     if subject.is_conditional:
         raise RequestError(
             f"the model of {subject.run.directory} is told a condition. Export is for models of x alone; in Python "
-            "run.system.given(condition) is one."
+            "vj.open_run(RUN).run.system.given(condition) is one."
         )
     paths = []
     for name, (function, inputs) in programs(subject, k).items():

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import importlib
+import typing
 from pathlib import Path
 
 from vae_jax.config.fields import Experiment
@@ -82,22 +83,30 @@ def _check_read(config: Experiment, spec: Spec) -> None:
     """ConfigError for a field that is set but that the system does not read, and for strings with another system."""
     if is_strings(config.data.dataset) and not any(field.split(".")[0] == "strings" for field in spec.reads):
         raise ConfigError(f"{config.data.dataset} holds strings, which are for --system strings, not {config.system}.")
-    for section in OPTIONAL_SECTIONS:
+    for section, names in unread(spec).items():
         values = getattr(config, section)
         default = type(values)()
-        for field in dataclasses.fields(values):
-            value = getattr(values, field.name)
-            if value != getattr(default, field.name) and not _reads((*spec.reads, *READ_BY_ALL), section, field.name):
-                readers = [name for name in system_names() if _reads(spec_of(name).reads, section, field.name)]
-                tip = f" Or add {section}.{field.name} to what its SPEC reads." if config.system.endswith(".py") else ""
+        for name in names:
+            value = getattr(values, name)
+            if value != getattr(default, name):
+                readers = [system for system in system_names() if name not in unread(spec_of(system))[section]]
+                tip = f" Or add {section}.{name} to what its SPEC reads." if config.system.endswith(".py") else ""
                 raise ConfigError(
-                    f"{flag(field.name)} {value} has no effect with --system {config.system}: it is for --system "
+                    f"{flag(name)} {value} has no effect with --system {config.system}: it is for --system "
                     f"{' or '.join(readers)}.{tip}"
                 )
 
 
-def _reads(fields: tuple[str, ...], section: str, name: str) -> bool:
-    return section in fields or f"{section}.{name}" in fields
+def unread(spec: Spec) -> dict[str, list[str]]:
+    """The fields of each optional section that a system does not read."""
+    read = (*spec.reads, *READ_BY_ALL)
+    kinds = {name: part for name, part in typing.get_type_hints(Experiment).items() if name in OPTIONAL_SECTIONS}
+    return {
+        section: []
+        if section in read
+        else [f.name for f in dataclasses.fields(kind) if f"{section}.{f.name}" not in read]
+        for section, kind in kinds.items()
+    }
 
 
 def build_system(config: Experiment, dataset: Dataset) -> System:

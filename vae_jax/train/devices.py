@@ -8,8 +8,10 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh
 
+from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.mesh import AXES, DATA, MEMBERS, SAMPLES
+from vae_jax.systems.registry import is_made
 from vae_jax.train.precision import check_precision
 
 
@@ -33,6 +35,13 @@ def mesh_for(
     if not sizes:
         return None
     return _mesh(sizes, jax.devices()[: math.prod(sizes.values())])
+
+
+def draws_of(*configs: Experiment) -> int:
+    """What the draws of z in every step of each config are a multiple of; 0, which any number divides, if not known."""
+    # A model made in Python has draws of its own.
+    known = [config.objective for config in configs if not is_made(config.system)]
+    return math.gcd(*(count for objective in known for count in (objective.num_samples, *objective.grow_to)))
 
 
 def everywhere() -> Mesh | None:

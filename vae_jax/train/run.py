@@ -12,7 +12,6 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
-import math
 import os
 import re
 import shutil
@@ -34,6 +33,7 @@ from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import place, replicated
+from vae_jax.core.programs import compiled_beside
 from vae_jax.core.trees import first_difference, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
@@ -43,7 +43,7 @@ from vae_jax.systems.parts.rate import settled_at
 from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.devices import check_compute, mesh_for
+from vae_jax.train.devices import check_compute, draws_of, mesh_for
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -81,7 +81,7 @@ from vae_jax.train.program import (
     train_in_order,
     train_on,
 )
-from vae_jax.train.source import load_data, settled, warn_of_faults
+from vae_jax.train.source import check_reading, load_data, settled, warn_of_faults
 from vae_jax.train.stream import check_stream, is_streamed, streamed
 from vae_jax.train.validation import split_metrics
 
@@ -102,9 +102,8 @@ class Run:
     @property
     def mesh(self) -> Mesh | None:
         """The devices that it is computed on; None for one."""
-        objective, train = self.config.objective, self.config.train
-        draws = math.gcd(objective.num_samples, *objective.grow_to)
-        return mesh_for(self.config.compute.mesh, batch_size=train.batch_size, num_samples=draws)
+        batch_size, draws = self.config.train.batch_size, draws_of(self.config)
+        return mesh_for(self.config.compute.mesh, batch_size=batch_size, num_samples=draws)
 
     @property
     def comparable(self) -> bool:
@@ -162,8 +161,8 @@ class Run:
         options: Any = {"batch_size": self.config.train.batch_size, "precision": self.config.compute.precision}
         return examined(self.system, self.dataset.prepare_training, self.dataset.train.batch(), state, **options)
 
-    def held_out(self) -> Callable[[Params], Metrics]:
-        """`params -> metrics` on the validation split."""
+    def held_out(self, params: Params) -> Callable[[Params], Metrics]:
+        """`params -> metrics` on the validation split, compiled for parameters that lie where `params` do."""
         if len(self.dataset.validation.x) == 0:
             return lambda params: {}
         key, batch = held_out_batch(self.config.data, self.dataset)
@@ -173,7 +172,7 @@ class Run:
             step = jnp.int32(num_steps(self))
             return split_metrics(self.system, params, key, batch, step, batch_size=self.config.train.batch_size)
 
-        compiled = jax.jit(metrics)
+        compiled = compiled_beside(jax.jit(metrics), params, batch)
         return lambda params: compiled(params, batch)
 
 
@@ -234,6 +233,7 @@ def create(config: Experiment, directory: Path) -> Run:
     """A new run in an empty directory. ConfigError if it already holds a run."""
     check_directory(directory)
     run = prepare_run(validate_new(settled(validate(config))), directory)
+    check_reading(run.config, run.dataset)
     check_varies(run.dataset)
     check_compute(run)
     check_stream(run.config.compute.stream, run.dataset.train.batch())

@@ -9,6 +9,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.data import Dataset, Reading, Square, is_own, is_strings, load, load_strings, stand_in, stand_in_strings
 from vae_jax.data import settled as settle
 from vae_jax.data.look import faults
+from vae_jax.data.own import is_decoded, is_of_datasets
 from vae_jax.nets.likelihoods import LIKELIHOODS
 from vae_jax.systems.parts.families import prior_name
 from vae_jax.systems.parts.legality import is_biased
@@ -91,6 +92,23 @@ def _examples(config: Experiment, shuffle_test: bool, gap_words: bool) -> Datase
         sizes = {"data_dir": data.data_dir, "validation_size": data.validation_size}
         dataset = load(data.dataset, reading, **sizes, **shown, shuffle_test=shuffle_test)
     return dataclasses.replace(dataset, as_counts=LIKELIHOODS[config.model.likelihood].sees_counts)
+
+
+def check_reading(config: Experiment, dataset: Dataset) -> None:
+    """ConfigError where a new config says how data are read, but these are not read so."""
+    data, own = config.data, is_own(config.data.dataset)
+    if data.image_colour is not None and not (own and is_decoded(data.dataset)):
+        raise ConfigError(
+            f"--image-colour {data.image_colour} has no effect on {dataset.name}: it is for a folder of images, and "
+            "for hf: data."
+        )
+    if data.standardise and dataset.units is None:
+        raise ConfigError(
+            f"--standardise True has no effect on {dataset.name}, which holds counts: it is for real numbers."
+        )
+    has_columns = is_of_datasets(data.dataset) or dataset.columns is not None or dataset.names is not None
+    if data.label is not None and own and not has_columns:
+        raise ConfigError(f"--label {data.label} has no effect on {dataset.name}, which has no columns to choose from.")
 
 
 def warn_of_faults(config: Experiment, dataset: Dataset) -> None:

@@ -30,6 +30,7 @@ from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.mesh import MEMBERS as MEMBERS_AXIS
 from vae_jax.core.mesh import along, on, place, placement, replicated
+from vae_jax.core.programs import compiled_beside
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
@@ -40,7 +41,7 @@ from vae_jax.systems.parts.rate import settled_at
 from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
-from vae_jax.train.devices import check_compute, mesh_for
+from vae_jax.train.devices import check_compute, draws_of, mesh_for
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -67,7 +68,7 @@ from vae_jax.train.program import (
     train_in_order,
 )
 from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
-from vae_jax.train.source import load_data, settled, warn_of_faults
+from vae_jax.train.source import check_reading, load_data, settled, warn_of_faults
 from vae_jax.train.validation import split_metrics
 
 _FEWER = "Sweep fewer numbers or seeds, a part at a time."
@@ -128,8 +129,8 @@ class Sweep:
     @property
     def mesh(self) -> Mesh | None:
         """The devices that it is computed on; None for one."""
-        batch_size, members = self.config.train.batch_size, len(self.points) * self.seeds
-        return mesh_for(self.config.compute.mesh, batch_size=batch_size, members=members)
+        lengths = {"batch_size": self.config.train.batch_size, "num_samples": draws_of(self.config)}
+        return mesh_for(self.config.compute.mesh, **lengths, members=len(self.points) * self.seeds)
 
     @property
     def comparable(self) -> bool:
@@ -250,8 +251,8 @@ class Sweep:
         """Not of a sweep: its members go on each by itself."""
         raise RequestError(f"{self.directory} is a sweep, whose members go on each by itself: there is no one step.")
 
-    def held_out(self) -> Callable[[Params], Metrics]:
-        """`params -> metrics` `[members]` on the validation split."""
+    def held_out(self, params: Params) -> Callable[[Params], Metrics]:
+        """`params -> metrics` `[members]` on the validation split, compiled for what lies where `params` do."""
         if len(self.dataset.validation.x) == 0:
             return lambda params: {}
         key, batch = held_out_batch(self.config.data, self.dataset)
@@ -261,8 +262,8 @@ class Sweep:
             step = jnp.int32(num_steps(self))
             return split_metrics(system, params, key, batch, step, batch_size=config.train.batch_size)
 
-        compiled = jax.jit(jax.vmap(metrics, in_axes=(0, 0, None)))
         values = place(self.values(), MEMBERS_AXIS)
+        compiled = compiled_beside(jax.jit(jax.vmap(metrics, in_axes=(0, 0, None))), values, params, batch)
         return lambda params: compiled(values, params, batch)
 
 
@@ -316,6 +317,7 @@ def create_sweep(config: Experiment, grid: Grid, seeds: int, directory: Path) ->
     for _, member in sweep.members:
         validate_new(member)
     check_compute(sweep)
+    check_reading(config, sweep.dataset)
     check_varies(sweep.dataset)
     names = [name for name, _ in sweep.members]
     if twice := next((name for name in names if names.count(name) > 1), None):
