@@ -105,10 +105,16 @@ PARTS = {
 }
 
 
+# The others compile for seconds; they run with `pytest -m slow`.
 @pytest.mark.parametrize(
     ("name", "estimate"),
-    [*((name, vj.dreg(vj.iwae)) for name in PARTS), ("the last layer", vj.stl(vj.elbo))],
-    ids=[*PARTS, "stl"],
+    [
+        *(
+            pytest.param(name, vj.dreg(vj.iwae), id=name, marks=() if name == "two layers" else pytest.mark.slow)
+            for name in PARTS
+        ),
+        pytest.param("the last layer", vj.stl(vj.elbo), id="stl"),
+    ],
 )
 def test_a_flow_that_is_a_part_does_not_invert_its_sample(name: str, estimate, monkeypatch) -> None:
     normal = {"weight": jax.random.normal(jax.random.key(0), (SIZE, SIZE)), "scale": jnp.array([0.5, 0.7, 0.9])}

@@ -98,7 +98,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits, strings_run) -> Pat
 
 
 # Pages whose commands train most; they run with `pytest -m slow`.
-LONG = {"how/images.md", "how/sweep.md", "parts.md", "strings.md"}
+LONG = {"how/images.md", "how/sweep.md", "how/table.md", "measuring.md", "parts.md", "strings.md"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,9 @@ ALONE = [words for words in COMMANDS if words[-1] == "--distributed"]
 BY_HAND = [words for words in COMMANDS if words not in ALONE]
 
 
-@pytest.mark.parametrize("launcher", ["SLURM", pytest.param("Open MPI", marks=pytest.mark.slow), "by hand"])
+@pytest.mark.parametrize(
+    "launcher", ["SLURM", *(pytest.param(name, marks=pytest.mark.slow) for name in ("Open MPI", "by hand"))]
+)
 def test_two_processes_train_one_run(launcher: str, tmp_path: Path) -> None:
     number, ends = job(), []
     commands = BY_HAND if launcher == "by hand" else [ALONE[launcher != "SLURM"]] * 2

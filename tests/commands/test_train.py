@@ -15,13 +15,11 @@ from vae_jax.config.trial import quick
 from vae_jax.core.errors import ConfigError
 from vae_jax.train.files import is_sweep
 
-# One of each kind; the others differ from these in numbers, or are trained in the tests of what they are made of. They
-# run with `pytest -m slow`.
-_EACH_KIND = {"curve", "m2"}
 
-
+# The others are trained in the tests of what they are made of, and of images in those of the pages. They run with
+# `pytest -m slow`.
 @pytest.mark.parametrize(
-    "name", [name if name in _EACH_KIND else pytest.param(name, marks=pytest.mark.slow) for name in config_names()]
+    "name", [name if name == "curve" else pytest.param(name, marks=pytest.mark.slow) for name in config_names()]
 )
 def test_quick_tries_any_config_and_leaves_a_whole_run(name: str, tmp_path, capsys) -> None:
     out = tmp_path / "run"

@@ -1,15 +1,7 @@
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
-
-import jax
-import jax.numpy as jnp
-import pytest
-from jax import monitoring
-
-from vae_jax.core.programs import compiled_beside
 
 COMPILE = """
 from vae_jax.core import programs
@@ -38,41 +30,6 @@ def test_what_is_compiled_is_kept_in_the_cache_for_each_processor_by_itself(tmp_
     both = compiled(tmp_path, "another")
     assert len(both) == 2
     assert first in both
-
-
-def test_what_a_thread_compiles_is_not_compiled_again() -> None:
-    compiled, main = [], threading.get_ident()
-
-    def noted(event: str, seconds: float, **_: object) -> None:
-        if event.endswith("backend_compile_duration"):
-            compiled.append(threading.get_ident())
-
-    monitoring.register_event_duration_secs_listener(noted)
-    try:
-        three = jnp.float32(3.0)
-        compiled.clear()
-        double = compiled_beside(jax.jit(lambda x, by: by * x), three, three)
-        assert float(double(three, three)) == 9.0
-        assert len(compiled) == 1
-        assert main not in compiled
-        # For other shapes it is compiled as any is.
-        assert double(jnp.ones(2), three).shape == (2,)
-        assert main in compiled
-    finally:
-        monitoring.unregister_event_duration_listener(noted)
-
-
-def test_a_thread_that_cannot_compile_says_so_where_it_is_called() -> None:
-    class Refused:
-        def lower(self, x):
-            return self
-
-        def compile(self):
-            raise MemoryError("too large")
-
-    program = compiled_beside(Refused(), 1.0)
-    with pytest.raises(MemoryError, match="too large"):
-        program(1.0)
 
 
 def test_the_folder_of_the_user_stays(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_any_number_of_samples_and_draws(num_samples: int, num_draws: int) -> No
     assert num_samples == 1 or num_draws == 1 or len(np.unique(drawn[:, 1])) > 1
 
 
-@pytest.mark.parametrize("generator", ["threefry2x32", "rbg"])
+@pytest.mark.parametrize("generator", ["threefry2x32", pytest.param("rbg", marks=pytest.mark.slow)])
 def test_samples_are_chosen_by_their_weights_wherever_they_come(generator: Any) -> None:
     """Two kinds of z, of which the observed part says which: the rare one is chosen as often as its posterior says."""
     two = lambda z: vj.Masked(vj.DiagNormal(jnp.stack([2.0 * z, 10.0 * z]), jnp.array([1.0, 0.1])))

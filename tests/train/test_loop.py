@@ -202,17 +202,13 @@ def test_where_the_validation_loss_is_never_finite_the_last_epoch_is_taken(tmp_p
 
 def test_a_signal_of_the_last_validation_is_not_forgotten(tmp_path, monkeypatch) -> None:
     run = create(experiment(epochs=1), tmp_path / "run")
-    held_out = type(run).held_out
+    held_out = run.held_out()
 
-    def interrupted(self, params):
-        def metrics(params):
-            signal.raise_signal(signal.SIGTERM)
-            return measured(params)
+    def interrupted(params):
+        signal.raise_signal(signal.SIGTERM)
+        return held_out(params)
 
-        measured = held_out(self, params)
-        return metrics
-
-    monkeypatch.setattr(type(run), "held_out", interrupted)
+    monkeypatch.setattr(type(run), "held_out", lambda self: interrupted)
     done = train(run, console())
     assert done.signal == signal.SIGTERM
 

@@ -107,9 +107,7 @@ def test_a_sweep_is_not_streamed(tmp_path: Path) -> None:
 
 def test_a_streamed_run_has_the_validation_of_any_run(tmp_path: Path) -> None:
     run = create(STREAMED, tmp_path / "run")
-    params = run.initial().best_params
-    metrics = run.held_out(params)(params)
+    metrics = run.held_out()(run.initial().best_params)
     plain = create(DIGITS, tmp_path / "plain")
-    params = plain.initial().best_params
-    expected = plain.held_out(params)(params)
+    expected = plain.held_out()(plain.initial().best_params)
     jax.tree.map(np.testing.assert_array_equal, metrics, expected)

@@ -4,11 +4,8 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
@@ -37,22 +34,6 @@ def keep_programs() -> None:
     if jax:
         for name, value in settings.items():
             jax.config.update(name, value)
-
-
-def compiled_beside(program: Any, *arguments: Any) -> Callable[..., Any]:
-    """A jitted `program`, compiled for such arguments in a thread, beside what else is done: a call waits for it."""
-    # Traced here: a model's own code may not have thought of threads.
-    lowered = program.lower(*arguments)
-    compiler = ThreadPoolExecutor(1)
-    compiled = compiler.submit(lowered.compile)
-    compiler.shutdown(wait=False)
-
-    def call(*arguments: Any) -> Any:
-        # From then on the program knows it.
-        compiled.result()
-        return program(*arguments)
-
-    return call
 
 
 def _processor() -> str:

@@ -122,11 +122,8 @@ class Trainable(Protocol):
         """The step after `state`, looked at."""
         ...
 
-    def held_out(self, params: Params) -> Callable[[Params], Metrics]:
-        """`params -> metrics` on the validation split, always with the same bits and noise; {} where there is none.
-
-        Compiled for parameters that lie where `params` do.
-        """
+    def held_out(self) -> Callable[[Params], Metrics]:
+        """`params -> metrics` on the validation split, always with the same bits and noise; {} where there is none."""
         ...
 
 
@@ -193,7 +190,7 @@ def _train_chunks(
 ) -> tuple[RunState, int | None]:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
-    advance, held_out_metrics, finite = run.advance(), None, jax.jit(is_finite)
+    advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
     # One program each: JAX would compile one for each of their operations, which is much of a command's first second.
     means_of, rate_at = jax.jit(mean_metrics, static_argnums=1), run.learning_rate and jax.jit(run.learning_rate)
     began = time.monotonic() - float(state.seconds)
@@ -204,8 +201,6 @@ def _train_chunks(
     with shown as display:
         while step < last and not _exhausted(run, state, step) and signal is None:
             stop = min(step + chunk, (step // per_epoch + 1) * per_epoch)
-            # Compiled beside the program of the first steps.
-            held_out_metrics = held_out_metrics or run.held_out(measured_params(state.train))
             started = time.monotonic()
             trained = jax.block_until_ready(advance(state.train, stop))
             pace = (time.monotonic() - started) / (stop - step)

@@ -33,7 +33,6 @@ from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import place, replicated
-from vae_jax.core.programs import compiled_beside
 from vae_jax.core.trees import first_difference, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
@@ -161,8 +160,8 @@ class Run:
         options: Any = {"batch_size": self.config.train.batch_size, "precision": self.config.compute.precision}
         return examined(self.system, self.dataset.prepare_training, self.dataset.train.batch(), state, **options)
 
-    def held_out(self, params: Params) -> Callable[[Params], Metrics]:
-        """`params -> metrics` on the validation split, compiled for parameters that lie where `params` do."""
+    def held_out(self) -> Callable[[Params], Metrics]:
+        """`params -> metrics` on the validation split."""
         if len(self.dataset.validation.x) == 0:
             return lambda params: {}
         key, batch = held_out_batch(self.config.data, self.dataset)
@@ -172,7 +171,7 @@ class Run:
             step = jnp.int32(num_steps(self))
             return split_metrics(self.system, params, key, batch, step, batch_size=self.config.train.batch_size)
 
-        compiled = compiled_beside(jax.jit(metrics), params, batch)
+        compiled = jax.jit(metrics)
         return lambda params: compiled(params, batch)
 
 

@@ -30,7 +30,6 @@ from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.mesh import MEMBERS as MEMBERS_AXIS
 from vae_jax.core.mesh import along, on, place, placement, replicated
-from vae_jax.core.programs import compiled_beside
 from vae_jax.core.seal import sealed
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
@@ -251,8 +250,8 @@ class Sweep:
         """Not of a sweep: its members go on each by itself."""
         raise RequestError(f"{self.directory} is a sweep, whose members go on each by itself: there is no one step.")
 
-    def held_out(self, params: Params) -> Callable[[Params], Metrics]:
-        """`params -> metrics` `[members]` on the validation split, compiled for what lies where `params` do."""
+    def held_out(self) -> Callable[[Params], Metrics]:
+        """`params -> metrics` `[members]` on the validation split."""
         if len(self.dataset.validation.x) == 0:
             return lambda params: {}
         key, batch = held_out_batch(self.config.data, self.dataset)
@@ -262,8 +261,8 @@ class Sweep:
             step = jnp.int32(num_steps(self))
             return split_metrics(system, params, key, batch, step, batch_size=config.train.batch_size)
 
+        compiled = jax.jit(jax.vmap(metrics, in_axes=(0, 0, None)))
         values = place(self.values(), MEMBERS_AXIS)
-        compiled = compiled_beside(jax.jit(jax.vmap(metrics, in_axes=(0, 0, None))), values, params, batch)
         return lambda params: compiled(values, params, batch)
 
 
