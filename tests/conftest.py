@@ -14,8 +14,6 @@ from pathlib import Path
 if "XLA_FLAGS" not in os.environ:
     _older = tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11)
     _quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    # Both cores are at work on tests: to compile a program in parts for more is a detour.
-    _quickly += " --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = _quickly + (" --xla_cpu_use_fusion_emitters=false" if _older else "")
 
 # Nobody reads where each operation of these programs comes from, and to note it takes time.
