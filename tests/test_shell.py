@@ -97,8 +97,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits, strings_run) -> Pat
     return folder
 
 
-# Pages whose commands train most; they run with `pytest -m slow`.
-LONG = {"how/images.md", "how/sweep.md", "how/table.md", "measuring.md", "parts.md", "strings.md"}
+# Pages whose commands train most, or repeat those of the README; they run with `pytest -m slow`.
+LONG = {"measuring.md", "parts.md", "start.md", "strings.md"}
+LONG |= {f"how/{name}.md" for name in ("images", "resume", "sweep", "table")}
 
 
 @pytest.mark.parametrize(

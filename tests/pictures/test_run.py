@@ -44,7 +44,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+# Those of more dimensions are those of full covariance; they run with `pytest -m slow`.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "more dimensions" else name for name in CASES]
+)
 def test_every_picture_that_fits_is_drawn(tmp_path, name: str) -> None:
     config, expected = CASES[name]
     run, state = trained(tmp_path / "run", config)
