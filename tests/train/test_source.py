@@ -46,7 +46,7 @@ def test_a_new_run_writes_out_what_its_own_data_are(tmp_path: Path) -> None:
     ("field", "value", "message"),
     [
         ("image_colour", "grey", "--image-colour grey has no effect on .*: it is for a folder of images"),
-        ("standardise", True, "--standardise True has no effect on .*, which holds counts"),
+        ("standardise", True, "--standardise True has no effect on .*: it is for real numbers"),
         ("label", "age", "--label age (has no effect on .*, which has no columns|chooses among several labels)"),
     ],
 )

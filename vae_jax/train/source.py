@@ -103,9 +103,7 @@ def check_reading(config: Experiment, dataset: Dataset) -> None:
             "for hf: data."
         )
     if data.standardise and dataset.units is None:
-        raise ConfigError(
-            f"--standardise True has no effect on {dataset.name}, which holds counts: it is for real numbers."
-        )
+        raise ConfigError(f"--standardise True has no effect on {dataset.name}: it is for real numbers.")
     has_columns = is_of_datasets(data.dataset) or dataset.columns is not None or dataset.names is not None
     if data.label is not None and own and not has_columns:
         raise ConfigError(f"--label {data.label} has no effect on {dataset.name}, which has no columns to choose from.")
