@@ -22,7 +22,7 @@ from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.data import load
 from vae_jax.nets import from_nnx
 from vae_jax.train.loop import TrainingError
-from vae_jax.train.python import _instead_of_bits
+from vae_jax.train.python import _instead_of_bits, as_dataset
 
 X = (load_digits().data[:300] > 8).astype(np.float32)
 DATA = {"x": X, "label": load_digits().target[:300]}
@@ -120,6 +120,27 @@ def test_it_goes_on_bit_for_bit_and_opens_again(tmp_path, monkeypatch) -> None:
     for other in (again, opened):
         for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(other.params), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_stopped_before_an_epoch_has_ended_it_has_no_parameters_yet(tmp_path, monkeypatch) -> None:
+    from vae_jax.train import loop
+
+    monkeypatch.setattr(loop, "_exhausted", lambda run, state, step: step >= 1)
+    part = fitted(tmp_path / "part")
+    assert 0 < int(part.state.train.step) < 6
+    for use in (lambda: part.params, part.evaluate, part.export):
+        with pytest.raises(ConfigError, match="holds no finished epoch, so no best parameters, yet"):
+            use()
+
+
+def test_the_data_are_those_that_were_given(tmp_path) -> None:
+    mine = {"x": X[:100].copy(), "x_test": X[100:150].astype(np.uint8), "x_val": X[150:180].astype(bool)}
+    dataset = as_dataset(mine, seed=0)
+    for array in mine.values():
+        array[:] = 0
+    assert dataset.train.x.any()
+    assert dataset.validation.x.any()
+    assert dataset.test.x.any()
 
 
 def test_it_trains_in_a_thread_of_a_notebook_server(tmp_path) -> None:

@@ -20,6 +20,10 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == []
     with replacing(path) as partial:
         assert str(os.getpid()) in partial.name
+        # Nor is it that of another thread.
+        with replacing(path) as another:
+            assert another != partial
+            another.write_text("of another")
         partial.write_text("whole")
     assert path.read_text() == "whole"
     write_whole(path, "another")

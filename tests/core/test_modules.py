@@ -59,6 +59,18 @@ def test_it_may_import_others_beside_it_and_leaves_the_path_as_it_was(tmp_path: 
     assert sys.path == before
 
 
+def test_each_file_has_those_beside_it_as_they_are(tmp_path: Path) -> None:
+    for folder, number in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        written(tmp_path / folder / "beside_both.py", f"NUMBER = {number}\n")
+        written(tmp_path / folder / "mine.py", "from beside_both import NUMBER\n")
+    assert [load_from(tmp_path / folder / "mine.py", "NUMBER", int) for folder in ("a", "b", "a")] == [1, 2, 1]
+    beside = written(tmp_path / "a" / "beside_both.py", "NUMBER = 30\n")
+    os.utime(beside, ns=(0, beside.stat().st_mtime_ns + 1_000_000_000))
+    assert load_from(tmp_path / "a" / "mine.py", "NUMBER", int) == 30
+    assert load_from(tmp_path / "b" / "mine.py", "NUMBER", int) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,32 @@ def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     path = cache_file("some", ["large"])
     assert kept_arrays(path, lambda: {"x": np.zeros(4, np.uint8)})["x"].shape == (4,)
     assert not path.exists()
+
+
+def test_the_oldest_arrays_make_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAE_JAX_CACHE", str(tmp_path))
+    make = lambda: {"x": np.zeros(1000, np.uint8)}
+    paths = [cache_file("some", [number]) for number in range(4)]
+    for age, path in enumerate(paths[:3]):
+        kept_arrays(path, make)
+        os.utime(path, (age, age))
+    monkeypatch.setattr(cache, "_MOST_IN_ALL", 3 * paths[0].stat().st_size)
+    kept_arrays(paths[3], make)
+    assert [path.is_file() for path in paths] == [False, True, True, True]
+
+
+def test_a_file_that_cannot_be_read_is_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As that of another user is."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    (tmp_path / "x.npz").touch()
+    (tmp_path / "x.txt").touch()
+    monkeypatch.setattr(cache, "read_arrays", refused)
+    monkeypatch.setattr(cache, "read_lines", refused)
+    assert kept_arrays(tmp_path / "x.npz", lambda: {"x": np.arange(2)})["x"].tolist() == [0, 1]
+    assert kept_lines(tmp_path / "x.txt", lambda: ["a"]) == ["a"]
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

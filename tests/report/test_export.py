@@ -114,6 +114,16 @@ def test_other_models_leave_with_what_they_have(name: str, tmp_path) -> None:
     assert ("sample" in programs) == subject.has_fitted_prior
 
 
+def test_nothing_stays_of_an_export_before(digits, tmp_path) -> None:
+    subject, out = subject_of(*digits), tmp_path / "out"
+    out.mkdir()
+    for name in ("sample.jaxexport", "decode.onnx", "evaluation.json", "mine.onnx"):
+        (out / name).write_text("of other parameters")
+    paths = write_export(subject, out, k=2)
+    assert {path.name for path in out.iterdir()} - {path.name for path in paths} == {"mine.onnx"}
+    assert b"of other parameters" not in (out / "sample.jaxexport").read_bytes()
+
+
 def test_a_model_that_is_told_a_condition_stays(tmp_path) -> None:
     import dataclasses
 

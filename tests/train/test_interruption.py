@@ -1,8 +1,10 @@
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -51,6 +53,40 @@ def test_the_first_signal_is_kept_and_all_is_put_back(system, monkeypatch) -> No
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.set_wakeup_fd(-1) == -1
     assert threading.active_count() <= threads + 1
+
+
+def test_handlers_that_are_not_pythons_leave_the_systems_own(monkeypatch) -> None:
+    before, setting = signal.getsignal(signal.SIGTERM), signal.signal
+    monkeypatch.setattr(signal, "signal", lambda number, handler: setting(number, handler) and None)
+    with Interruption(console()):
+        pass
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+def test_signals_of_another_library_are_passed_on() -> None:
+    heard = []
+
+    async def service() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, lambda: heard.append("its own"))
+        with Interruption(console()):
+            signal.raise_signal(signal.SIGUSR1)
+            await asyncio.sleep(0.3)
+
+    asyncio.run(service())
+    assert heard == ["its own"]
+
+
+def test_in_the_process_of_another_a_second_signal_ends_nothing() -> None:
+    with Interruption(console(), ends=False) as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.3)
+    assert interruption.signal == signal.SIGTERM
 
 
 def test_elsewhere_than_in_the_main_thread_it_does_nothing() -> None:

@@ -20,7 +20,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import read_metrics
 from vae_jax.train.loop import TrainingError, num_steps, train
-from vae_jax.train.run import create, load_state, open_run
+from vae_jax.train.run import Run, create, load_state, open_run
 
 
 def dataset_of_its_own(tmp_path):
@@ -198,6 +198,26 @@ def test_where_the_validation_loss_is_never_finite_the_last_epoch_is_taken(tmp_p
         run, state = trained(tmp_path / "run", config)
     assert int(state.best_epoch) == len(read_metrics(run.directory)) == 3
     chex.assert_trees_all_equal(state.best_params, state.train.params)
+
+
+def test_a_validation_loss_that_becomes_finite_counts_from_there(tmp_path, monkeypatch) -> None:
+    losses = iter(np.float32([np.nan, np.nan, 3.0, 2.0, 2.5]))
+
+    def metrics(params):
+        loss = next(losses)
+        return {"loss": loss, "bound": -loss}
+
+    monkeypatch.setattr(Run, "held_out", lambda self: metrics)
+    with pytest.warns(UserWarning, match="the validation loss is nan"):
+        _, state = trained(tmp_path / "run", experiment("curve", epochs=5))
+    assert int(state.best_epoch) == 4
+    assert float(state.best_loss) == 2.0
+
+
+def test_a_clock_that_stands_still_stops_nothing(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("vae_jax.train.loop.time.monotonic", lambda: 7.0)
+    _, state = trained(tmp_path / "run", experiment("curve", epochs=2))
+    assert int(state.best_epoch) > 0
 
 
 def test_a_signal_of_the_last_validation_is_not_forgotten(tmp_path, monkeypatch) -> None:

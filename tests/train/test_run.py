@@ -1,5 +1,4 @@
 import dataclasses
-from pathlib import Path
 
 import chex
 import jax
@@ -45,24 +44,6 @@ def test_an_average_of_the_parameters_is_what_is_measured(tmp_path) -> None:
     plain, _ = trained(tmp_path / "plain", experiment("curve"))
     with pytest.raises(ConfigError, match="kept no snapshot of epoch 2; those it has: none"):
         load_snapshot(plain, 2)
-
-
-def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path) -> None:
-    run, _ = trained(tmp_path / "run")
-    before = {path: path.read_bytes() for path in run.directory.rglob("*") if path.is_file()}
-    with pytest.raises(ConfigError, match="already holds a run. Continue it with: vae-jax resume .*; or name another"):
-        create(experiment(), run.directory)
-    assert before == {path: path.read_bytes() for path in run.directory.rglob("*") if path.is_file()}
-    with pytest.raises(ConfigError, match=r"must not hold any of \[ \] \* \?.*, got .*run \[1\]"):
-        create(experiment(), tmp_path / "run [1]")
-    with pytest.raises(ConfigError, match=r"must not hold any of .*, got .*a\\b"):
-        create(experiment(), tmp_path / "a\\b")
-    with pytest.raises(ConfigError, match="a run lies in a folder of this machine, got gs:/bucket/run"):
-        create(experiment(), Path("gs://bucket/run"))
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "file").write_text("mine")
-    with pytest.raises(ConfigError, match="is not an empty directory"):
-        create(experiment(), tmp_path / "other")
 
 
 @pytest.mark.parametrize(

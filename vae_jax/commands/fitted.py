@@ -39,7 +39,7 @@ from vae_jax.train.python import (
     system_from,
     system_to_open,
 )
-from vae_jax.train.run import Run, assembled, load_state
+from vae_jax.train.run import Run, assembled, load_state, with_best
 from vae_jax.train.run import open_run as open_configured
 from vae_jax.train.trackers import flat
 
@@ -67,8 +67,11 @@ class Fitted:
 
     @property
     def params(self) -> Params:
-        """The parameters of the epoch with the best validation loss, or the last where two cannot be compared."""
-        return self.state.best_params
+        """The parameters of the epoch with the best validation loss, or the last where two cannot be compared.
+
+        ConfigError where training was stopped before an epoch had ended.
+        """
+        return with_best(self.run, self.state).best_params
 
     @property
     def vae(self) -> VAE | Autoencoder:
@@ -84,7 +87,7 @@ class Fitted:
     @cached_property
     def subject(self) -> Subject:
         """What the measurements and the pictures look at."""
-        return subject_of(self.run, self.state)
+        return subject_of(self.run, with_best(self.run, self.state))
 
     def evaluate(self, *, k: int | None = None, seed: int = 0, console: Console | None = None) -> dict[str, Any]:
         """What `vae-jax train` measures at its end, on the test split, by name; kept in RUN/evaluation.json.
@@ -176,7 +179,8 @@ def fit(
         parts=parts,
     )
     with writing(run.directory):
-        trained = train(run, console or Console())
+        # The process is the caller's, a notebook perhaps.
+        trained = train(run, console or Console(), ends=False)
     return Fitted(run, trained.state)
 
 

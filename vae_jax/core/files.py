@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from vae_jax.core.errors import RequestError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path, in a folder that is made. It replaces `path` after the block, or is deleted if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")
+    # No one else has a file of this name, in another process, on another machine or in another thread.
+    partial = path.with_name(f".{path.stem}-{os.getpid()}-{uuid.uuid4().hex}{path.suffix}")
     try:
         yield partial
         partial.replace(path)

@@ -19,11 +19,12 @@ def load_from(path: Path, name: str, kind: type) -> Any:
     """The object `name` of the Python file at `path`, or, where `name` ends in "()", what it returns; of type `kind`.
 
     ConfigError where the file fails (with the line) or has no such object. The file may import others beside it. It
-    runs once, and again only when it has changed.
+    runs once, and again only when it or one of these has changed.
     """
     if not path.is_file():
         raise ConfigError(f"there is no Python file {path}, which is to define {name}.")
-    module = _run(path.absolute(), path.stat().st_mtime_ns)
+    path = path.absolute()
+    module = _run(path, tuple(sorted((beside.name, beside.stat().st_mtime_ns) for beside in path.parent.glob("*.py"))))
     attribute = name.removesuffix("()")
     if not hasattr(module, attribute):
         raise ConfigError(f"{path} defines no {name}.")
@@ -35,8 +36,13 @@ def load_from(path: Path, name: str, kind: type) -> Any:
 
 
 @functools.cache
-def _run(path: Path, changed: int) -> ModuleType:
-    del changed
+def _run(path: Path, changed: tuple[tuple[str, int], ...]) -> ModuleType:
+    # A file beside it may have the name of one beside another file, or be known as it was before.
+    folders = {Path(module.__file__).parent for name, module in _loaded() if name.startswith(_PREFIX)} | {path.parent}
+    beside = {name.removesuffix(".py") for name, _ in changed}
+    for name, module in _loaded():
+        if name in beside and Path(module.__file__).parent in folders:
+            del sys.modules[name]
     # Two files of one name, in different folders, are two modules.
     name = f"{_PREFIX}{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -54,6 +60,11 @@ def _run(path: Path, changed: int) -> ModuleType:
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+def _loaded() -> list[tuple[str, Any]]:
+    """The modules that came from files."""
+    return [(name, module) for name, module in sys.modules.items() if getattr(module, "__file__", None)]
 
 
 def users_line(error: BaseException) -> str | None:

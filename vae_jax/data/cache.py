@@ -20,8 +20,8 @@ from vae_jax.core.files import write_whole
 from vae_jax.core.text import read_lines
 from vae_jax.data.rows import Rows
 
-# Larger arrays are not kept: they would fill a disk that nobody offered.
-_MOST_BYTES = 2**30
+# Larger arrays are not kept, and the oldest go when all together have more: a disk is not offered to be filled.
+_MOST_BYTES, _MOST_IN_ALL = 2**30, 2**32
 
 
 def cache_file(kind: str, made_of: Iterable[object], ending: str = ".npz") -> Path:
@@ -37,24 +37,37 @@ def kept_arrays(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any
     Nothing is written where some are `Rows`, which stay where they are.
     """
     if path.is_file():
-        with suppress(DamagedError):
+        # One that cannot be read may be another user's.
+        with suppress(DamagedError, OSError):
             return read_arrays(path)
     made = make()
     rows = any(isinstance(one, Rows) for one in made.values())
     if not rows and sum(one.nbytes for one in made.values()) <= _MOST_BYTES:
         with _keeping():
             write_arrays(path, made)
+            _make_room(path)
     return made
 
 
 def kept_lines(path: Path, make: Callable[[], list[str]]) -> list[str]:
     """The lines in `path`. Where there is no such file, `make` makes them, and they are written to it."""
     if path.is_file():
-        return read_lines(path)
+        with suppress(OSError):
+            return read_lines(path)
     made = make()
     with _keeping():
         write_whole(path, "\n".join(made) + "\n")
     return made
+
+
+def _make_room(new: Path) -> None:
+    """Remove the oldest arrays until all together have few enough bytes; the `new` ones stay."""
+    files = sorted(new.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
+    left = sum(path.stat().st_size for path in files)
+    for path in files:
+        if left > _MOST_IN_ALL and path != new:
+            left -= path.stat().st_size
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

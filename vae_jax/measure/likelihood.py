@@ -48,7 +48,7 @@ def example_log_marginals(subject: Subject, options: Options, k: int) -> LogMarg
         def batches_from(first: int) -> Iterator[LogMarginal]:
             return log_marginal_batches(vae, subject.params, key, x, num_samples=k, first=first)
 
-        size, partial = num_examples(x), path.with_suffix(".partial.npz")
+        size, partial = num_examples(x), path.with_suffix(f".k{k}.partial.npz")
         steps = resumable(partial, fingerprint, batches_from, size=size, kind=LogMarginal)
         estimates = finished(steps, size, options.console, "log p(x)")
     impossible = np.flatnonzero(~np.isfinite(estimates.value))

@@ -32,6 +32,7 @@ ENDING = ".jaxexport"
 PARAMETERS, TREE, CARD = "params.safetensors", "params.json", "README.md"
 # Samples per chunk of log p(x).
 _CHUNK = 100
+_PROGRAMS = ("encode", "decode", "sample", "log_marginal")
 
 
 def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
@@ -44,17 +45,22 @@ def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
             f"the model of {subject.run.directory} is told a condition. Export is for models of x alone; in Python "
             "vj.open_run(RUN).run.system.given(condition) is one."
         )
-    paths = []
+    measured, paths = own_evaluation(subject), []
+    evaluation = out / evaluation_file(subject.run.directory).name
+    # Of an export before this one, which would not be of these parameters.
+    before = [out / f"{name}{ending}" for name in _PROGRAMS for ending in (ENDING, ".onnx")]
+    if out.absolute() != subject.run.directory.absolute():
+        before.append(evaluation)
+    for path in before:
+        path.unlink(missing_ok=True)
     for name, (function, inputs) in programs(subject, k).items():
         paths.append(_write_program(out / f"{name}{ENDING}", function, inputs))
     paths += write_parameters(out, subject.params)
     write_whole(out / CONFIG, read_text(subject.run.directory / CONFIG))
     paths.append(out / CONFIG)
-    measured = own_evaluation(subject)
     if measured:
-        name = evaluation_file(subject.run.directory).name
-        write_json(out / name, measured)
-        paths.append(out / name)
+        write_json(evaluation, measured)
+        paths.append(evaluation)
     write_whole(out / CARD, model_card(subject, measured, k=k, version=__version__))
     return [*paths, out / CARD]
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +15,13 @@ class Interruption:
     """While active, `signal` is the number of the first SIGINT or SIGTERM that came.
 
     Python runs a handler between two of its own steps, and a compiled program is one step of up to `chunk_seconds`. So
-    a thread reads the signals as they come: it answers the first, and at the second it ends the process.
+    a thread reads the signals as they come: it answers the first, and at the second it ends the process, unless this is
+    another's, who has more to lose (`ends`).
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, ends: bool = True) -> None:
         self.signal: int | None = None
-        self._console = console
+        self._console, self._ends = console, ends
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -45,20 +47,25 @@ class Interruption:
         while numbers := os.read(self._reader, 64):
             for number in numbers:
                 if number not in self._before:
+                    # Of another library, as asyncio, that had asked for them before.
+                    with suppress(OSError):
+                        os.write(self._wakeup, bytes([number]))
                     continue
                 came += 1
-                if came > 1:
+                if came > 1 and self._ends:
                     self._console.show_cursor()
                     # Nothing is cleaned up, as if the power had failed: every file is whole at any time.
                     os._exit(ENDED_BY + number)
-                self._console.print("stopping, and saving before; another signal stops at once")
+                at_once = "; another signal stops at once" if self._ends else ""
+                self._console.print(f"stopping, and saving before{at_once}")
         os.close(self._reader)
 
     def __exit__(self, *_: object) -> None:
         if not self._before:
             return
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None: one that was not made in Python, which cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._wakeup)
         # The thread reads the end, and ends.
         os.close(self._writer)

@@ -145,20 +145,23 @@ def num_steps(run: Trainable) -> int:
     return run.steps_per_epoch * run.config.train.epochs
 
 
-def train(run: Trainable, console: Console) -> Trained:
+def train(run: Trainable, console: Console, *, ends: bool = True) -> Trained:
     """Train from the newest checkpoint, or from the start, to the end.
 
-    SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `signal` is its number.
+    SIGINT and SIGTERM stop after the chunk that is running, with a checkpoint; then `signal` is its number. A second
+    one ends the process at once, where `ends`.
     TrainingError if a step is not finite, and none may be left out; then the state before it is saved. Members of a
     sweep go on each by itself, and it is raised when none of them is finite any more.
     """
     with on(run.mesh), own_folder(run, console) as (own, console):
         checkpoints = Checkpoints(run.directory / CHECKPOINTS, keep=2)
         snapshots = Checkpoints(run.directory / SNAPSHOTS) if run.config.train.snapshots else None
-        return _train(own, checkpoints, snapshots, console)
+        return _train(own, checkpoints, snapshots, console, ends)
 
 
-def _train(run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | None, console: Console) -> Trained:
+def _train(
+    run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | None, console: Console, ends: bool
+) -> Trained:
     state = run.initial()
     restored = checkpoints.restore(state)
     state = run.begun(state) if restored is None else place(restored)
@@ -169,7 +172,7 @@ def _train(run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | No
     write_skips(run.directory, [step for step in read_skips(run.directory) if step < start])
     (run.directory / NONFINITE).unlink(missing_ok=True)
     try:
-        with Interruption(console) as interruption, tracked(run.config, run.directory) as tracker:
+        with Interruption(console, ends=ends) as interruption, tracked(run.config, run.directory) as tracker:
             state, signal = _train_chunks(run, state, checkpoints, snapshots, console, interruption, tracker)
         checkpoints.save(int(state.train.step), state)
     finally:
@@ -204,7 +207,8 @@ def _train_chunks(
             started = time.monotonic()
             trained = jax.block_until_ready(advance(state.train, stop))
             pace = (time.monotonic() - started) / (stop - step)
-            chunk = max(1, min(int(train_config.chunk_seconds / pace), 8 * chunk))
+            # Some clocks stand still for 16 ms.
+            chunk = max(1, min(int(train_config.chunk_seconds / max(pace, 1e-9)), 8 * chunk))
             # A member of a sweep goes on by itself.
             if trained.metrics["loss"].ndim == 0 and not finite(trained):
                 before = _before_the_bad_step(advance, finite, state.train, stop)
@@ -339,7 +343,8 @@ def _kept(
     """The state with the best parameters so far, of each member, after `epoch`."""
     score = (held_out or means)["loss"]
     # Where there is nothing to choose by, the last epoch is taken.
-    better: Any = score < state.best_loss if held_out else np.ones(score.shape, bool)
+    known = np.isfinite(score) & np.isnan(state.best_loss)
+    better: Any = (score < state.best_loss) | known if held_out else np.ones(score.shape, bool)
     # A run that is not finite has stopped before: then it is the validation split that has no likelihood.
     if score.ndim == 0 and not np.isfinite(score) and not np.isfinite(state.best_loss):
         warnings.warn(

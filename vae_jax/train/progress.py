@@ -59,7 +59,8 @@ class Display:
             self._compiled, self._validated = (step, elapsed), bool(validation)
         first, before = self._compiled or (self._start, 0.0)
         steps, seconds = (step - first, elapsed - before) if step > first else (step - self._start, elapsed)
-        rate = steps * self._batch_size / seconds
+        # Some clocks stand still for 16 ms.
+        rate = steps * self._batch_size / max(seconds, 1e-9)
         epoch = f"{-(-step // self._per_epoch)}/{self._steps // self._per_epoch}"
         name = "bound" if "bound" in metrics else "loss"
         status = f"{name} {metrics[name]:.3f}  "

@@ -33,10 +33,11 @@ from vae_jax.systems.parts.objective import bound_loss, mean_loss
 from vae_jax.systems.registry import IN_PYTHON, check_patience, spec_of
 from vae_jax.systems.system import System
 from vae_jax.train.devices import check_compute
+from vae_jax.train.directory import came_to_nothing, write_start
 from vae_jax.train.files import ARRAYS, CONFIG, MADE, read_config
 from vae_jax.train.made import check_made, check_numbers, made_of, numbers_of
 from vae_jax.train.outline import check_same
-from vae_jax.train.run import Run, assembled, came_to_nothing, write_start
+from vae_jax.train.run import Run, assembled
 from vae_jax.train.stream import check_stream
 
 # What is maximised where nothing else is said.
@@ -101,7 +102,9 @@ def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True, gap_words
     test_size = 0 if "_test" in splits else max(2, len(splits[""].x) // _TEST)
     validation_size = 0 if "_val" in splits else (len(splits[""].x) - test_size) // _VALIDATION
     train, validation, test = split_rows(splits[""], (validation_size, test_size), seed)
-    kept = (train, splits.get("_val", validation), splits.get("_test", test))
+    # Copied, as the training split is: the caller may write into them before they are measured.
+    own = {ending: Split(*map(_copied, split)) for ending, split in splits.items() if ending}
+    kept = (train, own.get("_val", validation), own.get("_test", test))
     whole = all(split.x.dtype.kind in "bui" and not (len(split.x) and split.x.min() < 0) for split in kept)
     bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
     levels = max(1, *(int(split.x.max()) for split in kept if len(split.x))) if whole or bits else None
@@ -149,6 +152,10 @@ def _column(name: str, values: list[Any]) -> np.ndarray:
     if len(shapes) > 1:
         raise ValueError(f"{name} must be of one shape in every example of the source, got {sorted(shapes)[:3]}.")
     return np.stack(arrays)
+
+
+def _copied(array: Any) -> Any:
+    return array.copy() if isinstance(array, np.ndarray) else array
 
 
 def _split(arrays: Mapping[str, Any], ending: str) -> Split:

@@ -12,11 +12,8 @@ Nothing is written before the config, the data and the model have been found to 
 """
 
 import dataclasses
-import os
-import re
-import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,7 +28,6 @@ from jax.sharding import Mesh
 from vae_jax.config.fields import Data, Experiment
 from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
-from vae_jax.core.files import write_json
 from vae_jax.core.mesh import place, replicated
 from vae_jax.core.trees import first_difference, num_examples
 from vae_jax.core.types import Array, Key, Params
@@ -43,34 +39,14 @@ from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.devices import check_compute, draws_of, mesh_for
-from vae_jax.train.files import (
-    CHECKPOINTS,
-    CONFIG,
-    DATA,
-    INITIAL,
-    LOCK,
-    MADE,
-    MEMBERS,
-    METRICS,
-    NONFINITE,
-    SKIPS,
-    SNAPSHOTS,
-    SWEEP,
-    TRACKERS,
-    WRITER,
-    check_run,
-    going_on,
-    read_config,
-    read_metrics,
-    write_config,
-)
-from vae_jax.train.initial import read_initial, write_initial
-from vae_jax.train.lock import writing
+from vae_jax.train.directory import check_directory, write_start
+from vae_jax.train.files import CHECKPOINTS, CONFIG, MEMBERS, SNAPSHOTS, SWEEP, check_run, going_on, read_config
+from vae_jax.train.initial import read_initial
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.made import check_numbers
 from vae_jax.train.memory import check_memory, size_of
 from vae_jax.train.nonfinite import Examined, examined
-from vae_jax.train.outline import check_place, check_same, manner_of, outline_of, outlined, read_outline, write_outline
+from vae_jax.train.outline import check_place, check_same, manner_of, outlined, read_outline
 from vae_jax.train.program import (
     TrainState,
     epoch_by_epoch,
@@ -271,66 +247,6 @@ def _warn_of_other_model(other: Path, theirs: Experiment, ours: Experiment) -> N
         warnings.warn(f"--start-from {other} was trained as another model: {'; '.join(changed)}.", stacklevel=3)
 
 
-def write_start(
-    directory: Path,
-    config: Experiment,
-    dataset: Dataset,
-    files: Mapping[str, Any] | None = None,
-    *,
-    initial: Params | None = None,
-) -> None:
-    """Make the directory of a new run: its config, what is kept of its data, other .json `files` by name, parameters.
-
-    ConfigError where there is one already.
-    """
-    check_directory(directory)
-    with writing(directory):
-        # Another process may have been faster.
-        check_directory(directory)
-        if came_to_nothing(directory):
-            _discard(directory)
-        write_outline(directory, outline_of(dataset))
-        for name, content in (files or {}).items():
-            write_json(directory / name, content)
-        if initial is not None:
-            write_initial(directory, initial)
-        # Last: it says that here is a run.
-        write_config(directory, config)
-
-
-def check_directory(directory: Path) -> None:
-    """ConfigError where a new run cannot have this directory."""
-    if came_to_nothing(directory):
-        return
-    if (directory / CONFIG).exists():
-        raise ConfigError(
-            f"{directory} already holds a run. Continue it with: vae-jax resume {directory}; or name another with "
-            "--out."
-        )
-    # Orbax takes these for patterns, or for the sign between folders, and saves checkpoints that it cannot find again.
-    characters = [*"[]*?", *("\\" if os.sep == "/" else "")]
-    if any(character in str(directory.absolute()) for character in characters):
-        raise ConfigError(
-            f"the path of a run must not hold any of {' '.join(characters)}, got {directory}. Name another with --out."
-        )
-    if re.match("[a-z][a-z0-9]+:/", str(directory)):
-        raise ConfigError(f"a run lies in a folder of this machine, got {directory}. Name one with --out.")
-    if directory.exists() and (not directory.is_dir() or {path.name for path in directory.iterdir()} - {LOCK, WRITER}):
-        raise ConfigError(f"{directory} is not an empty directory. Name another with --out.")
-
-
-def came_to_nothing(directory: Path) -> bool:
-    """Whether a run stopped in its first epoch, since a step was not finite: its directory is free for another try."""
-    return (directory / NONFINITE).is_file() and not read_metrics(directory)
-
-
-def _discard(directory: Path) -> None:
-    for name in (CONFIG, DATA, INITIAL, MADE, METRICS, NONFINITE, SKIPS, TRACKERS):
-        (directory / name).unlink(missing_ok=True)
-    for name in (CHECKPOINTS, SNAPSHOTS):
-        shutil.rmtree(directory / name, ignore_errors=True)
-
-
 @advising(TO_OPEN)
 def open_run(directory: Path) -> Run:
     """The run of a directory with its data. RequestError if the data have changed.
@@ -377,9 +293,18 @@ def load_state(run: Run, *, alone: bool = False) -> RunState:
     `alone`: as for `Checkpoints`.
     """
     state = newest_state(run, alone=alone)
-    if state is None or int(state.best_epoch) == 0:
-        what = "checkpoint" if state is None else "finished epoch, so no best parameters,"
-        raise ConfigError(f"{run.directory} holds no {what} yet. Train it with: {going_on(run.directory)}")
+    if state is None:
+        raise ConfigError(f"{run.directory} holds no checkpoint yet. Train it with: {going_on(run.directory)}")
+    return with_best(run, state)
+
+
+def with_best(run: Run, state: RunState) -> RunState:
+    """The state. ConfigError unless it has best parameters: until an epoch has ended they are those of the start."""
+    if int(state.best_epoch) == 0:
+        raise ConfigError(
+            f"{run.directory} holds no finished epoch, so no best parameters, yet. Train it with: "
+            f"{going_on(run.directory)}"
+        )
     return state
 
 

@@ -41,6 +41,7 @@ from vae_jax.systems.registry import build_system, validate, validate_new
 from vae_jax.systems.system import Metrics, System
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.devices import check_compute, draws_of, mesh_for
+from vae_jax.train.directory import check_directory, write_start
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -66,7 +67,7 @@ from vae_jax.train.program import (
     steps_per_epoch,
     train_in_order,
 )
-from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, check_directory, held_out_batch, write_start
+from vae_jax.train.run import TO_OPEN, TO_TRAIN, Run, advising, held_out_batch
 from vae_jax.train.source import check_reading, load_data, settled, warn_of_faults
 from vae_jax.train.validation import split_metrics
 
