@@ -37,18 +37,17 @@ def load_from(path: Path, name: str, kind: type) -> Any:
 
 @functools.cache
 def _run(path: Path, changed: tuple[tuple[str, int], ...]) -> ModuleType:
-    # A file beside it may have the name of one beside another file, or be known as it was before.
-    folders = {Path(module.__file__).parent for name, module in _loaded() if name.startswith(_PREFIX)} | {path.parent}
-    beside = {name.removesuffix(".py") for name, _ in changed}
-    for name, module in _loaded():
-        if name in beside and Path(module.__file__).parent in folders:
-            del sys.modules[name]
     # Two files of one name, in different folders, are two modules.
     name = f"{_PREFIX}{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{path} cannot be loaded as Python.")
-    module = importlib.util.module_from_spec(spec)
+    again, module = name in sys.modules, importlib.util.module_from_spec(spec)
+    # A file beside it may be known as it was before, or have the name of one in another folder, which keeps the name.
+    known = _known_as({name.removesuffix(".py") for name, _ in changed})
+    others = {name: one for name, one in known.items() if Path(one.__file__).parent != path.parent}
+    for name in known if again else others:
+        del sys.modules[name]
     # Dataclasses and pickles look their module up by its name.
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent))
@@ -59,12 +58,16 @@ def _run(path: Path, changed: tuple[tuple[str, int], ...]) -> ModuleType:
         raise ConfigError(f"{where}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent))
+        sys.modules.update(others)
     return module
 
 
-def _loaded() -> list[tuple[str, Any]]:
-    """The modules that came from files."""
-    return [(name, module) for name, module in sys.modules.items() if getattr(module, "__file__", None)]
+def _known_as(names: set[str]) -> dict[str, Any]:
+    """The modules of these names that came from files outside of the installation."""
+    found = {name: sys.modules[name] for name in names & sys.modules.keys()}
+    files = {name: Path(getattr(module, "__file__", None) or sys.prefix) for name, module in found.items()}
+    installed = (sys.prefix, sys.base_prefix)
+    return {name: found[name] for name, file in files.items() if not any(map(file.is_relative_to, installed))}
 
 
 def users_line(error: BaseException) -> str | None:

@@ -196,6 +196,8 @@ def _train_chunks(
     advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
     # One program each: JAX would compile one for each of their operations, which is much of a command's first second.
     means_of, rate_at = jax.jit(mean_metrics, static_argnums=1), run.learning_rate and jax.jit(run.learning_rate)
+    # A sweep builds a system to say so.
+    comparable = run.comparable
     began = time.monotonic() - float(state.seconds)
     saved = time.monotonic()
     step, chunk, signal = int(state.train.step), 1, _noticed(interruption)
@@ -232,7 +234,7 @@ def _train_chunks(
                 epoch = step // per_epoch
                 params = measured_params(trained)
                 held_out = _numbers(held_out_metrics(params))
-                state = _kept(state, params, means, held_out if run.comparable else {}, epoch)
+                state = _kept(state, params, means, held_out if comparable else {}, epoch)
                 if snapshots is not None and epoch in train_config.snapshots:
                     snapshots.save(epoch, params)
                     # A checkpoint that is written before it would go on past it.
