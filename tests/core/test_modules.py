@@ -65,6 +65,8 @@ def test_each_file_has_those_beside_it_as_they_are(tmp_path: Path) -> None:
         written(tmp_path / folder / "beside_both.py", f"NUMBER = {number}\n")
         written(tmp_path / folder / "mine.py", "from beside_both import NUMBER\n")
     assert [load_from(tmp_path / folder / "mine.py", "NUMBER", int) for folder in ("a", "b", "a")] == [1, 2, 1]
+    # What an editor has open.
+    (tmp_path / "a" / ".#mine.py").symlink_to("nowhere")
     # Who imported one of them goes on with that.
     assert sys.modules["beside_both"].NUMBER == 1
     beside = written(tmp_path / "a" / "beside_both.py", "NUMBER = 30\n")

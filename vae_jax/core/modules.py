@@ -24,7 +24,9 @@ def load_from(path: Path, name: str, kind: type) -> Any:
     if not path.is_file():
         raise ConfigError(f"there is no Python file {path}, which is to define {name}.")
     path = path.absolute()
-    module = _run(path, tuple(sorted((beside.name, beside.stat().st_mtime_ns) for beside in path.parent.glob("*.py"))))
+    # An editor leaves links to nowhere beside a file that it has open.
+    files = [beside for beside in path.parent.glob("*.py") if beside.is_file()]
+    module = _run(path, tuple(sorted((beside.name, beside.stat().st_mtime_ns) for beside in files)))
     attribute = name.removesuffix("()")
     if not hasattr(module, attribute):
         raise ConfigError(f"{path} defines no {name}.")

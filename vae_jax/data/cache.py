@@ -62,12 +62,14 @@ def kept_lines(path: Path, make: Callable[[], list[str]]) -> list[str]:
 
 def _make_room(new: Path) -> None:
     """Remove the oldest arrays until all together have few enough bytes; the `new` ones stay."""
-    files = sorted(new.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
-    left = sum(path.stat().st_size for path in files)
-    for path in files:
-        if left > _MOST_IN_ALL and path != new:
-            left -= path.stat().st_size
-            path.unlink(missing_ok=True)
+    # Another process may remove some too.
+    with suppress(FileNotFoundError):
+        files = sorted(new.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
+        left = sum(path.stat().st_size for path in files)
+        for path in files:
+            if left > _MOST_IN_ALL and path != new:
+                left -= path.stat().st_size
+                path.unlink()
 
 
 @contextmanager
