@@ -143,12 +143,11 @@ def test_by_default_as_many_devices_as_there_are_equal_parts(
     assert devices._all(lengths, count) == expected
 
 
-def test_draws_are_cut_as_every_step_of_every_member_can_be() -> None:
+def test_draws_are_cut_as_every_step_can_be() -> None:
     few = changed(experiment(), "objective", num_samples=4)
     growing = changed(few, "objective", grow_to=(6, 8))
     assert draws_of(few) == 4
     assert draws_of(growing) == 2
-    assert draws_of(few, growing) == 2
     # A model made in Python has draws of its own: any number of devices may take them.
     assert draws_of(replace(few, system=IN_PYTHON)) == 0
 

@@ -9,7 +9,7 @@ from tests.runs import experiment, trained
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.train.directory import came_to_nothing
-from vae_jax.train.files import CHECKPOINTS, CONFIG, LOCK, METRICS, NONFINITE, is_sweep
+from vae_jax.train.files import CHECKPOINTS, CONFIG, METRICS, NONFINITE, WRITER, is_sweep
 from vae_jax.train.run import create, open_run
 
 
@@ -34,14 +34,14 @@ def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path) -> Non
 def test_where_a_process_was_killed_before_there_was_a_config_a_run_can_begin(tmp_path: Path) -> None:
     run = create(experiment("curve"), tmp_path / "run")
     (run.directory / CONFIG).unlink()
-    for name in ("sweep.json", "made.json", "initial.npz", ".initial-71-ab.npz"):
+    for name in ("sweep.json", "made.json", "initial.npz", ".initial-71-ab.npz", WRITER):
         (run.directory / name).write_text("half of it")
     again = create(experiment("curve"), run.directory)
     assert open_run(again.directory).config == experiment("curve")
     assert not is_sweep(again.directory)
-    # Without the lock that a run takes first, these are the files of somebody else.
+    # Where no writer was killed, these are the files of somebody else.
     (again.directory / CONFIG).unlink()
-    (again.directory / LOCK).unlink()
+    assert not (again.directory / WRITER).exists()
     with pytest.raises(ConfigError, match="is not an empty directory"):
         create(experiment("curve"), again.directory)
 

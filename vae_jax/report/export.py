@@ -47,12 +47,6 @@ def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
         )
     measured, paths = own_evaluation(subject), []
     evaluation = out / evaluation_file(subject.run.directory).name
-    # Of an export before this one, which would not be of these parameters.
-    before = [out / f"{name}{ending}" for name in _PROGRAMS for ending in (ENDING, ".onnx")]
-    if out.absolute() != subject.run.directory.absolute():
-        before.append(evaluation)
-    for path in before:
-        path.unlink(missing_ok=True)
     for name, (function, inputs) in programs(subject, k).items():
         paths.append(_write_program(out / f"{name}{ENDING}", function, inputs))
     paths += write_parameters(out, subject.params)
@@ -62,6 +56,11 @@ def write_export(subject: Subject, out: Path, *, k: int) -> list[Path]:
         write_json(evaluation, measured)
         paths.append(evaluation)
     write_whole(out / CARD, model_card(subject, measured, k=k, version=__version__))
+    # What an export before this one wrote would not be of these parameters.
+    before = {out / f"{name}{ending}" for name in _PROGRAMS for ending in (ENDING, ".onnx")} | {evaluation}
+    if out.absolute() != subject.run.directory.absolute():
+        for path in before - set(paths):
+            path.unlink(missing_ok=True)
     return [*paths, out / CARD]
 
 

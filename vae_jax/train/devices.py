@@ -37,11 +37,10 @@ def mesh_for(
     return _mesh(sizes, jax.devices()[: math.prod(sizes.values())])
 
 
-def draws_of(*configs: Experiment) -> int:
-    """What the draws of z in every step of each config are a multiple of; 0, which any number divides, if not known."""
+def draws_of(config: Experiment) -> int:
+    """What the draws of z in every step are a multiple of; 0, which any number divides, where they are not known."""
     # A model made in Python has draws of its own.
-    known = [config.objective for config in configs if not is_made(config.system)]
-    return math.gcd(*(count for objective in known for count in (objective.num_samples, *objective.grow_to)))
+    return 0 if is_made(config.system) else math.gcd(config.objective.num_samples, *config.objective.grow_to)
 
 
 def everywhere() -> Mesh | None:

@@ -20,7 +20,6 @@ from vae_jax.train.files import (
     CONFIG,
     DATA,
     INITIAL,
-    LOCK,
     MADE,
     METRICS,
     NONFINITE,
@@ -28,6 +27,7 @@ from vae_jax.train.files import (
     SNAPSHOTS,
     SWEEP,
     TRACKERS,
+    WRITER,
     read_metrics,
     write_config,
 )
@@ -95,7 +95,8 @@ def came_to_nothing(directory: Path) -> bool:
 def _files_of_others(directory: Path) -> set[str]:
     """What lies in a directory, without hidden files, and what a run wrote that was killed before it had a config."""
     names = {path.name for path in directory.iterdir()}
-    begun = {DATA, INITIAL, MADE, SWEEP} if LOCK in names else set()
+    # Who ends by itself takes its name away.
+    begun = {DATA, INITIAL, MADE, SWEEP} if WRITER in names else set()
     return {name for name in names - begun if not name.startswith(".")}
 
 
