@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.nets.conv import Double, Halve
+from vae_jax.train.precision import products_in
 
 HALVED = [((28, 28, 1), 32), ((14, 14, 32), 64), ((64, 64, 3), 32), ((16, 16, 64), 128)]
 DOUBLED = [((7, 7, 64), 32), ((14, 14, 32), 1), ((8, 8, 128), 64), ((32, 32, 32), 3)]
@@ -36,7 +37,8 @@ def measure(module: nn.Module, shape: tuple[int, ...]) -> tuple[float, float]:
         return jnp.mean(jnp.square(jax.vmap(lambda x: module.apply(params, x))(x)))  # pyright: ignore[reportArgumentType]
 
     def step(carry: Any) -> Any:
-        gradient = jax.grad(loss, argnums=(0, 1))(*carry)
+        # As a step of training has it.
+        gradient = products_in("device", jax.grad(loss, argnums=(0, 1)))(*carry)
         return jax.tree.map(lambda value, slope: value - 0.01 * slope, carry, gradient)
 
     one = jax.jit(step)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.nets import conv
-from vae_jax.nets.conv import Double, Halve, depth_to_space, space_to_depth
+from vae_jax.nets.conv import Double, Halve
 from vae_jax.nets.likelihoods import BernoulliHead
 from vae_jax.nets.posteriors import DiagNormalHead
 
@@ -31,13 +31,6 @@ def test_doubling_is_the_transpose_of_a_convolution_of_stride_2() -> None:
     out = Double(5).apply(variables, x)
     np.testing.assert_allclose(out, theirs.apply({"params": {"kernel": kernel}}, x), atol=1e-5)
     assert variables["params"]["bias"].shape == (1, 1, 5)
-
-
-def test_space_and_depth_are_inverse() -> None:
-    x = jax.random.normal(jax.random.key(0), (6, 4, 3))
-    np.testing.assert_array_equal(depth_to_space(space_to_depth(x)), x)
-    block = space_to_depth(x)[1, 0]
-    np.testing.assert_array_equal(block, x[2:4, 0:2].reshape(-1))
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (28, 20, 1), (8, 12, 3)])

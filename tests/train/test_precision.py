@@ -128,8 +128,22 @@ def test_what_is_no_float32_product_stays_as_it_is() -> None:
         assert not np.array_equal(computed, expected)
 
 
-def test_the_device_chooses_unless_it_is_told() -> None:
+def test_the_device_chooses_unless_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = jax.jit(products_in("device", jax.value_and_grad(scanned))).lower(W, X, KEY).as_text()
+    assert "precision = [HIGHEST" not in told
+    assert "bf16" not in told
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert products_in("device", scanned) is scanned
+
+
+def test_the_sum_over_examples_and_draws_is_one_where_they_lie_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradient = jax.grad(lambda w: jnp.sum(jax.vmap(jax.vmap(lambda row: jnp.tanh(row @ w)))(X.reshape(2, 2, 8))))
+    for kind in ("device", "float32", "bfloat16"):
+        assert "contracting_dims = [0] x [0]" in jax.jit(products_in(kind, gradient)).lower(W).as_text()
+    with jax.set_mesh(jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))):
+        # They may lie on several devices.
+        assert products_in("device", gradient) is gradient
+        assert "contracting_dims = [0, 1] x [0, 1]" in jax.jit(products_in("float32", gradient)).lower(W).as_text()
 
 
 def test_what_the_device_cannot_do_fast_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

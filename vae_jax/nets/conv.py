@@ -1,7 +1,7 @@
 """A small convolutional encoder and decoder, for images whose sides can be halved once for every layer.
 
-Each layer halves or doubles by a 4×4 convolution of stride 2, or its transpose, written as one matrix product over
-patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is, runs up to thirty times
+Each layer halves or doubles by a 4×4 convolution of stride 2, or its transpose, written as one matrix product of
+patches. The reason is XLA on CPU: any convolution inside a compiled loop, which training is, runs up to fifty times
 slower than the same matrix product (`benchmarks/convolution.py`, `benchmarks/colour.py`).
 """
 
@@ -9,33 +9,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from vae_jax.core.types import Array
 from vae_jax.nets.mlp import OneExample
 
 
-def space_to_depth(x: Array) -> Array:
-    """`[H, W, C] -> [H/2, W/2, 4C]`: each 2×2 block of pixels becomes one pixel."""
+def _patches(x: Array) -> Array:
+    """`[H, W, C] -> [H/2, W/2, 16C]`: the 4×4 pixels that a convolution of stride 2 and zero padding 1 reads at once.
+
+    In the order of four 2×2 blocks, and of the pixels in a block.
+    """
     height, width, channels = x.shape
-    blocks = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
-    return blocks.reshape(height // 2, width // 2, 4 * channels)
-
-
-def depth_to_space(x: Array) -> Array:
-    """`[H, W, 4C] -> [2H, 2W, C]`, the inverse of `space_to_depth`."""
-    height, width, channels = x.shape
-    blocks = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
-    return blocks.reshape(2 * height, 2 * width, channels // 4)
-
-
-def _pairs_of_rows_and_columns(x: Array) -> Array:
-    """`[H + 1, W + 1, C] -> [H, W, 4C]`: each pixel beside its neighbours to the right, below, and both."""
-    return jnp.concatenate([x[:-1, :-1], x[:-1, 1:], x[1:, :-1], x[1:, 1:]], axis=-1)
-
-
-def _frame(x: Array) -> Array:
-    return jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    rows = jnp.pad(x, ((1, 1), (1, 1), (0, 0))).reshape(height // 2 + 1, 2, width // 2 + 1, 2 * channels)
+    parts = [
+        rows[below : below + height // 2, row, right : right + width // 2]
+        for below in (0, 1)
+        for right in (0, 1)
+        for row in (0, 1)
+    ]
+    return jnp.concatenate(parts, axis=-1)
 
 
 class Halve(nn.Module):
@@ -45,13 +39,24 @@ class Halve(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return nn.Dense(self.features)(_pairs_of_rows_and_columns(space_to_depth(_frame(x))))
+        return nn.Dense(self.features)(_patches(x))
+
+
+class _Kernel(nn.Module):
+    """A matrix of weights, as that of `nn.Dense`."""
+
+    shape: tuple[int, int]
+
+    @nn.compact
+    def __call__(self) -> Array:
+        return self.param("kernel", nn.initializers.lecun_normal(), self.shape)
 
 
 class Double(nn.Module):
     """`[H, W, C] -> [2H, 2W, features]`: a transposed 4×4 convolution of stride 2 and padding 1.
 
-    Its 2×2 blocks of output straddle the pixels of the input: each is made of the four pixels that meet in it.
+    Its 2×2 blocks of output straddle the pixels of the input. The rows of the kernel are the four pixels that meet in
+    a block, its columns the pixels of the block.
     """
 
     features: int
@@ -59,9 +64,13 @@ class Double(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        height, width, _ = x.shape
-        blocks = nn.Dense(4 * self.features, use_bias=False)(_pairs_of_rows_and_columns(_frame(x)))
-        out = depth_to_space(blocks)[1 : 1 + 2 * height, 1 : 1 + 2 * width]
+        height, width, channels = x.shape
+        kernel = _Kernel((4 * channels, 4 * self.features), name="Dense_0")()
+        # What is the last of four pixels for a block is the first of four blocks for the pixel.
+        kernel = kernel.reshape(2, 2, channels, 4 * self.features)[::-1, ::-1]
+        patches = x @ jnp.moveaxis(kernel, 2, 0).reshape(channels, 16 * self.features)
+        out_shape = jax.ShapeDtypeStruct((2 * height, 2 * width, self.features), patches.dtype)
+        (out,) = jax.linear_transpose(_patches, out_shape)(patches)
         return out + self.param("bias", nn.initializers.zeros_init(), (1, 1, self.features)) if self.use_bias else out
 
 

@@ -8,6 +8,7 @@ digits itself, as that of a density does.
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,8 +19,8 @@ from jax.extend import core
 from vae_jax.config.compute import Precision
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Array
+from vae_jax.train.products import Rule, over_rows, with_products
 
-_PRODUCTS = ("dot_general", "conv_general_dilated")
 # How often, and on what, the speed of products is measured.
 _REPEATS, _ROWS, _WIDTH = 7, 2048, 512
 
@@ -31,71 +32,32 @@ def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[
     digits, also where a device would take fewer by default. On a CPU products stay float32 where bfloat16 is slower.
     Differentiate a function first, so that the products of its gradient are rounded too.
     """
-    if precision == "device":
+    # Axes that are cut over devices cannot be joined where they lie.
+    joins = jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().empty
+    bind = over_rows if joins else _as_it_is
+    if precision == "device" and not joins:
         return function
-
-    def rounded(*arguments: Any) -> Any:
-        # JAX's own default would stand in every product as if the product had asked for it.
-        with jax.default_matmul_precision("default"):
-            closed, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        values = _evaluated(precision, closed, jax.tree.leaves(arguments))
-        return jax.tree.unflatten(jax.tree.structure(result), values)
-
-    return rounded
+    return with_products(bind if precision == "device" else partial(_rounded, precision, bind), function)
 
 
-def _evaluated(precision: Precision, closed: core.ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
-    """What a traced program computes, its products in `precision`."""
-    jaxpr = closed.jaxpr
-    values: dict[core.Var, Any] = dict(
-        zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *arguments], strict=True)
-    )
-
-    def value(atom: Any) -> Any:
-        return atom.val if isinstance(atom, core.Literal) else values[atom]
-
-    for equation in jaxpr.eqns:
-        results = _applied(precision, equation, [value(atom) for atom in equation.invars])
-        values |= dict(zip(equation.outvars, results, strict=True))
-    return [value(atom) for atom in jaxpr.outvars]
+def _as_it_is(primitive: core.Primitive, operands: list[Array], params: dict[str, Any]) -> Array:
+    return primitive.bind(*operands, **params)
 
 
-def _applied(precision: Precision, equation: core.JaxprEqn, operands: list[Any]) -> Sequence[Any]:
-    primitive, params = equation.primitive, dict(equation.params)
+def _rounded(
+    precision: Precision, bind: Rule, primitive: core.Primitive, operands: list[Array], params: dict[str, Any]
+) -> Array:
     asked = params.get("precision")
     is_exact = asked == lax.Precision.HIGHEST or asked == (lax.Precision.HIGHEST,) * 2
-    if primitive.name in _PRODUCTS and all(operand.dtype == jnp.float32 for operand in operands) and not is_exact:
-        return [_product(precision, primitive, operands, params)]
-    if primitive.name in ("pjit", "jit"):
-        return _evaluated(precision, params["jaxpr"], operands)
-    # Of these the gradient is their own affair.
-    if not primitive.name.startswith("custom_"):
-        params = {name: _rewritten(precision, part) for name, part in params.items()}
-    results = primitive.bind(*operands, **primitive.get_bind_params(params))
-    return results if primitive.multiple_results else [results]
-
-
-def _rewritten(precision: Precision, part: Any) -> Any:
-    """A parameter of an operation; the programs in it, as of a loop or a branch, have their products in `precision`."""
-    # A record, as the rules of a gather or of keys, is one thing.
-    if type(part) is tuple:
-        return tuple(_rewritten(precision, item) for item in part)
-    # Since jax 0.12 the two are one.
-    if isinstance(part, core.Jaxpr) and not isinstance(part, core.ClosedJaxpr):
-        return _rewritten(precision, core.ClosedJaxpr(part, ())).jaxpr
-    if not isinstance(part, core.ClosedJaxpr):
-        return part
-    return jax.make_jaxpr(lambda *arguments: _evaluated(precision, part, arguments))(*part.in_avals)
-
-
-def _product(precision: Precision, primitive: core.Primitive, operands: list[Array], params: dict[str, Any]) -> Array:
+    if is_exact or any(operand.dtype != jnp.float32 for operand in operands):
+        return bind(primitive, operands, params)
     exact = {"float32": lax.Precision.HIGHEST, "tf32": lax.Precision.HIGH, "bfloat16": lax.Precision.DEFAULT}[precision]
     if precision == "bfloat16":
         if jax.default_backend() == "cpu" and not _is_fast_on_cpu(primitive, operands, params):
-            return primitive.bind(*operands, **params)
+            return bind(primitive, operands, params)
         operands = [operand.astype(jnp.bfloat16) for operand in operands]
     params |= {"precision": (exact, exact), "preferred_element_type": jnp.dtype(jnp.float32)}
-    return primitive.bind(*operands, **params)
+    return bind(primitive, operands, params)
 
 
 def _is_fast_on_cpu(primitive: core.Primitive, operands: Sequence[Array], params: dict[str, Any]) -> bool:
