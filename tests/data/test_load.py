@@ -1,10 +1,13 @@
+import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from vae_jax.data import Reading, Square, load, stand_in, whole
+from vae_jax.train.python import as_dataset
 
 
 def test_digits_are_the_counts_of_scikit_learn() -> None:
@@ -31,11 +34,25 @@ def test_unknown_names_get_a_suggestion() -> None:
         stand_in("digit", binarisation="none")
 
 
-def test_whole_keeps_the_order() -> None:
-    from sklearn.datasets import load_digits
+@pytest.mark.parametrize("has_files", [True, False])
+def test_whole_keeps_the_order(has_files: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.datasets import load_breast_cancer, load_digits
 
-    np.testing.assert_array_equal(whole("digits").train.x[..., 0], load_digits().images)
+    if not has_files:
+        # A version of scikit-learn that has them elsewhere, or none.
+        monkeypatch.setattr(Path, "is_file", lambda path: False)
+    digits, cancer = whole("digits").train, whole("cancer").train
+    np.testing.assert_array_equal(digits.x[..., 0], load_digits().images)
+    np.testing.assert_array_equal(digits.label, load_digits().target)
+    np.testing.assert_array_equal(cancer.x, load_breast_cancer().data.astype(np.float32))
+    np.testing.assert_array_equal(cancer.label, load_breast_cancer().target)
     assert len(whole("digits").test.x) == 0
+
+
+def test_the_digits_do_not_wait_for_scikit_learn() -> None:
+    asked = "import sys; from vae_jax.data import load; load('digits'); print('sklearn' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +64,15 @@ def test_stand_ins_need_no_files(name: str, shape: tuple[int, ...]) -> None:
     assert len(data.train.x) <= 512
     assert "stand-in" in data.name
     assert np.isfinite(data.prepare(jax.random.key(0), data.test.batch())["x"]).all()
+
+
+def test_a_test_split_of_one_example_is_refused(tmp_path) -> None:
+    x = np.random.default_rng(0).random((20, 3), np.float32)
+    np.savez(tmp_path / "mine.npz", x=x, x_test=x[:1])
+    with pytest.raises(ValueError, match="the test split has one example, and errors and active units take two or"):
+        load(str(tmp_path / "mine.npz"))
+    with pytest.raises(ValueError, match="the data: the test split has one example"):
+        as_dataset({"x": x, "x_test": x[:1]}, seed=0)
 
 
 def test_a_stand_in_has_the_size_and_not_the_crop() -> None:

@@ -246,6 +246,15 @@ def own_test_order(size: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(size)
 
 
+def check_spread(name: str, test: Split) -> None:
+    """ValueError for a test split of one example, whose numbers have no spread."""
+    if len(test.x) == 1:
+        raise ValueError(
+            f"{name}: the test split has one example, and errors and active units take two or more. Give more, or "
+            "none: then a fifth of the examples is cut off."
+        )
+
+
 def split_rows(split: Split, sizes: tuple[int, int], seed: int) -> tuple[Split, Split, Split]:
     """Shuffle by `seed` and cut: (the rest for training, `sizes[0]` for validation, `sizes[1]` for test)."""
     order = np.random.default_rng(seed).permutation(len(split.x))

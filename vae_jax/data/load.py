@@ -2,16 +2,15 @@
 
 import difflib
 import importlib
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vae_jax.config.fields import Binarisation
-from vae_jax.data.cache import cache_file, kept_arrays
 from vae_jax.data.columns import Column
-from vae_jax.data.dataset import Dataset, Split, binarised, own_test_order, split_rows
+from vae_jax.data.dataset import Dataset, Split, binarised, check_spread, own_test_order, split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
@@ -85,6 +84,7 @@ def load(
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
     validation = validation if own_validation is None else own_validation.in_memory()
     test = test if own_test is None else own_test.in_memory()
+    check_spread(name, test)
     if own_test is not None and is_own(name) and shuffle_test:
         test = test.take(own_test_order(len(test.x), seed))
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None
@@ -265,7 +265,7 @@ def stand_in(
         x = x[:, :, 4:-4] if name == "frey_faces" else x
         # The crop is meant for the images that these stand for.
         train = Split(_scaled(x, square and square._replace(crop=None)), digits.label)
-    parts = split_rows(train, (len(train.x) // 8, max(1, len(train.x) // 8)), seed)
+    parts = split_rows(train, (len(train.x) // 8, max(2, len(train.x) // 8)), seed)
     if known.get("columns") is not None or (standardise and levels is None):
         known["units"] = units_of(parts[0].x)
     raw = Dataset(name + _STAND_IN_NAME, *parts, levels=levels, binarisation="none", seed=seed, **known)
@@ -321,24 +321,24 @@ def _frey_faces(data_dir: str | Path | None) -> Path:
 
 
 def _digits() -> Split:
-    digits = _of_scikit_learn("load_digits")
-    return Split(digits["data"].reshape(-1, 8, 8, 1).astype(np.uint8), digits["target"].astype(np.int32))
+    pixels, labels = _of_scikit_learn("load_digits", "digits.csv.gz")
+    return Split(pixels.reshape(-1, 8, 8, 1).astype(np.uint8), labels)
 
 
 def _cancer() -> Split:
     """Measures of cell nuclei `[569, 30]`; label: 0 malignant, 1 benign."""
-    cancer = _of_scikit_learn("load_breast_cancer")
-    return Split(cancer["data"].astype(np.float32), cancer["target"].astype(np.int32))
+    measures, labels = _of_scikit_learn("load_breast_cancer", "breast_cancer.csv", skip=1)
+    return Split(measures.astype(np.float32), labels)
 
 
-def _of_scikit_learn(loader: str) -> dict[str, np.ndarray]:
-    """`data` and `target`, kept between commands, since scikit-learn takes long to load."""
-
-    def read() -> dict[str, np.ndarray]:
-        found = getattr(importlib.import_module("sklearn.datasets"), loader)()
-        return {"data": found.data, "target": found.target}
-
-    return kept_arrays(cache_file(loader, [version("scikit-learn")]), read)
+def _of_scikit_learn(loader: str, name: str, *, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and their labels, from its file `name`, where it has one: the library takes a second and a half to load."""
+    path = Path(str(distribution("scikit-learn").locate_file(f"sklearn/datasets/data/{name}")))
+    if path.is_file():
+        rows = np.loadtxt(path, delimiter=",", skiprows=skip)
+        return rows[:, :-1], rows[:, -1].astype(np.int32)
+    found = getattr(importlib.import_module("sklearn.datasets"), loader)()
+    return found.data, found.target.astype(np.int32)
 
 
 def _curve(seed: int, size: int = 2000) -> Split:

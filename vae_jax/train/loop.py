@@ -20,6 +20,7 @@ from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import BROKEN_PIPE
 from vae_jax.core.files import write_json
 from vae_jax.core.mesh import on, place
+from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.types import Array, Params, PyTree
 from vae_jax.data import Dataset
 from vae_jax.data.rows import first_rows
@@ -193,9 +194,10 @@ def _train_chunks(
 ) -> tuple[RunState, int | None]:
     train_config = run.config.train
     batch_size, per_epoch, last = train_config.batch_size, run.steps_per_epoch, num_steps(run)
-    advance, held_out_metrics, finite = run.advance(), run.held_out(), jax.jit(is_finite)
+    advance, held_out_metrics, finite = run.advance(), run.held_out(), jit_seldom(is_finite)
     # One program each: JAX would compile one for each of their operations, which is much of a command's first second.
-    means_of, rate_at = jax.jit(mean_metrics, static_argnums=1), run.learning_rate and jax.jit(run.learning_rate)
+    means_of = jit_seldom(mean_metrics, static_argnums=1)
+    rate_at = run.learning_rate and jit_seldom(run.learning_rate)
     # A sweep builds a system to say so.
     comparable = run.comparable
     began = time.monotonic() - float(state.seconds)

@@ -19,7 +19,7 @@ from vae_jax.core.seal import sealed
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Reading, Split, binarised, load
-from vae_jax.data.dataset import split_rows
+from vae_jax.data.dataset import check_spread, split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.labels import numbered
 from vae_jax.data.own import own_path
@@ -105,6 +105,7 @@ def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True, gap_words
     # Copied, as the training split is: the caller may write into them before they are measured.
     own = {ending: Split(*map(_copied, split)) for ending, split in splits.items() if ending}
     kept = (train, own.get("_val", validation), own.get("_test", test))
+    check_spread("the data", kept[2])
     whole = all(split.x.dtype.kind in "bui" and not (len(split.x) and split.x.min() < 0) for split in kept)
     bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
     levels = max(1, *(int(split.x.max()) for split in kept if len(split.x))) if whole or bits else None

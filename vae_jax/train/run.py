@@ -29,6 +29,7 @@ from vae_jax.config.fields import Data, Experiment
 from vae_jax.config.rules import setting
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.mesh import place, replicated
+from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.trees import first_difference, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data import Dataset, UnfitStringsError
@@ -92,7 +93,7 @@ class Run:
 
     def initial(self) -> RunState:
         """The state before the first step with parameters drawn by the seed, placed on the devices."""
-        return place(jax.jit(self._start, out_shardings=replicated())(np.int32(self.config.train.seed)))
+        return place(jit_seldom(self._start, out_shardings=replicated())(np.int32(self.config.train.seed)))
 
     def begun(self, state: RunState) -> RunState:
         """The initial state with the parameters that the run begins with, which may be another run's."""
@@ -126,7 +127,7 @@ class Run:
             return streamed(data, batch_size, train)
         compiled = jax.jit(partial(train_in_order, *model, batch_size=batch_size, **options))
         data = place(data)
-        order_of = jax.jit(partial(epoch_order, size=num_examples(data)))
+        order_of = jit_seldom(partial(epoch_order, size=num_examples(data)))
         return epoch_by_epoch(
             self.steps_per_epoch, order_of, lambda state, order, stop: compiled(data, order, state, stop)
         )
@@ -147,7 +148,7 @@ class Run:
             step = jnp.int32(num_steps(self))
             return split_metrics(self.system, params, key, batch, step, batch_size=self.config.train.batch_size)
 
-        compiled = jax.jit(metrics)
+        compiled = jit_seldom(metrics)
         return lambda params: compiled(params, batch)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.mesh import DATA, own_rows, place_own
+from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.trees import num_examples
 from vae_jax.data.rows import Rows
 from vae_jax.systems.system import Batch
@@ -75,7 +75,7 @@ def streamed(
     per_epoch = size // batch_size
     row_bytes = sum(array[:1].nbytes for array in data.values())
     steps = int(np.clip(_BLOCK_BYTES // (batch_size * row_bytes), 1, min(_BLOCK_STEPS, per_epoch)))
-    order_of = jax.jit(lambda state, epoch: epoch_order(state, epoch, size))
+    order_of = jit_seldom(lambda state, epoch: epoch_order(state, epoch, size))
     read_ahead, own = _grain(), own_rows(batch_size, DATA)
     blocks: Iterator[Any] = iter(())
     # The block at hand, the step of its first batch, and of the first batch that comes after it.

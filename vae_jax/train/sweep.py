@@ -31,6 +31,7 @@ from vae_jax.core.errors import ConfigError, RequestError
 from vae_jax.core.mesh import MEMBERS as MEMBERS_AXIS
 from vae_jax.core.mesh import along, on, place, placement, replicated
 from vae_jax.core.seal import sealed
+from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.types import Array, Params
 from vae_jax.data import Dataset
 from vae_jax.data.look import check_varies
@@ -190,7 +191,7 @@ class Sweep:
 
     def initial(self) -> RunState:
         """The state of all members before the first step."""
-        return place(jax.jit(self._start)(*place((self.values(), self.seeds_of_members()), MEMBERS_AXIS)))
+        return place(jit_seldom(self._start)(*place((self.values(), self.seeds_of_members()), MEMBERS_AXIS)))
 
     def begun(self, state: RunState) -> RunState:
         """The initial state: members begin with the parameters of their seeds."""
@@ -245,7 +246,7 @@ class Sweep:
         def train(state: TrainState, order: Array, stop: np.int32) -> TrainState:
             return compiled(state, values, data, order, place(stop))
 
-        return epoch_by_epoch(self.steps_per_epoch, jax.jit(orders), train)
+        return epoch_by_epoch(self.steps_per_epoch, jit_seldom(orders), train)
 
     def examined(self, state: TrainState) -> Examined:
         """Not of a sweep: its members go on each by itself."""
@@ -262,7 +263,7 @@ class Sweep:
             step = jnp.int32(num_steps(self))
             return split_metrics(system, params, key, batch, step, batch_size=config.train.batch_size)
 
-        compiled = jax.jit(jax.vmap(metrics, in_axes=(0, 0, None)))
+        compiled = jit_seldom(jax.vmap(metrics, in_axes=(0, 0, None)))
         values = place(self.values(), MEMBERS_AXIS)
         return lambda params: compiled(values, params, batch)
 
