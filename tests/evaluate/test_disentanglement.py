@@ -318,3 +318,13 @@ def test_the_size_of_a_block_changes_no_number(monkeypatch: pytest.MonkeyPatch) 
         np.testing.assert_array_equal(found, expected)
     # No point may be of a factor.
     assert disentanglement._in_blocks(lambda z: z.var(axis=1), codes, first[:0]).shape == (0, 3)
+
+
+def test_a_factor_that_does_not_vary_in_the_test_half_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = lambda *arguments: (np.arange(20), np.arange(20, 40))
+    monkeypatch.setattr("vae_jax.evaluate.disentanglement._halves", halves)
+    codes = np.random.default_rng(0).standard_normal((40, 2))
+    rare, other = (np.arange(40) == 0).astype(int), np.random.default_rng(1).integers(0, 2, 40)
+    both = dci(codes, np.stack([rare, other], axis=1), key=jax.random.key(0)).informativeness
+    assert both == dci(codes, other[:, None], key=jax.random.key(0)).informativeness < 0.7
+    assert math.isnan(dci(codes, rare[:, None], key=jax.random.key(0)).informativeness)

@@ -15,7 +15,7 @@ from vae_jax.core.files import write_json
 from vae_jax.core.seal import sealed
 from vae_jax.data.table import write_table
 from vae_jax.measure.codes import RECONSTRUCTION
-from vae_jax.measure.comparison import _data_of, curves, difference, grouped, read_run
+from vae_jax.measure.comparison import _data_of, curves, difference, grouped, read_run, why_not_paired
 from vae_jax.measure.evaluation import write_evaluation
 from vae_jax.measure.likelihood import LIKELIHOOD
 from vae_jax.measure.subject import subject_of
@@ -84,6 +84,13 @@ def test_the_difference_is_paired_by_seed_and_image(runs) -> None:
     known = [run._replace(data="these") for run in low]
     assert difference([run._replace(data="others") for run in high], known) is None
     assert difference(high, known) is not None, "of version 0.1.0 it is not known"
+
+
+def test_a_bound_at_one_code_is_no_log_p_of_x(runs) -> None:
+    one, _ = grouped(runs)["beta=1.0"]
+    certain = one._replace(result={name: value for name, value in one.result.items() if name != "certainty"})
+    assert difference([certain], [one]) is None
+    assert "the number is importance-weighted and log p(x, z) at one code" in why_not_paired([certain], [one])
 
 
 def test_the_table_and_the_curves(runs) -> None:

@@ -78,6 +78,43 @@ def test_so_has_a_table(tmp_path) -> None:
     assert math.isclose(result["constant_log_prob"], expected, rel_tol=1e-5)
 
 
+@pytest.mark.parametrize(("offset", "spread"), [(0.0, 3.0), (1e6, 0.5), (0.0, 0.0)])
+def test_a_real_column_has_a_spread_of_its_own(offset: float, spread: float, tmp_path) -> None:
+    random = np.random.default_rng(0)
+    values = offset + spread * random.standard_normal(200) if spread else np.r_[np.zeros(199), 0.5]
+    rows = [f"{value:.6f},{other:.6f}" for value, other in zip(values, random.standard_normal(200), strict=True)]
+    (tmp_path / "table.csv").write_text("\n".join(["mine,other", *rows]))
+    config = changed(experiment(str(tmp_path / "table.csv"), batch_size=8), "model", likelihood="columns")
+    config = changed(config, "data", stand_in=False, columns=("mine=reals", "other=reals"))
+    run = create(config, tmp_path / "run")
+    if not spread:
+        # The one row that differs lies in a split that is held out.
+        train = run.dataset.train._replace(x=np.where(run.dataset.train.x == 0.5, 0.0, run.dataset.train.x))
+        run = replace(run, dataset=replace(run.dataset, train=train))
+    result = CONSTANT.measure(subject_of(run, run.initial()), Options(), {"log_marginal": -1e9})
+    if not spread:
+        assert result == {}
+        return
+    train, test = run.dataset.train.x.astype(float), run.dataset.test.x.astype(float)
+    expected = scipy.stats.norm.logpdf(test, train.mean(0), train.std(0)).sum(axis=1).mean()
+    assert math.isclose(result["constant_log_prob"], expected, rel_tol=1e-5)
+
+
+def test_counts_that_are_given_as_real_numbers_are_not_compared_with_a_density(tmp_path) -> None:
+    counts = np.random.default_rng(0).poisson(0.1, (60, 5)).astype(np.float32)
+    counts[0, 0] = 3.0
+    vae = vj.VAE(
+        lambda params, x: vj.standard_normal(1),
+        lambda params, z: vj.Poisson(params["rate"] + 0.0 * z[0]),
+        lambda params: vj.standard_normal(1),
+    )
+    options = {"optimizer": optax.sgd(0.0), "epochs": 1, "batch_size": 8, "console": Console(file=io.StringIO())}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = vj.fit(vae, counts, params={"rate": np.zeros(5, np.float32)}, directory=tmp_path / "run", **options)
+    assert "constant_log_prob" not in fitted.evaluate(k=2)
+
+
 def test_a_density_of_bits_is_compared_with_densities(tmp_path) -> None:
     bits = np.random.default_rng(0).integers(0, 2, (60, 20))
     np.save(tmp_path / "bits.npy", bits)

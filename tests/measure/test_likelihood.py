@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import json
 from typing import Any
 
@@ -12,16 +13,26 @@ import vae_jax as vj
 from tests.measure.test_subject import KINDS
 from tests.runs import changed, experiment, measured, trained
 from vae_jax.core.errors import RequestError
+from vae_jax.evaluate.log_weights import weighed
 from vae_jax.measure import likelihood
 from vae_jax.measure.annealed import ANNEALED
 from vae_jax.measure.codes import PROBE
 from vae_jax.measure.diagnostics import DIAGNOSTICS
 from vae_jax.measure.evaluation import measurements_of, write_evaluation
-from vae_jax.measure.likelihood import CONDITIONAL_LIKELIHOOD, LIKELIHOOD, enough_samples, example_log_marginals
+from vae_jax.measure.likelihood import (
+    CERTAIN_LIKELIHOOD,
+    CONDITIONAL_LIKELIHOOD,
+    LIKELIHOOD,
+    enough_samples,
+    example_log_marginals,
+    summary,
+)
 from vae_jax.measure.measurement import Options
 from vae_jax.measure.subject import subject_of
 from vae_jax.pictures.run import write_pictures
+from vae_jax.report.card import model_card
 from vae_jax.report.table import evaluation_table
+from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.train.run import prepare_run
 
 
@@ -144,6 +155,39 @@ def test_a_decoder_that_ignores_z_is_told_of(digits, tmp_path) -> None:
     result = measured(dataclasses.replace(other, config=tight), state, LIKELIHOOD)
     assert result["warning"].endswith("--autoregressive-layers).")
     assert "warning" not in measured(run, state, LIKELIHOOD)
+
+
+def test_what_a_run_made_in_python_is_told_is_no_flag() -> None:
+    config = changed(experiment(), "train", seed=0)
+    told = {config.system: ("--autoregressive-layers", "--learning-rate"), IN_PYTHON: ("a smaller network", "optax")}
+    for system, words in told.items():
+        of = dataclasses.replace(config, system=system)
+        warnings = likelihood._unused_code(0.0, [0], of), likelihood._unused_code(5.0, [0], of)
+        assert all(word in str(warning) for word, warning in zip(words, warnings, strict=True))
+        assert ("--" in "".join(map(str, warnings))) == (system != IN_PYTHON)
+
+
+@pytest.mark.parametrize("k", [10, 24, 25, 100])
+def test_of_few_samples_nobody_knows_whether_they_are_enough(k: int) -> None:
+    log_w = 0.3 * jax.random.normal(jax.random.key(0), (300, k))
+    told = summary(weighed(log_w), k)["certainty"]
+    assert told.startswith("± 0.0") == (k >= 25)
+    assert ("not known of fewer than 25 samples" in told) == (k < 25)
+
+
+def test_where_x_has_one_code_nothing_is_said_of_draws(tmp_path) -> None:
+    run = prepare_run(KINDS["indices"][0], tmp_path)
+    subject = subject_of(run, run.initial())
+    assert CERTAIN_LIKELIHOOD.answers(subject)
+    result = measured(run, run.initial(), CERTAIN_LIKELIHOOD)
+    assert "certainty" not in result
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(evaluation_table(subject, result, [CERTAIN_LIKELIHOOD]))
+    assert "log p(x, z) at the one code z of x" in shown.getvalue()
+    assert not any(words in shown.getvalue() for words in ("importance-weighted", "Pareto", "effective samples"))
+    card = model_card(subject, result, k=5, version="1")
+    assert "- log p(x, z) at the one code z of x, a lower bound of log p(x): -" in card
+    assert "importance-weighted" not in card
 
 
 @pytest.mark.parametrize(("kind", "sizes"), [("vae", [2]), ("layers", [2, 2]), ("choices", [8]), ("indices", None)])

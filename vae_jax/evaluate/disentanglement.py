@@ -124,8 +124,9 @@ def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
     Of codes `[n, d]` and factors `[n, f]`. Half of the examples train. A forest is the paper's choice; the study that
     compared the metrics (arXiv 1811.12359) boosted trees instead, whose numbers differ. Disentanglement weighs codes by
     their importance. Informativeness is `1 − error / error of a guess without codes` on the other half, at least 0, the
-    mean over factors. The error of classes is how often they are mistaken, and the guess their commonest; that of a
-    factor that is a real number is the mean square, and the guess its mean.
+    mean over the factors that have two values there, NaN where none has. The error of classes is how often they are
+    mistaken, and the guess their commonest; that of a factor that is a real number is the mean square, and the guess
+    its mean.
 
     Source: A Framework for the Quantitative Evaluation of Disentangled Representations (ICLR 2018).
     """
@@ -141,12 +142,13 @@ def dci(codes: Any, factors: Any, *, key: Key | None = None) -> DCI:
             error, chance = np.mean(np.square(guesses - right)), np.var(right)
         else:
             error, chance = np.mean(guesses != right), 1.0 - np.max(np.bincount(right)) / len(right)
-        informed.append(1.0 - error / chance if chance > 0.0 else 1.0)
+        if chance > 0.0:
+            informed.append(1.0 - error / chance)
     weights = importance.sum(axis=1) / max(importance.sum(), 1e-12)
     return DCI(
         disentanglement=float(np.sum(weights * _concentration(importance))),
         completeness=float(np.mean(_concentration(importance.T))),
-        informativeness=float(np.mean(np.clip(informed, 0.0, 1.0))),
+        informativeness=float(np.mean(np.clip(informed, 0.0, 1.0))) if informed else float("nan"),
     )
 
 

@@ -44,7 +44,7 @@ def accuracy(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
 
 
 def reconstruction(subject: Subject, options: Options, found: dict[str, Any]) -> dict[str, Any]:
-    """`reconstruction_error`: mean squared error of an element, in what the model sees, from the mean code."""
+    """`reconstruction_error`: mean squared error of an element, from the mean code; counts in shares of the largest."""
     del options, found
     errors = reconstruction_errors(subject.coder, subject.params, subject.examples) / subject.run.dataset.most**2
     return {"reconstruction_error": float(np.mean(errors, dtype=np.float64))}
@@ -161,7 +161,7 @@ RECONSTRUCTION = Measurement(
     rows=(
         (
             _GOOD_FOR,
-            (("reconstruction", "{reconstruction_error:.5f}", "mean squared error of an element, from the mean code"),),
+            (("reconstruction", "{reconstruction_error:.5f}", "mean square of an element's error; counts as shares"),),
         ),
     ),
     summary=(("reconstruction", "mean squared error of an element {reconstruction_error:.5f}"),),

@@ -137,7 +137,12 @@ def _made(directory: Path) -> str:
 
 
 def _protocol(run: Measured) -> tuple[str, ...]:
-    return tuple(str(run.result.get(name)) for name in _PROTOCOL)
+    return (*(str(run.result.get(name)) for name in _PROTOCOL), _number(run))
+
+
+def _number(run: Measured) -> str:
+    """What a run's log p(x) is: where x has one code, nothing was drawn."""
+    return "importance-weighted" if "certainty" in run.result else "log p(x, z) at one code"
 
 
 def _agree(runs: Sequence[Measured]) -> bool:
@@ -178,6 +183,8 @@ def why_not_paired(row: Sequence[Measured], first: Sequence[Measured]) -> str:
     runs = (*row, *first)
     found = {name: sorted({str(run.result.get(name)) for run in runs}) for name in _PROTOCOL}
     reasons = [f"{name} is {' and '.join(values)}" for name, values in found.items() if len(values) > 1]
+    if len(numbers := {_number(run) for run in runs}) > 1:
+        reasons.append(f"the number is {' and '.join(sorted(numbers))}")
     if len({run.data for run in runs} - {""}) > 1:
         reasons.append("the test examples differ")
     return ", ".join(reasons) or "they share no seed"

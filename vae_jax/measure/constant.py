@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from vae_jax.data import Dataset
 from vae_jax.data.rows import first_rows
@@ -21,7 +22,12 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     if dataset.is_binary and not (subject.is_discrete or subject.has_known_likelihood):
         # Of bits it may have probabilities or a density.
         return {}
+    if dataset.columns is None and subject.is_discrete and not (dataset.is_binary or dataset.as_counts):
+        # Counts that are given as real numbers: of these there are densities.
+        return {}
     nats = _independent(subject, np.asarray(subject.examples))
+    if nats is None:
+        return {}
     value = float(np.nansum(nats.reshape(len(nats), -1), axis=1).mean())
     result: dict[str, Any] = {"constant_log_prob": value}
     if found["log_marginal"] < value:
@@ -34,8 +40,11 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
     return result
 
 
-def _independent(subject: Subject, x: np.ndarray) -> np.ndarray:
-    """Nats `[n, …]` of each element of examples as the model sees them: a density where it has one, also of bits."""
+def _independent(subject: Subject, x: np.ndarray) -> np.ndarray | None:
+    """Nats `[n, …]` of each element of examples as the model sees them: a density where it has one, also of bits.
+
+    None where a real column of a table does not vary: a density at its one value is as large as one likes.
+    """
     dataset = subject.run.dataset
     train = first_rows(dataset.train.x)
     if dataset.columns is not None:
@@ -49,7 +58,7 @@ def _independent(subject: Subject, x: np.ndarray) -> np.ndarray:
     return independent_normals(train, x, 1 if dataset.as_counts else dataset.levels or 1)
 
 
-def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray:
+def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray | None:
     """The same for rows of a table, NaN for a gap."""
     nats = np.full(x.shape, np.nan)
     for j, column in enumerate(dataset.columns or ()):
@@ -59,9 +68,12 @@ def _of_columns(dataset: Dataset, x: np.ndarray) -> np.ndarray:
             continue
         if column.values:
             nats[seen, j] = independent_choices(train[:, None], test[seen, None], column.choices - 1)[:, 0]
+        elif column.family == "counts":
+            nats[seen, j] = independent_counts(train[:, None], test[seen, None])[:, 0]
+        elif (spread := train.std(dtype=np.float64)) > 0.0:
+            nats[seen, j] = stats.norm.logpdf(test[seen].astype(np.float64), train.mean(dtype=np.float64), spread)
         else:
-            of = independent_counts if column.family == "counts" else independent_normals
-            nats[seen, j] = of(train[:, None], test[seen, None])[:, 0]
+            return None
     return nats
 
 

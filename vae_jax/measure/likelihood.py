@@ -13,6 +13,7 @@ from vae_jax.core.trees import num_examples
 from vae_jax.evaluate.batched import MeanLogMarginal, log_marginal_batches, mean_log_marginal
 from vae_jax.evaluate.elbo_surgery import bits_per_dimension, rates_distortions
 from vae_jax.evaluate.likelihood import LogMarginal
+from vae_jax.evaluate.pareto import tail_size
 from vae_jax.evaluate.usage import active_units, latent_means
 from vae_jax.measure.measurement import Measurement, Options, Section
 from vae_jax.measure.resumable import finished, read_estimates, resumable, write_estimates
@@ -128,6 +129,8 @@ def summary(estimates: LogMarginal, k: int) -> dict[str, Any]:
 
 def _certainty(mean: MeanLogMarginal) -> str:
     """What the standard error from the samples is worth."""
+    if tail_size(mean.num_samples) == 0:
+        return f"a lower bound: whether k = {mean.num_samples} is enough is not known of fewer than 25 samples"
     if mean.unreliable > _FEW:
         return (
             f"a lower bound, low by an unknown amount: k = {mean.num_samples} is not enough for {mean.unreliable:.0%} "
@@ -149,16 +152,19 @@ def _unused_code(rate: float, active: list[int] | None, config: Experiment) -> s
     units = None if active is None else sum(active)
     if rate < _LEAST_RATE:
         known = "" if units is None else f", {units} active units"
-        weaker = "use a weaker decoder (smaller, or with fewer --autoregressive-layers)"
+        smaller = "smaller, or with fewer --autoregressive-layers" if is_of_a_command(config) else "a smaller network"
+        weaker = f"use a weaker decoder ({smaller})"
         flags = ", --beta-warmup, --free-bits or --most-distortion" if _weighs_the_kl(config) else ""
         return (
             f"the decoder ignores z: a rate of {rate:.3f} nats{known}. What z could say is coded "
             f"without it: {weaker}{flags}."
         )
     if units == 0:
+        command = "--optimizer adam --learning-rate 1e-3"
+        rate_of_adam = command if is_of_a_command(config) else "optax.adam(1e-3)"
         return (
             f"z does not tell examples apart: 0 active units, though its rate is {rate:.1f} nats. q(z | x) is far from "
-            "the prior, and nearly the same for every x. Train anew with --optimizer adam --learning-rate 1e-3."
+            f"the prior, and nearly the same for every x. Train anew with {rate_of_adam}."
         )
     return None
 
@@ -185,6 +191,17 @@ _ROWS: tuple[Section, ...] = (
             ("active units", "{active_units} of {latent_size}", "variance of the posterior mean above 0.01"),
         ),
     ),
+)
+# Where there is one code of x, the bound is log p(x, z) at it, and no draw of another makes it tighter.
+_CERTAIN_ROWS: tuple[Section, ...] = (
+    (
+        "likelihood, nats per test example",
+        (
+            ("bound", "{elbo:.3f}", "log p(x, z) at the one code z of x"),
+            *(row for row in LIKELIHOOD_ROWS[1] if row[0] in ("± test examples", "bits per dimension")),
+        ),
+    ),
+    _ROWS[1],
 )
 _SCORES = (
     ("log p(x)", "log_marginal", ".2f"),
@@ -224,12 +241,11 @@ CONDITIONAL_LIKELIHOOD = LIKELIHOOD._replace(
     summary=(("test log p(x | y)", _VALUE), *LIKELIHOOD.summary[1:]),
 )
 
-# Where there is one code of x, the bound is log p(x, z) at it, and no draw of another makes it tighter.
 CERTAIN_LIKELIHOOD = Measurement(
     "likelihood at the one code",
     lambda subject: subject.has_density and subject.is_certain,
     likelihood,
-    _ROWS,
+    _CERTAIN_ROWS,
     summary=(
         ("test bound", "{elbo:.2f} nats per example, log p(x, z) at the one code z of x"),
         _EXAMPLES,

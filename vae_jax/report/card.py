@@ -93,12 +93,13 @@ def _measured(measured: dict[str, Any], config: Experiment) -> list[str]:
         return [f"Nothing yet: `{'vae-jax evaluate RUN' if is_of_a_command(config) else 'fitted.evaluate()'}`."]
     lines = []
     if "log_marginal" in measured:
-        # Where x has one code there is nothing to draw, and the number is that of the code and x.
-        certainty = measured.get("certainty", "a lower bound")
+        what, how = "log p(x)", f", importance-weighted, k = {measured['k']}, {measured.get('certainty')}"
+        if "certainty" not in measured:
+            # Where x has one code there is nothing to draw.
+            what, how = "log p(x, z) at the one code z of x, a lower bound of log p(x)", ""
         lines.append(
-            f"- log p(x): {measured['log_marginal']:.2f} nats per test example, importance-weighted, "
-            f"k = {measured['k']}, {certainty}; ± {measured['test_examples_error']:.2f} from "
-            f"the choice of {measured['evaluated_examples']} examples"
+            f"- {what}: {measured['log_marginal']:.2f} nats per test example{how}; ± "
+            f"{measured['test_examples_error']:.2f} from the choice of {measured['evaluated_examples']} examples"
         )
     names = {"elbo": "ELBO", "rate": "rate", "distortion": "distortion", "bits_per_dimension": "bits per dimension"}
     names |= {"reconstruction_error": "mean squared error of an element", "probe_accuracy": "linear probe, accuracy"}
