@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from vae_jax.data import Reading, Square, load, stand_in, whole
-from vae_jax.train.python import as_dataset
 
 
 def test_digits_are_the_counts_of_scikit_learn() -> None:
@@ -64,15 +63,6 @@ def test_stand_ins_need_no_files(name: str, shape: tuple[int, ...]) -> None:
     assert len(data.train.x) <= 512
     assert "stand-in" in data.name
     assert np.isfinite(data.prepare(jax.random.key(0), data.test.batch())["x"]).all()
-
-
-def test_a_test_split_of_one_example_is_refused(tmp_path) -> None:
-    x = np.random.default_rng(0).random((20, 3), np.float32)
-    np.savez(tmp_path / "mine.npz", x=x, x_test=x[:1])
-    with pytest.raises(ValueError, match="the test split has one example, and errors and active units take two or"):
-        load(str(tmp_path / "mine.npz"))
-    with pytest.raises(ValueError, match="the data: the test split has one example"):
-        as_dataset({"x": x, "x_test": x[:1]}, seed=0)
 
 
 def test_a_stand_in_has_the_size_and_not_the_crop() -> None:

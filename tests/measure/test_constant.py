@@ -78,6 +78,7 @@ def test_so_has_a_table(tmp_path) -> None:
     assert math.isclose(result["constant_log_prob"], expected, rel_tol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:the table. column mine")
 @pytest.mark.parametrize(("offset", "spread"), [(0.0, 3.0), (1e6, 0.5), (0.0, 0.0)])
 def test_a_real_column_has_a_spread_of_its_own(offset: float, spread: float, tmp_path) -> None:
     random = np.random.default_rng(0)

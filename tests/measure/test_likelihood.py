@@ -214,3 +214,26 @@ def test_k_grows_where_it_is_not_enough_but_of_a_stand_in(
     estimates, k = enough_samples(subject_of(run, state), Options(grows=grows))
     assert k == ends_at
     assert np.isfinite(estimates.value).all()
+
+
+@pytest.mark.parametrize(
+    ("parts", "size", "variance"),
+    [
+        ({}, 2, 1.0),
+        ({"posterior": "sphere", "latent_size": 50}, 50, 0.02),
+        ({"posterior": "concrete", "latent_size": 1, "classes": 128}, 128, 127 / 128**2),
+    ],
+)
+def test_a_unit_is_active_by_its_share_of_what_the_prior_varies(
+    parts: dict[str, Any], size: int, variance: float, tmp_path, monkeypatch
+) -> None:
+    config = changed(changed(experiment(), "model", **parts), "objective", bound="elbo", estimator="analytic")
+    run = prepare_run(config, tmp_path)
+    subject = subject_of(run, run.initial())
+    assert likelihood._prior_variance(subject) == pytest.approx(variance)
+    # Codes that are spread as the prior is: every unit counts, however many there are.
+    spread = np.sqrt(variance) * np.random.default_rng(0).standard_normal((len(subject.examples), size))
+    monkeypatch.setattr(likelihood, "latent_means", lambda *arguments: spread)
+    assert measured(run, run.initial(), LIKELIHOOD)["active_units"] == [size]
+    monkeypatch.setattr(likelihood, "latent_means", lambda *arguments: 0.05 * spread)
+    assert measured(run, run.initial(), LIKELIHOOD)["active_units"] == [0]

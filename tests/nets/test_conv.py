@@ -56,3 +56,10 @@ def test_trains_on_every_size(shape) -> None:
 def test_a_size_that_cannot_be_halved_is_refused(shape) -> None:
     with pytest.raises(ValueError, match=r"sides must be multiples of 4 .* got .*Pad or crop.*network mlp"):
         conv(shape, DiagNormalHead(4), BernoulliHead(np.full(shape, 0.3)), channels=(4, 8))
+
+
+@pytest.mark.parametrize("module", [Halve, Double])
+def test_kernels_are_float32_whatever_the_default_is(module) -> None:
+    with jax.enable_x64(True):
+        params = module(5).init(jax.random.key(1), jnp.ones((4, 4, 3)))["params"]
+    assert params["Dense_0"]["kernel"].dtype == np.float32

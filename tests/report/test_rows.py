@@ -311,6 +311,7 @@ def test_a_score_that_is_no_number_is_strange(run, tmp_path, monkeypatch) -> Non
     assert read_table(path).columns["strange"].tolist() == [True] + [False] * (SIZE - 1)
 
 
+@pytest.mark.filterwarnings("ignore:the table. column large")
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_gaps_of_every_type_are_filled_with_their_like(ending: str, tmp_path) -> None:
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(days=int(n)) for n in RANDOM.integers(0, 900, 60)]

@@ -2,14 +2,18 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import vae_jax as vj
 from tests.runs import experiment, trained
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.train.directory import came_to_nothing
 from vae_jax.train.files import CHECKPOINTS, CONFIG, METRICS, NONFINITE, WRITER, is_sweep
+from vae_jax.train.python import as_dataset
 from vae_jax.train.run import create, open_run
 
 
@@ -59,3 +63,23 @@ def test_a_first_epoch_that_took_long_is_not_thrown_away(tmp_path: Path) -> None
     assert not came_to_nothing(run.directory)
     with pytest.raises(ConfigError, match="already holds a run"):
         create(experiment("curve"), run.directory)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "dataset", "file"])
+def test_a_test_split_of_one_example_is_refused_before_anything_is_written(kind: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((20, 3), np.float32)
+    data: Any = {"x": x[1:], "x_test": x[:1]}
+    if kind == "dataset":
+        data = as_dataset(data)
+    elif kind == "file":
+        np.savez(tmp_path / "mine.npz", **data)
+        data = tmp_path / "mine.npz"
+    vae = vj.VAE(
+        lambda params, x: vj.standard_normal(1),
+        lambda params, z: vj.DiagNormal(params["loc"] + 0.0 * z[0], np.ones(3)),
+        lambda params: vj.standard_normal(1),
+    )
+    options: Any = {"params": {"loc": np.zeros(3)}, "epochs": 1, "batch_size": 4, "directory": tmp_path / "run"}
+    with pytest.raises(ValueError, match="the test split has one example, and errors and active units take two or"):
+        vj.fit(vae, data, **options)
+    assert not (tmp_path / "run").exists()

@@ -51,6 +51,23 @@ def of_one_kernel(w: jax.Array) -> jax.Array:
     return jnp.sum(jnp.sin(w @ w)) + jnp.sum(lax.stop_gradient(call(X, lax.stop_gradient(w))))
 
 
+def of_a_compiled_part(w: jax.Array) -> jax.Array:
+    basis = np.linspace(-1.0, 1.0, 64, dtype=np.float32).reshape(8, 8)
+    part = jax.jit(lambda x: jnp.tanh(x @ jnp.asarray(basis)))
+    looped = lax.scan(lambda x, _: (part(x @ w), None), X, None, length=2)[0]
+    return jnp.sum(jax.checkpoint(lambda w: part(looped @ w) ** 2)(w))
+
+
+@pytest.mark.parametrize("program", [of_a_compiled_part])
+def test_programs_may_hold_arrays_of_their_own(program: Any) -> None:
+    gradient = jax.value_and_grad(program)
+    joined = with_products(over_rows, gradient)
+    expected = gradient(W)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), jax.jit(joined)(W), expected)
+    found = jax.jit(jax.vmap(joined))(jnp.stack([W, W]))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-5, atol=1e-5), found, expected)
+
+
 @pytest.mark.parametrize("program", [over_devices, of_one_kernel])
 def test_programs_with_axes_or_memory_of_their_own_stay(program: Any) -> None:
     gradient = jax.value_and_grad(program)

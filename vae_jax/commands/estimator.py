@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_jax.config.fields import Data, Experiment, Model, Optimizer, Train
 from vae_jax.data import Dataset, Split, binarised
+from vae_jax.data.reals import as_reals
 from vae_jax.data.units import Units, units_of
 from vae_jax.data.values import are_shares
 from vae_jax.evaluate.likelihood import log_marginal
@@ -144,7 +145,7 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise ValueError(
                 f"likelihood {self.likelihood!r} is for values between 0 and 1; X holds {x.min()}..{x.max()}."
             )
-        x = x.astype(np.float32)
+        x = as_reals("X", x)
         reals = self.likelihood in ("normal", "student_t")
         split = Split(x, None)
         raw = Dataset(

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from vae_jax.data.reals import as_reals
+
 Family = Literal["reals", "counts", "bits", "categories"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 # A column that is left out.
@@ -119,7 +121,8 @@ def families_of(asked: Sequence[str], names: Sequence[str]) -> dict[str, str]:
 
 def numbers(columns: Sequence[Column], table: Mapping[str, np.ndarray]) -> np.ndarray:
     """The columns of a table of raw values as float32 `[n, d]`. A value that a column does not know is a gap."""
-    return np.stack([_numbers(column, table[column.name]) for column in columns], axis=1).astype(np.float32)
+    values = np.stack([_numbers(column, table[column.name]) for column in columns], axis=1)
+    return as_reals("the table", values.astype(np.float64), [column.name for column in columns])
 
 
 def _numbers(column: Column, values: np.ndarray) -> np.ndarray:

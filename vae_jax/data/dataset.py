@@ -246,12 +246,12 @@ def own_test_order(size: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(size)
 
 
-def check_spread(name: str, test: Split) -> None:
+def check_spread(dataset: Dataset) -> None:
     """ValueError for a test split of one example, whose numbers have no spread."""
-    if len(test.x) == 1:
+    if len(dataset.test.x) == 1:
         raise ValueError(
-            f"{name}: the test split has one example, and errors and active units take two or more. Give more, or "
-            "none: then a fifth of the examples is cut off."
+            f"{dataset.name}: the test split has one example, and errors and active units take two or more. Give more, "
+            "or none: then a fifth of the examples is cut off."
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from vae_jax.core.arrays import unreadable
 from vae_jax.data.dataset import Split
+from vae_jax.data.reals import as_reals
 from vae_jax.data.rows import Rows, is_large
 
 # What the arrays of a split may be called. Training examples may also have the ending _train.
@@ -103,8 +104,8 @@ def _checked(path: Path, split: Split) -> Split:
         raise ValueError(f"{path}: labels must have shape ({len(x)},), got {label.shape}.")
     if condition is not None:
         wanted = f"({len(x)},) or ({len(x)}, c)"
-        condition = _numbers(path, "condition", condition, len(x), wanted, dimensions=(1, 2)).astype(np.float32)
-        condition = condition.reshape(len(x), -1)
+        condition = _numbers(path, "condition", condition, len(x), wanted, dimensions=(1, 2)).reshape(len(x), -1)
+        condition = as_reals(f"{path}, condition", condition)
     if factors is not None:
         factors = _numbers(path, "factors", factors, len(x), f"({len(x)}, f)", dimensions=(2,))
     return Split(x[..., None] if x.ndim == 3 else x, label, condition, factors)

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae_jax.config.fields import Binarisation
 from vae_jax.data.columns import Column
-from vae_jax.data.dataset import Dataset, Split, binarised, check_spread, own_test_order, split_rows
+from vae_jax.data.dataset import Dataset, Split, binarised, own_test_order, split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.images import Square, scaled
 from vae_jax.data.labels import Classes, numbered
@@ -84,7 +84,6 @@ def load(
     train, validation, test = split_rows(train, (validation_size, test_size), seed)
     validation = validation if own_validation is None else own_validation.in_memory()
     test = test if own_test is None else own_test.in_memory()
-    check_spread(name, test)
     if own_test is not None and is_own(name) and shuffle_test:
         test = test.take(own_test_order(len(test.x), seed))
     units = units_of(train.x) if columns is not None or (standardise and levels is None) else None

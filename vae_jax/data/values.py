@@ -11,6 +11,7 @@ import numpy as np
 
 from vae_jax.config.fields import Kind
 from vae_jax.core.moments import Moments, moments
+from vae_jax.data.reals import as_reals
 from vae_jax.data.rows import blocks
 from vae_jax.data.units import Units
 
@@ -94,7 +95,7 @@ def as_stored(name: str, x: np.ndarray, kind: Kind | None, levels: int | None) -
                 f"{name} holds values {x.min():g}..{x.max():g}, and the likelihood is for values between 0 and 1. "
                 "Divide them by the largest that there can be, or use --binarisation none --likelihood normal."
             )
-        return x.astype(np.float32)
+        return as_reals(name, x)
     if not x.size:
         return x.astype(_integers(levels))
     remedy = f"Save shares of the largest as integers: ({levels} * x).round().astype(int)."

@@ -52,7 +52,8 @@ def independent_normals(train: np.ndarray, test: np.ndarray, levels: int = 1) ->
     spread = np.sqrt(found.variance)
     least = max(_LEAST_SPREAD * np.nanmax(spread), np.finfo(np.float32).tiny)
     largest = np.maximum(np.abs(found.least), np.abs(found.most))
-    too_small = spread <= 1e-6 * largest if train.ndim == 2 else spread < least
+    # In steps of float32, a column that varies at all has more.
+    too_small = spread <= 1e-7 * largest if train.ndim == 2 else spread < least
     spread = np.where(too_small, least, spread)
     z = (test.astype(np.float64) - found.mean) / spread
     return -0.5 * np.square(z) - np.log(spread) - 0.5 * np.log(2.0 * np.pi)

@@ -23,7 +23,7 @@ def constant(subject: Subject, options: Options, found: dict[str, Any]) -> dict[
         # Of bits it may have probabilities or a density.
         return {}
     if dataset.columns is None and subject.is_discrete and not (dataset.is_binary or dataset.as_counts):
-        # Counts that are given as real numbers: of these there are densities.
+        # Of counts that are given as real numbers there are densities.
         return {}
     nats = _independent(subject, np.asarray(subject.examples))
     if nats is None:

@@ -25,6 +25,9 @@ from vae_jax.train.files import evaluation_file, is_of_a_command
 # config's, and as long as all examples together take so many draws.
 _FEW, _MOST_GROWTH, _MOST_DRAWS = 0.1, 16, 5_000_000
 
+# A number of z is active where its posterior mean varies by more than this share of the variance of the usual prior.
+_LEAST_SHARE = 0.01
+
 # A rate below this says nothing of x, in nats.
 _LEAST_RATE = 0.1
 
@@ -89,7 +92,8 @@ def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dic
     codes = jax.tree.leaves(latent_means(vae, params, mean_key, x))
     # Numbers of codes are names: how far they vary says nothing.
     means = [layer.reshape(len(layer), -1) for layer in codes if jnp.issubdtype(layer.dtype, jnp.inexact)]
-    active = [np.asarray(active_units(jnp.asarray(layer))) for layer in means]
+    least = _LEAST_SHARE * _prior_variance(subject)
+    active = [np.asarray(active_units(jnp.asarray(layer), threshold=least)) for layer in means]
     result = {
         **summary(estimates, k),
         "rate": float(np.mean(rate, dtype=np.float64)),
@@ -110,6 +114,16 @@ def likelihood(subject: Subject, options: Options, found: dict[str, Any]) -> dic
     if subject.is_discrete and subject.grammar is None:
         result["bits_per_dimension"] = float(bits_per_dimension(result["log_marginal"], subject.run.dataset.shape))
     return result
+
+
+def _prior_variance(subject: Subject) -> float:
+    """That of one number of z under the usual prior of its kind: a normal, or one that is the same everywhere."""
+    if subject.is_direction:
+        return 1.0 / subject.code_size
+    if subject.run.config.model.posterior in ("concrete", "straight_through", "categorical"):
+        classes = subject.run.config.model.classes
+        return (classes - 1) / classes**2
+    return 1.0
 
 
 def summary(estimates: LogMarginal, k: int) -> dict[str, Any]:
@@ -188,7 +202,11 @@ _ROWS: tuple[Section, ...] = (
         (
             ("distortion", "{distortion:.3f}", "-E log p(x | z)"),
             ("rate", "{rate:.3f}", "E KL(q(z | x), p(z)) = index code + marginal KL, from more draws"),
-            ("active units", "{active_units} of {latent_size}", "variance of the posterior mean above 0.01"),
+            (
+                "active units",
+                "{active_units} of {latent_size}",
+                "variance of the posterior mean above 0.01",
+            ),
         ),
     ),
 )
@@ -198,10 +216,18 @@ _CERTAIN_ROWS: tuple[Section, ...] = (
         "likelihood, nats per test example",
         (
             ("bound", "{elbo:.3f}", "log p(x, z) at the one code z of x"),
-            *(row for row in LIKELIHOOD_ROWS[1] if row[0] in ("± test examples", "bits per dimension")),
+            *(row for row in LIKELIHOOD_ROWS[1] if row[0] == "± test examples"),
+            ("bits per dimension", "{bits_per_dimension:.4f}", "-log2 p(x, z) for each element of x"),
         ),
     ),
-    _ROWS[1],
+    (
+        "code, nats",
+        (
+            ("distortion", "{distortion:.3f}", "-log p(x | z)"),
+            ("rate", "{rate:.3f}", "-log p(z)"),
+            _ROWS[1][1][-1],
+        ),
+    ),
 )
 _SCORES = (
     ("log p(x)", "log_marginal", ".2f"),
@@ -253,5 +279,5 @@ CERTAIN_LIKELIHOOD = Measurement(
         ("parts", "rate {rate:.2f}, distortion {distortion:.2f}"),
         _BITS,
     ),
-    scores=_SCORES,
+    scores=(("bound", "log_marginal", ".2f"), *_SCORES[2:]),
 )

@@ -49,7 +49,7 @@ class _Kernel(nn.Module):
 
     @nn.compact
     def __call__(self) -> Array:
-        return self.param("kernel", nn.initializers.lecun_normal(), self.shape)
+        return self.param("kernel", nn.initializers.lecun_normal(), self.shape, jnp.float32)
 
 
 class Double(nn.Module):

@@ -15,6 +15,7 @@ from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
 from vae_jax.core.types import Params
 from vae_jax.data import Dataset
+from vae_jax.data.dataset import check_spread
 from vae_jax.train.files import (
     CHECKPOINTS,
     CONFIG,
@@ -46,8 +47,9 @@ def write_start(
 ) -> None:
     """Make the directory of a new run: its config, what is kept of its data, other .json `files` by name, parameters.
 
-    ConfigError where there is one already.
+    ConfigError where there is one already, ValueError for a test split of one example.
     """
+    check_spread(dataset)
     check_directory(directory)
     with writing(directory):
         # Another process may have been faster.

@@ -335,7 +335,7 @@ def _remedy(run: Trainable) -> str:
     fault = run.dataset.scale_fault
     if fault is not None:
         return f"The likely cause: {fault}"
-    if run.config.system == IN_PYTHON:
+    if not is_of_a_command(run.config):
         return "Train anew with a lower learning rate, or with shorter gradients (optax.clip_by_global_norm)."
     norm = run.config.optimizer.clip_norm
     return f"Train anew with a lower --learning-rate, or with --clip-norm {10 if norm is None else norm / 10:g}."

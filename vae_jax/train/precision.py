@@ -35,9 +35,15 @@ def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[
     # Axes that are cut over devices cannot be joined where they lie.
     joins = jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().empty
     bind = over_rows if joins else _as_it_is
-    if precision == "device" and not joins:
-        return function
-    return with_products(bind if precision == "device" else partial(_rounded, precision, bind), function)
+    if precision == "device":
+        return with_products(bind, function) if joins else function
+
+    def by_default(*arguments: Any) -> Any:
+        # JAX's own default would stand in every product as if the product had asked for it.
+        with jax.default_matmul_precision("default"):
+            return function(*arguments)
+
+    return with_products(partial(_rounded, precision, bind), by_default)
 
 
 def _as_it_is(primitive: core.Primitive, operands: list[Array], params: dict[str, Any]) -> Array:

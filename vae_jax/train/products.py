@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 from jax import lax
-from jax.extend import core
+from jax.extend import core, source_info_util
 
 from vae_jax.core.types import Array
 
@@ -20,6 +20,9 @@ _OF_THEIR_OWN = ("custom_", "shard_map", "xla_pmap", "pallas_call")
 # A sum over fewer is not worth a transposition of its result.
 _MANY_ROWS = 512
 
+# A program with its arrays. Since jax 0.12 every program has them.
+_Closed: Any = getattr(core, "ClosedJaxpr", core.Jaxpr)
+
 # `(primitive, operands, params) -> product`, for a product of matrices or a convolution.
 Rule = Callable[[core.Primitive, list[Array], dict[str, Any]], Array]
 
@@ -28,16 +31,14 @@ def with_products(rule: Rule, function: Callable[..., Any]) -> Callable[..., Any
     """`function` with each product made by `rule`. Differentiate it first, so that those of the gradient are too."""
 
     def replaced(*arguments: Any) -> Any:
-        # JAX's own default would stand in every product as if the product had asked for it.
-        with jax.default_matmul_precision("default"):
-            closed, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        closed, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
         values = _evaluated(rule, closed, jax.tree.leaves(arguments))
         return jax.tree.unflatten(jax.tree.structure(result), values)
 
     return replaced
 
 
-def _evaluated(rule: Rule, closed: core.ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
+def _evaluated(rule: Rule, closed: Any, arguments: Sequence[Any]) -> list[Any]:
     """What a traced program computes, its products made by `rule`."""
     jaxpr = closed.jaxpr
     values: dict[core.Var, Any] = dict(
@@ -48,8 +49,10 @@ def _evaluated(rule: Rule, closed: core.ClosedJaxpr, arguments: Sequence[Any]) -
         return atom.val if isinstance(atom, core.Literal) else values[atom]
 
     for equation in jaxpr.eqns:
-        # Under the name of its layer, which a profile shows.
-        with equation.ctx.manager, jax.named_scope(str(equation.source_info.name_stack)):
+        # With the line that wrote it and the name of its layer, which errors and profiles show.
+        source = equation.source_info
+        names = source_info_util.current_name_stack() + source.name_stack
+        with equation.ctx.manager, source_info_util.user_context(source.traceback, name_stack=names):
             results = _applied(rule, equation, [value(atom) for atom in equation.invars])
         values |= dict(zip(equation.outvars, results, strict=True))
     return [value(atom) for atom in jaxpr.outvars]
@@ -59,8 +62,6 @@ def _applied(rule: Rule, equation: core.JaxprEqn, operands: list[Any]) -> Sequen
     primitive, params = equation.primitive, dict(equation.params)
     if primitive.name in _PRODUCTS:
         return [rule(primitive, operands, params)]
-    if primitive.name in ("pjit", "jit"):
-        return _evaluated(rule, params["jaxpr"], operands)
     if not primitive.name.startswith(_OF_THEIR_OWN):
         params = {name: _rewritten(rule, part) for name, part in params.items()}
     results = primitive.bind(*operands, **primitive.get_bind_params(params))
@@ -72,10 +73,9 @@ def _rewritten(rule: Rule, part: Any) -> Any:
     # A record, as the rules of a gather or of keys, is one thing.
     if type(part) is tuple:
         return tuple(_rewritten(rule, item) for item in part)
-    # Since jax 0.12 the two are one.
-    if isinstance(part, core.Jaxpr) and not isinstance(part, core.ClosedJaxpr):
-        return _rewritten(rule, core.ClosedJaxpr(part, ())).jaxpr
-    if not isinstance(part, core.ClosedJaxpr):
+    if isinstance(part, core.Jaxpr) and not isinstance(part, _Closed):
+        return _rewritten(rule, _Closed(part, ())).jaxpr
+    if not isinstance(part, _Closed):
         return part
     return jax.make_jaxpr(lambda *arguments: _evaluated(rule, part, arguments))(*part.in_avals)
 

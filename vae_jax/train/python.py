@@ -19,10 +19,11 @@ from vae_jax.core.seal import sealed
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key, Params
 from vae_jax.data import Dataset, Reading, Split, binarised, load
-from vae_jax.data.dataset import check_spread, split_rows
+from vae_jax.data.dataset import split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.labels import numbered
 from vae_jax.data.own import own_path
+from vae_jax.data.reals import as_reals
 from vae_jax.data.rows import Rows, blocks, is_large
 from vae_jax.distributions import Bernoulli, Observed
 from vae_jax.distributions.kinds import known_parts
@@ -105,7 +106,6 @@ def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True, gap_words
     # Copied, as the training split is: the caller may write into them before they are measured.
     own = {ending: Split(*map(_copied, split)) for ending, split in splits.items() if ending}
     kept = (train, own.get("_val", validation), own.get("_test", test))
-    check_spread("the data", kept[2])
     whole = all(split.x.dtype.kind in "bui" and not (len(split.x) and split.x.min() < 0) for split in kept)
     bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
     levels = max(1, *(int(split.x.max()) for split in kept if len(split.x))) if whole or bits else None
@@ -164,7 +164,7 @@ def _split(arrays: Mapping[str, Any], ending: str) -> Split:
     if x.ndim < 2 or x.dtype.kind not in "buif":
         raise ValueError(f"x{ending} must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
     if x.dtype.kind == "f":
-        x = x.astype(np.float32)
+        x = as_reals(f"x{ending}", x)
     return Split(x, *beside)
 
 
