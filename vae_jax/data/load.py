@@ -331,7 +331,7 @@ def _cancer() -> Split:
 
 
 def _of_scikit_learn(loader: str, name: str, *, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and their labels, from its file `name`, where it has one: the library takes a second and a half to load."""
+    """Rows and their labels, from its file `name`, where it has one: the library itself takes long to load."""
     path = Path(str(distribution("scikit-learn").locate_file(f"sklearn/datasets/data/{name}")))
     if path.is_file():
         rows = np.loadtxt(path, delimiter=",", skiprows=skip)

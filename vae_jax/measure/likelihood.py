@@ -18,6 +18,7 @@ from vae_jax.evaluate.usage import active_units, latent_means
 from vae_jax.measure.measurement import Measurement, Options, Section
 from vae_jax.measure.resumable import finished, read_estimates, resumable, write_estimates
 from vae_jax.measure.subject import Subject, stream
+from vae_jax.systems.parts.families import POSTERIORS
 from vae_jax.systems.registry import spec_of
 from vae_jax.train.files import evaluation_file, is_of_a_command
 
@@ -120,9 +121,9 @@ def _prior_variance(subject: Subject) -> float:
     """That of one number of z under the usual prior of its kind: a normal, or one that is the same everywhere."""
     if subject.is_direction:
         return 1.0 / subject.code_size
-    if subject.run.config.model.posterior in ("concrete", "straight_through", "categorical"):
-        classes = subject.run.config.model.classes
-        return (classes - 1) / classes**2
+    model = subject.run.config.model
+    if POSTERIORS[model.posterior].space == "choices":
+        return (model.classes - 1) / model.classes**2
     return 1.0
 
 
@@ -183,12 +184,14 @@ def _unused_code(rate: float, active: list[int] | None, config: Experiment) -> s
     return None
 
 
+_EXAMPLES_ROW = ("± test examples", "{test_examples_error:.3f}", "from the choice of {evaluated_examples} examples")
+_UNITS_ROW = ("active units", "{active_units} of {latent_size}", "variance of the posterior mean above 0.01")
 LIKELIHOOD_ROWS: Section = (
     "likelihood, nats per test example",
     (
         ("log p(x)", "{log_marginal:.3f}", "importance-weighted, k = {k}: in expectation a lower bound"),
         ("samples", "{k}", "{certainty}"),
-        ("± test examples", "{test_examples_error:.3f}", "from the choice of {evaluated_examples} examples"),
+        _EXAMPLES_ROW,
         ("effective samples", "{median_effective_sample_size:.1f}", "median over examples, of {k}"),
         ("Pareto k > 0.7", "{fraction_pareto_k_above_0.7:.1%}", "of examples: where not small, k was not enough"),
         ("bits per dimension", "{bits_per_dimension:.4f}", "-log2 p(x) for each element of x"),
@@ -202,11 +205,7 @@ _ROWS: tuple[Section, ...] = (
         (
             ("distortion", "{distortion:.3f}", "-E log p(x | z)"),
             ("rate", "{rate:.3f}", "E KL(q(z | x), p(z)) = index code + marginal KL, from more draws"),
-            (
-                "active units",
-                "{active_units} of {latent_size}",
-                "variance of the posterior mean above 0.01",
-            ),
+            _UNITS_ROW,
         ),
     ),
 )
@@ -216,7 +215,7 @@ _CERTAIN_ROWS: tuple[Section, ...] = (
         "likelihood, nats per test example",
         (
             ("bound", "{elbo:.3f}", "log p(x, z) at the one code z of x"),
-            *(row for row in LIKELIHOOD_ROWS[1] if row[0] == "± test examples"),
+            _EXAMPLES_ROW,
             ("bits per dimension", "{bits_per_dimension:.4f}", "-log2 p(x, z) for each element of x"),
         ),
     ),
@@ -225,7 +224,7 @@ _CERTAIN_ROWS: tuple[Section, ...] = (
         (
             ("distortion", "{distortion:.3f}", "-log p(x | z)"),
             ("rate", "{rate:.3f}", "-log p(z)"),
-            _ROWS[1][1][-1],
+            _UNITS_ROW,
         ),
     ),
 )

@@ -26,7 +26,7 @@ _REPEATS, _ROWS, _WIDTH = 7, 2048, 512
 
 
 def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with its products of float32 arrays in `precision`; "device" leaves them to JAX.
+    """`function` with its products of float32 arrays in `precision`; "device" leaves their digits to JAX.
 
     "bfloat16": operands are rounded to bfloat16. "tf32": to the 19 bits that NVIDIA's units read. "float32": all
     digits, also where a device would take fewer by default. On a CPU products stay float32 where bfloat16 is slower.

@@ -96,10 +96,9 @@ def over_rows(primitive: core.Primitive, operands: list[Array], params: dict[str
     first, second = (x.shape[count:] for x in operands)
     rows = [lax.reshape(x, (math.prod(x.shape[:count]), math.prod(x.shape[count:]))) for x in operands]
     params = params | {"dimension_numbers": (((0,), (0,)), ((), ()))}
-    product = primitive.bind(*rows, **params)
-    if len(rows[0]) >= _MANY_ROWS:
-        # Behind a barrier, since XLA puts them in the order that saves it the transposition.
-        is_wide = math.prod(first) > math.prod(second)
-        product = lax.optimization_barrier(primitive.bind(*(rows[::-1] if is_wide else rows), **params))
-        product = product.T if is_wide else product
-    return lax.reshape(product, (*first, *second))
+    if len(rows[0]) < _MANY_ROWS:
+        return lax.reshape(primitive.bind(*rows, **params), (*first, *second))
+    is_wide = math.prod(first) > math.prod(second)
+    # Behind a barrier, since XLA puts them in the order that saves it the transposition.
+    product = lax.optimization_barrier(primitive.bind(*(rows[::-1] if is_wide else rows), **params))
+    return lax.reshape(product.T if is_wide else product, (*first, *second))
