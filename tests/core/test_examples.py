@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,3 +51,30 @@ def test_parts_need_less_memory() -> None:
         return memory.temp_size_in_bytes
 
     assert bytes_of(8) < bytes_of(1) / 3
+
+
+ON_EIGHT = """
+import jax
+import jax.numpy as jnp
+
+from vae_jax.core.examples import over_examples
+from vae_jax.core.mesh import along
+
+mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+
+def loss(weight, x):
+    layer = lambda key, x: jnp.sum(jnp.tanh(x @ weight))
+    return jnp.mean(over_examples(layer, jax.random.key(0), along("data", x), parts=4))
+
+with jax.set_mesh(mesh):
+    program = jax.jit(jax.grad(loss)).lower(jnp.ones((96, 96)), jnp.ones((192, 96))).compile().as_text()
+# A part has 48 examples, and a device 6 of them.
+assert "f32[6,96]" in program
+assert "f32[48,96]" not in program
+"""
+
+
+def test_each_part_is_computed_on_all_devices() -> None:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", ON_EIGHT], env=environment, check=True)

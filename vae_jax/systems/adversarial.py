@@ -19,11 +19,11 @@ from vae_jax.systems.parts.requirements import differentiable_codes, gradient_sc
 from vae_jax.systems.system import Loss, Metrics, Spec, System
 
 
-def adversarial_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
+def adversarial_loss(vae: VAE, critic: Critic, *, weight: float | Array, parts: int = 1) -> Loss:
     """`mean −log p(x | z)`, plus `weight` times the encoder's `mean −log D(z)`, plus the critic's own loss.
 
-    D(z) is the critic's probability that z is a draw of the prior. Metrics: `distance`, `misled` (the encoder's term),
-    `critic` (cross-entropy).
+    D(z) is the critic's probability that z is a draw of the prior. The batch is coded in `parts`. Metrics: `distance`,
+    `misled` (the encoder's term), `critic` (cross-entropy).
     """
 
     def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
@@ -32,15 +32,15 @@ def adversarial_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss
         critic_loss = critic.loss(params, prior_codes(vae, params, key, len(batch.codes)), batch.codes)
         return distance + weight * misled + critic_loss, {"distance": distance, "misled": misled, "critic": critic_loss}
 
-    return coded_loss(vae, objective)
+    return coded_loss(vae, objective, parts=parts)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     (vae, init), codes = vae_networks(config.model, dataset), config.codes
     critic = make_critic(codes.critic_hidden)
-    system = System(init=init, loss=adversarial_loss(vae, critic, weight=codes.critic_weight), vae=vae)
-    return with_critic(system, critic, rate=codes.critic_rate)
+    loss = adversarial_loss(vae, critic, weight=codes.critic_weight, parts=config.compute.accumulate)
+    return with_critic(System(init=init, loss=loss, vae=vae), critic, rate=codes.critic_rate)
 
 
 def _fixed_prior(config: Experiment) -> str | None:
@@ -56,7 +56,7 @@ def _fixed_prior(config: Experiment) -> str | None:
 
 SPEC = Spec(
     build,
-    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
+    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight", "compute.accumulate"),
     requires=(one_layer, differentiable_codes, gradient_scale),
     doubts=(_fixed_prior,),
 )

@@ -48,10 +48,12 @@ def autoencoder_loss(
     distance: Distance = negative_log_likelihood,
     penalty: Penalty = penalties.none,
     corrupt: Corruption = uncorrupted,
+    parts: int = 1,
 ) -> Loss:
     """`mean_B distance(x, decode(h)) + penalty`, h drawn from the encoding of the corrupted x. Metrics: both terms.
 
-    With the default distance and no penalty it is the loss of a VAE without its KL.
+    With the default distance and no penalty it is the loss of a VAE without its KL. The batch is coded in `parts`, as
+    `over_examples` does; a penalty is of the whole of it.
     """
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
@@ -64,7 +66,7 @@ def autoencoder_loss(
             return code, distance(x, coder.decode(params, code))
 
         x = batch["x"]
-        codes, distances = over_examples(code_and_distance, key, x)
+        codes, distances = over_examples(code_and_distance, key, x, parts=parts)
         omega = penalty(lambda x: coder.encode(params, x).mean, codes, x)
         return jnp.mean(distances) + omega, {"distance": jnp.mean(distances), "penalty": omega}
 
@@ -102,7 +104,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
     vae = layered_vae(layers)
     coder = Autoencoder(vae.encode, vae.decode)
     corrupt = corruption_of(codes, dataset)
-    loss = autoencoder_loss(coder, penalty=penalty_of(codes, dataset.units), corrupt=corrupt)
+    penalty, parts = penalty_of(codes, dataset.units), config.compute.accumulate
+    loss = autoencoder_loss(coder, penalty=penalty, corrupt=corrupt, parts=parts)
     undone = None if corrupt is uncorrupted else corrupt
     return System(init=layered_init(layers), loss=loss, vae=coder, corrupt=undone)
 
@@ -143,6 +146,7 @@ SPEC = Spec(
     reads=(
         *("codes.penalty", "codes.penalty_weight", "codes.sparsity"),
         *("codes.corruption", "codes.corruption_level", "codes.corruption_shift"),
+        "compute.accumulate",
     ),
     requires=(
         *(one_layer, differentiable_codes, gradient_scale, shares_to_corrupt),

@@ -51,15 +51,17 @@ def identity_penalty(covariance: Array, *, off_diagonal: float | Array, diagonal
     return off_diagonal * squares + diagonal * jnp.sum(jnp.square(variances - 1.0))
 
 
-def dip_loss(vae: VAE, *, covariance: Covariance, off_diagonal: float | Array, diagonal: float | Array) -> Loss:
-    """Minus the ELBO, plus the penalty. Metrics: those of the bound, and `penalty`."""
+def dip_loss(
+    vae: VAE, *, covariance: Covariance, off_diagonal: float | Array, diagonal: float | Array, parts: int = 1
+) -> Loss:
+    """Minus the ELBO, plus the penalty; the batch is coded in `parts`. Metrics: those of the bound, and `penalty`."""
 
     def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
         del params, key
         penalty = identity_penalty(covariance(batch.posterior), off_diagonal=off_diagonal, diagonal=diagonal)
         return jnp.mean(batch.distortion + batch.rate) + penalty, {**batch.metrics(), "penalty": penalty}
 
-    return coded_loss(vae, objective)
+    return coded_loss(vae, objective, parts=parts)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -70,12 +72,13 @@ def build(config: Experiment, dataset: Dataset) -> System:
         covariance={"means": covariance_of_means, "codes": covariance_of_codes}[codes.covariance_of],
         off_diagonal=codes.off_diagonal_weight,
         diagonal=codes.diagonal_weight,
+        parts=config.compute.accumulate,
     )
     return System(init=init, loss=loss, vae=vae)
 
 
 SPEC = Spec(
     build,
-    reads=("codes.covariance_of", "codes.off_diagonal_weight", "codes.diagonal_weight"),
+    reads=("codes.covariance_of", "codes.off_diagonal_weight", "codes.diagonal_weight", "compute.accumulate"),
     requires=(one_layer, differentiable_codes, gradient_scale, factorised_normal, two_in_a_batch),
 )

@@ -39,7 +39,7 @@ from vae_jax.systems.system import Batch, Loss, Metrics, Spec, System
 _STREAM = 3
 
 
-class _Parts(NamedTuple):
+class _Terms(NamedTuple):
     """Of one example, in nats: the log-weight of a draw, the log-density of the layers, and −log q(y | x)."""
 
     log_weight: Array
@@ -47,14 +47,15 @@ class _Parts(NamedTuple):
     surprise: Array
 
 
-def discriminative_loss(vae: VAE, classifier: nn.Module, *, weight: float | Array) -> Loss:
+def discriminative_loss(vae: VAE, classifier: nn.Module, *, weight: float | Array, parts: int = 1) -> Loss:
     """Minus the ELBO, less `weight` times the log-density of the layers, plus the classifier's own cross-entropy.
 
-    Metrics: `bound` (the ELBO), `likeness` (log-density of the layers), `classifier` (its cross-entropy).
+    The batch is computed in `parts`, as `over_examples` does. Metrics: `bound` (the ELBO), `likeness` (log-density of
+    the layers), `classifier` (its cross-entropy).
     """
     seen = linen_apply(classifier)
 
-    def of_example(params: Params, key: Key, example: dict[str, Any]) -> _Parts:
+    def of_example(params: Params, key: Key, example: dict[str, Any]) -> _Terms:
         x, label = example["x"], example["label"]
         posterior, prior = posterior_and_prior("discriminative", vae, params, key, x)
         z, log_q = sample_and_log_prob(posterior, key)
@@ -66,14 +67,14 @@ def discriminative_loss(vae: VAE, classifier: nn.Module, *, weight: float | Arra
         likeness = sum(DiagNormal(mean, jnp.exp(log_scale)).log_prob(layer) for layer, mean, log_scale in pairs)
         log_probs = jax.nn.log_softmax(seen(params["classifier"], x)[1])
         surprise = jnp.where(label == UNLABELLED, 0.0, -log_probs[jnp.maximum(label, 0)])
-        return _Parts(log_weight, jnp.asarray(likeness), surprise)
+        return _Terms(log_weight, jnp.asarray(likeness), surprise)
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
         unknown = jnp.full(num_examples(batch["x"]), UNLABELLED)
         examples = {"x": batch["x"], "label": batch.get("label", unknown)}
-        parts = over_examples(lambda key, example: of_example(params, key, example), key, examples)
-        bound, likeness, surprise = map(jnp.mean, parts)
+        terms = over_examples(lambda key, example: of_example(params, key, example), key, examples, parts=parts)
+        bound, likeness, surprise = map(jnp.mean, terms)
         metrics = {"bound": bound, "likeness": likeness, "classifier": surprise}
         return surprise - bound - weight * likeness, metrics
 
@@ -92,7 +93,7 @@ def build(config: Experiment, dataset: Dataset) -> System:
         return init_vae(key, batch) | {"classifier": network.params, "log_scales": scales}
 
     optimizer = partial(apart, {"classifier": optax.adam(codes.critic_rate)})
-    loss = discriminative_loss(vae, classifier, weight=codes.critic_weight)
+    loss = discriminative_loss(vae, classifier, weight=codes.critic_weight, parts=config.compute.accumulate)
 
     def classify(params: Params, x: Any) -> Array:
         return linen_apply(classifier)(params["classifier"], x)[1]
@@ -120,7 +121,7 @@ def _seen_by_its_mean(config: Experiment) -> str | None:
 
 SPEC = Spec(
     build,
-    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
+    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight", "compute.accumulate"),
     requires=(one_layer, differentiable_codes, gradient_scale, _has_weights, _seen_by_its_mean),
     doubts=(every_label,),
 )

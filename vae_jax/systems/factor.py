@@ -34,10 +34,11 @@ def shuffled(key: Key, codes: Array) -> Array:
     return jax.vmap(jax.random.permutation, out_axes=1)(keys, codes.T)
 
 
-def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
+def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array, parts: int = 1) -> Loss:
     """Minus the ELBO, `weight` (the paper's γ) times the total correlation, and the critic's own loss.
 
     γ corresponds to β − 1 of β-TCVAE. The shuffled codes are those of the batch; the paper takes another batch.
+    The batch is coded in `parts`.
     Metrics: those of the bound, `total_correlation` as the critic sees it, and `critic` (cross-entropy).
     """
 
@@ -48,20 +49,20 @@ def factor_loss(vae: VAE, critic: Critic, *, weight: float | Array) -> Loss:
         loss = jnp.mean(batch.distortion + batch.rate) + weight * total_correlation + critic_loss
         return loss, {**batch.metrics(), "total_correlation": total_correlation, "critic": critic_loss}
 
-    return coded_loss(vae, objective)
+    return coded_loss(vae, objective, parts=parts)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
     """The system of a config. ConfigError or ValueError where the data do not fit the model."""
     (vae, init), codes = vae_networks(config.model, dataset), config.codes
     critic = make_critic(codes.critic_hidden)
-    system = System(init=init, loss=factor_loss(vae, critic, weight=codes.critic_weight), vae=vae)
-    return with_critic(system, critic, rate=codes.critic_rate)
+    loss = factor_loss(vae, critic, weight=codes.critic_weight, parts=config.compute.accumulate)
+    return with_critic(System(init=init, loss=loss, vae=vae), critic, rate=codes.critic_rate)
 
 
 SPEC = Spec(
     build,
-    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight"),
+    reads=("codes.critic_hidden", "codes.critic_rate", "codes.critic_weight", "compute.accumulate"),
     requires=(one_layer, differentiable_codes, gradient_scale, drawn_bound, two_in_a_batch),
     doubts=(free_numbers,),
 )

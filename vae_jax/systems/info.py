@@ -45,10 +45,11 @@ def divergence_weight(alpha: float | Array, scale: float | Array) -> float | Arr
     return weight
 
 
-def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergence: Divergence) -> Loss:
+def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergence: Divergence, parts: int = 1) -> Loss:
     """Minus the objective of InfoVAE, λ = `scale`, by one draw of z. ValueError where α + λ < 1.
 
-    A `PointMass` posterior has no KL, so α must then be 1, which is WAE-MMD. Metrics: those of the batch, `divergence`.
+    A `PointMass` posterior has no KL, so α must then be 1, which is WAE-MMD. The batch is coded in `parts`, and the
+    divergence is of the whole of it. Metrics: those of the batch, `divergence`.
     """
     weight = divergence_weight(alpha, scale)
 
@@ -57,7 +58,7 @@ def info_loss(vae: VAE, *, alpha: float | Array, scale: float | Array, divergenc
         loss = jnp.mean(batch.distortion) + (1.0 - alpha) * jnp.mean(batch.rate) + weight * distance
         return loss, {**batch.metrics(), "divergence": distance}
 
-    return coded_loss(vae, objective)
+    return coded_loss(vae, objective, parts=parts)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -65,7 +66,13 @@ def build(config: Experiment, dataset: Dataset) -> System:
     model, codes = config.model, config.codes
     vae, init = vae_networks(model, dataset)
     divergence = partial(mmd, kernel={"mmd_rbf": rbf, "mmd_imq": imq}[codes.divergence])
-    loss = info_loss(vae, alpha=codes.info_alpha, scale=codes.info_lambda, divergence=divergence)
+    loss = info_loss(
+        vae,
+        alpha=codes.info_alpha,
+        scale=codes.info_lambda,
+        divergence=divergence,
+        parts=config.compute.accumulate,
+    )
     return System(init=init, loss=loss, vae=vae)
 
 
@@ -77,6 +84,6 @@ def _kl_has_no_weight(config: Experiment) -> str | None:
 
 SPEC = Spec(
     build,
-    reads=("codes.divergence", "codes.info_alpha", "codes.info_lambda"),
+    reads=("codes.divergence", "codes.info_alpha", "codes.info_lambda", "compute.accumulate"),
     requires=(one_layer, differentiable_codes, gradient_scale, drawn_bound, two_in_a_batch, _kl_has_no_weight),
 )

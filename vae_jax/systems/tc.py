@@ -40,10 +40,12 @@ def tc_loss(
     total_correlation: float | Array = 1.0,
     dimension_wise: float | Array = 1.0,
     log_weights: LogWeights = weighted_log_weights,
+    parts: int = 1,
 ) -> Loss:
     """Minus the objective with α = `index`, β = `total_correlation`, γ = `dimension_wise`, by one draw of z.
 
-    Posterior and prior must be `DiagNormal` (TypeError). Metrics: those of the bound, and the three parts.
+    Posterior and prior must be `DiagNormal` (TypeError). The batch is coded in `parts`. Metrics: those of the
+    bound, and the three parts of the rate.
     """
 
     def objective(params: Params, key: Key, batch: Coded) -> tuple[Array, Metrics]:
@@ -57,7 +59,7 @@ def tc_loss(
         )
         return jnp.mean(batch.distortion + batch.rate) + surplus, {**batch.metrics(), **parts._asdict()}
 
-    return coded_loss(vae, objective)
+    return coded_loss(vae, objective, parts=parts)
 
 
 def build(config: Experiment, dataset: Dataset) -> System:
@@ -70,12 +72,13 @@ def build(config: Experiment, dataset: Dataset) -> System:
         total_correlation=config.objective.beta,
         dimension_wise=codes.dimension_weight,
         log_weights={"weighted": weighted_log_weights, "stratified": stratified_log_weights}[codes.minibatch],
+        parts=config.compute.accumulate,
     )
     return System(init=init, loss=loss, vae=vae)
 
 
 SPEC = Spec(
     build,
-    reads=("objective.beta", "codes.index_weight", "codes.dimension_weight", "codes.minibatch"),
+    reads=("objective.beta", "codes.index_weight", "codes.dimension_weight", "codes.minibatch", "compute.accumulate"),
     requires=(one_layer, differentiable_codes, gradient_scale, factorised_normal, normal_prior, two_in_a_batch),
 )

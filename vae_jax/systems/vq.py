@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from vae_jax.config.fields import Experiment
 from vae_jax.core.errors import ConfigError
+from vae_jax.core.examples import over_examples
 from vae_jax.core.trees import freeze
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.data.dataset import Dataset
@@ -134,18 +135,22 @@ def _described(
     return distortion + rate + weight * commitment, metrics
 
 
-def first_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
-    """The first stage: minus the bound under a uniform prior, the commitment, and what moves the codes."""
+def first_loss(model: Quantising, *, commitment_weight: float | Array, parts: int = 1) -> Loss:
+    """The first stage: minus the bound under a uniform prior, the commitment, and what moves the codes.
+
+    The batch is computed in `parts`, as `over_examples` does; codes move by the whole of it.
+    """
     uniform = sum(grid.sides[0] * grid.sides[1] for grid in model.grids) * jnp.log(float(model.quantiser.size))
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
 
-        def grids_of(x: Any) -> tuple[list[tuple[Array, Quantised]], Array]:
+        def grids_of(key: Key, x: Any) -> tuple[list[tuple[Array, Quantised]], Array]:
+            del key
             grids = model.quantised(params, x)
             return grids, -model.decode(params, [quantised.value for _, quantised in grids]).log_prob(x)
 
-        grids, distortion = jax.vmap(grids_of)(batch["x"])
+        grids, distortion = over_examples(grids_of, key, batch["x"], parts=parts)
         value, metrics = _described(model, grids, distortion, jnp.full_like(distortion, uniform), commitment_weight)
         keys = jax.random.split(key, len(grids))
         for i, (z, quantised) in enumerate(grids):
@@ -156,20 +161,22 @@ def first_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
     return loss
 
 
-def second_loss(model: Quantising, *, commitment_weight: float | Array) -> Loss:
-    """The second stage: minus the bound, and the commitment, with a gradient in the prior alone."""
+def second_loss(model: Quantising, *, commitment_weight: float | Array, parts: int = 1) -> Loss:
+    """The second stage: minus the bound, and the commitment, with a gradient in the prior alone; a batch in `parts`."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
-        del key, step
+        del step
         still = freeze({name: part for name, part in params.items() if name != "prior"})
         prior = model.prior(params)
 
-        def costs_of(x: Any) -> tuple[list[tuple[Array, Quantised]], Array, Array]:
+        def costs_of(key: Key, x: Any) -> tuple[list[tuple[Array, Quantised]], Array, Array]:
+            del key
             grids = model.quantised(still, x)
             distortion = -model.decode(still, [quantised.value for _, quantised in grids]).log_prob(x)
             return grids, distortion, -prior.log_prob(_codes(grids))
 
-        return _described(model, *jax.vmap(costs_of)(batch["x"]), commitment_weight)
+        grids, distortion, rate = over_examples(costs_of, key, batch["x"], parts=parts)
+        return _described(model, grids, distortion, rate, commitment_weight)
 
     return loss
 
@@ -201,7 +208,8 @@ def build(config: Experiment, dataset: Dataset) -> System:
     def init(key: Key, batch: Batch) -> Params:
         return first_params(networks, key, jax.tree.map(lambda leaf: leaf[0], batch["x"]), model.latent_size)
 
-    losses = [make(networks, commitment_weight=quantisation.commitment) for make in (first_loss, second_loss)]
+    options: Any = {"commitment_weight": quantisation.commitment, "parts": config.compute.accumulate}
+    losses = [make(networks, **options) for make in (first_loss, second_loss)]
     start = second_stage_start(config, dataset)
     return System(
         init=init,
@@ -264,4 +272,8 @@ def _own_prior(config: Experiment) -> str | None:
     return "--prior has no effect with --system vq, whose prior of codes is uniform, or learned in the second stage"
 
 
-SPEC = Spec(build, reads=("quantisation", "stages"), requires=(one_layer, gradient_scale, _grid_network, _own_prior))
+SPEC = Spec(
+    build,
+    reads=("quantisation", "stages", "compute.accumulate"),
+    requires=(one_layer, gradient_scale, _grid_network, _own_prior),
+)

@@ -43,8 +43,11 @@ class Coded(NamedTuple):
         return {"bound": -distortion - rate, "log_likelihood": -distortion, "kl": rate}
 
 
-def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
-    """Encode, draw and decode a batch `[B, …]`; from the same key `elbo_terms` makes the same draws."""
+def coded(vae: VAE, params: Params, key: Key, x: Any, *, parts: int = 1) -> Coded:
+    """Encode, draw and decode a batch `[B, …]`; from the same key `elbo_terms` makes the same draws.
+
+    `parts`: the batch is computed in so many, as `over_examples` does, and is whole again in the result.
+    """
     prior = vae.prior(params)
 
     def code(key: Key, x: Any) -> tuple[Any, Array, Array, Array]:
@@ -59,15 +62,15 @@ def coded(vae: VAE, params: Params, key: Key, x: Any) -> Coded:
             kl = log_q - prior.log_prob(z)
         return posterior, jnp.ravel(z), -vae.decode(params, z).log_prob(x), jnp.ravel(kl)
 
-    return Coded(*over_examples(code, key, x))
+    return Coded(*over_examples(code, key, x, parts=parts))
 
 
-def coded_loss(vae: VAE, objective: Callable[[Params, Key, Coded], tuple[Array, Metrics]]) -> Loss:
-    """The loss `objective(params, key, batch of codes)`."""
+def coded_loss(vae: VAE, objective: Callable[[Params, Key, Coded], tuple[Array, Metrics]], *, parts: int = 1) -> Loss:
+    """The loss `objective(params, key, batch of codes)`, where the batch is coded in `parts`."""
 
     def loss(params: Params, key: Key, batch: Batch, step: Array) -> tuple[Array, Metrics]:
         del step
-        return objective(params, key, coded(vae, params, key, batch["x"]))
+        return objective(params, key, coded(vae, params, key, batch["x"], parts=parts))
 
     return loss
 
