@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from vae_jax.core.types import Array
-from vae_jax.nets.conv import Double, Halve, check_halves
+from vae_jax.nets.conv import Double, Halve, check_halves, side_by_side
 from vae_jax.nets.mlp import OneExample
 
 _RESIDUAL_BLOCKS = 2
@@ -26,8 +26,8 @@ class Conv3x3(nn.Module):
     def __call__(self, x: Array) -> Array:
         height, width, _ = x.shape
         padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-        shifts = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
-        return nn.Dense(self.features)(jnp.concatenate(shifts, axis=-1))
+        rows = [side_by_side([padded[i : i + height, j : j + width] for j in range(3)]) for i in range(3)]
+        return nn.Dense(self.features)(side_by_side(rows))
 
 
 class ResidualBlocks(nn.Module):

@@ -14,6 +14,7 @@ from jax.tree_util import Partial
 from vae_jax.core.types import Array
 from vae_jax.data.units import Units
 from vae_jax.distributions import Autoregressive
+from vae_jax.nets.conv import side_by_side
 
 
 class CausalConv(nn.Module):
@@ -33,7 +34,7 @@ class CausalConv(nn.Module):
         places = [*product(range(reach), range(2 * reach + 1)), *((reach, left) for left in range(reach))]
         places += [] if self.strict else [(reach, reach)]
         shifts = [padded[i : i + height, j : j + width] for i, j in places]
-        return nn.Dense(self.features)(jnp.concatenate(shifts, axis=-1))
+        return nn.Dense(self.features)(side_by_side(shifts))
 
 
 class CausalLayers(nn.Module):
