@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from tests.runs import assert_equal_states
 from tests.toy_systems import adversarial_system, batch_term_system, codebook_system, identity, mean_system, points
 from vae_jax.config import Optimizer
 from vae_jax.core.trees import num_examples
@@ -34,6 +35,25 @@ def test_where_a_run_is_cut_does_not_change_a_bit(cuts) -> None:
             a if a.dtype != whole.key.dtype else jax.random.key_data(a),
             b if b.dtype != whole.key.dtype else jax.random.key_data(b),
         )
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_loop_of_ones_own_may_donate_the_state(averaged: bool) -> None:
+    system = mean_system()
+    state = initial_state(system, TX, identity, DATA, jax.random.key(0), averaged=averaged)
+    expected = program(system)(state, 41)
+
+    def advanced(state, stop):
+        return train_until(system, TX, identity, DATA, state, stop, batch_size=10)
+
+    donating = jax.jit(advanced, donate_argnames="state")
+    memory = donating.lower(state, 41).compile().memory_analysis()
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    # All but what XLA cannot give back where it came from, as the key.
+    assert memory.alias_size_in_bytes > size / 2
+    after = donating(state, 41)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+    assert_equal_states(after, expected)
 
 
 def test_the_program_is_traced_once() -> None:

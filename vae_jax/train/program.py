@@ -88,7 +88,8 @@ def initial_state(
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
     return TrainState(
         params=params,
-        average=params if averaged else None,
+        # Its own buffers, so that a state can be donated.
+        average=jax.tree.map(jnp.copy, params) if averaged else None,
         opt_state=opt_state,
         step=jnp.int32(0),
         key=train_key,
