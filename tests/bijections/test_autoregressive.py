@@ -63,3 +63,14 @@ def test_with_outputs_of_zero_it_is_the_identity() -> None:
         same, log_det = side(z)
         np.testing.assert_array_equal(same, z)
         assert log_det == 0.0
+
+
+def test_one_scale_for_all_counts_once_for_each() -> None:
+    layer = AutoregressiveAffine(lambda z: (jnp.zeros(3), jnp.full(1, 0.5)))
+    y, log_det = layer.forward(jnp.asarray(Z, jnp.float32))
+    np.testing.assert_allclose(log_det, 1.5, rtol=1e-6)
+    z, inverse = layer.inverse(y)
+    np.testing.assert_allclose(z, Z, rtol=1e-5)
+    np.testing.assert_allclose(inverse, -1.5, rtol=1e-6)
+    # Of y = e^½ z the transposed equation has e^-½ times the gradient.
+    np.testing.assert_allclose(layer.solve_transposed(z, jnp.ones(3)), np.full(3, np.exp(-0.5)), rtol=1e-5)

@@ -95,3 +95,13 @@ def test_it_stays_finite_at_extremes(bijection: Bijection) -> None:
 def test_one_dimension_has_no_half() -> None:
     with pytest.raises(ValueError, match="a coupling needs one vector of at least 2 dimensions"):
         AffineCoupling(lambda fixed: (fixed, fixed)).forward(jnp.zeros(1))
+
+
+def test_one_scale_for_all_counts_once_for_each() -> None:
+    z = jnp.array([0.1, 0.2, 0.3])
+    for log_scale in (jnp.log(2.0), jnp.full(1, 0.7)):
+        layer = AffineCoupling(lambda fixed, log_scale=log_scale: (jnp.zeros(2), log_scale))
+        y, log_det = layer.forward(z)
+        exact = jnp.linalg.slogdet(jax.jacfwd(lambda z, layer=layer: layer.forward(z)[0])(z))[1]
+        np.testing.assert_allclose(log_det, exact, rtol=1e-6)
+        np.testing.assert_allclose(layer.inverse(y)[1], -exact, rtol=1e-6)

@@ -94,3 +94,28 @@ def test_what_does_not_fit_is_said() -> None:
         model.inverse_transform(np.zeros(4))
     with pytest.raises(ValueError, match="n_samples must be at least 1"):
         model.sample(0)
+    with pytest.raises(ValueError, match="Z holds no codes"):
+        model.inverse_transform(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="hidden must be a tuple with the size of each layer, got 4"):
+        clone(SMALL).set_params(hidden=4).fit(ROWS)
+
+
+def test_what_is_set_later_does_not_change_what_was_fitted() -> None:
+    model = clone(SMALL).fit(ROWS)
+    codes = model.transform(ROWS)
+    model.set_params(n_components=3, likelihood="bernoulli")
+    np.testing.assert_array_equal(model.transform(ROWS), codes)
+    assert model.inverse_transform(codes).shape == ROWS.shape
+    assert len(model.get_feature_names_out()) == 2
+
+
+def test_sizes_may_be_whole_numbers_of_numpy() -> None:
+    search = GridSearchCV(clone(SMALL), {"n_components": np.arange(1, 3), "hidden": [np.array([4, 3])]}, cv=2)
+    assert search.fit(ROWS).best_params_["n_components"] in (1, 2)
+
+
+def test_a_row_that_is_farther_than_float32_tells_has_the_least_score() -> None:
+    model = clone(SMALL).fit(ROWS)
+    scores = model.score_samples(np.concatenate([ROWS[:3], 1e30 * ROWS[:3]]))
+    assert not np.isnan(scores).any()
+    assert (scores[3:] == -np.inf).all()

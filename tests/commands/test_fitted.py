@@ -206,8 +206,8 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
         vj.fit(None, X, directory=tmp_path / "a")
     with pytest.raises(ConfigError, match=r"as my_model.py:build, got 'mine'"):
         vj.fit(None, X, build="mine", directory=tmp_path / "a")
-    with pytest.raises(ValueError, match="but no x"):
-        vj.fit(vae, {"images": X}, params=params, directory=tmp_path / "a")
+    with pytest.raises(ValueError, match="but none named x, images, data"):
+        vj.fit(vae, {"pixels": X}, params=params, directory=tmp_path / "a")
     with pytest.raises(ValueError, match=r"must be numbers of shape \[n, …\], got"):
         vj.fit(vae, X[0], params=params, directory=tmp_path / "a")
     # A Bernoulli of grey values is no density, and soft targets would be measured as one.
@@ -233,10 +233,27 @@ def test_what_is_missing_or_does_not_fit_is_said_before_any_compute(tmp_path, ca
     with pytest.raises(ConfigError, match="of another architecture.*Was it trained by another optimiser"):
         vj.open_run(tmp_path / "run", vae, DATA, params=params, optimizer=optax.sgd(1e-2))
     for given in ({}, {"model": vae, "params": params}):
-        with pytest.raises(ConfigError, match=r"vj.open_run\('.*run', model, data\)"):
+        with pytest.raises(ConfigError, match=r"vj.open_run\('.*run', model, data, params=params\)"):
             vj.open_run(tmp_path / "run", **given)
     assert main(["sample", str(tmp_path / "run")]) == 1
     assert "the model of this run was made in Python" in capsys.readouterr().err
+
+
+def test_whole_numbers_of_numpy_are_numbers(tmp_path) -> None:
+    sizes = {"epochs": np.int64(1), "batch_size": np.int32(32), "seed": np.uint8(3), "evaluation_samples": np.int64(5)}
+    run = fitted(tmp_path / "run", **sizes)
+    assert run.evaluate(k=np.int64(7))["k"] == 7
+    with pytest.raises(TypeError, match="k must be a static integer, got 5.0"):
+        run.evaluate(k=5.0)  # pyright: ignore[reportArgumentType]
+
+
+def test_without_a_directory_each_has_one_of_its_own(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [fitted(None, epochs=1).directory.name for _ in range(2)] == ["fit", "fit-2"]
+    vae, params = model()
+    with pytest.raises(ConfigError, match="is a Bernoulli"):
+        vj.fit(vae, X - 0.5, params=params)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["fit", "fit-2"]
 
 
 def test_settings_without_an_effect_are_refused(tmp_path) -> None:

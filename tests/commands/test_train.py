@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.cli import main
-from vae_jax.commands.train import _check_flags, _TrainOptions, free_directory
+from vae_jax.commands.train import _check_flags, _TrainOptions
 from vae_jax.config.files import config_names, load_config
 from vae_jax.config.naming import description_of
 from vae_jax.config.trial import quick
@@ -72,13 +72,6 @@ def test_fields_are_flags(tmp_path, capsys) -> None:
     assert config["model"]["hidden"] == [8, 9]
     assert config["objective"]["alpha"] == 0.3
     capsys.readouterr()
-
-
-def test_the_default_directory_is_numbered(tmp_path) -> None:
-    for expected in ("curve", "curve-2", "curve-3"):
-        directory = free_directory(tmp_path / "curve")
-        assert directory.name == expected
-        directory.mkdir()
 
 
 def test_a_run_can_be_used_from_another_folder(tmp_path, monkeypatch, capsys) -> None:

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vae_jax.data import load
@@ -65,6 +66,28 @@ NAMED = [
     (["cat", "dog", "", "cat"], [0, 1, -1, 0], ("cat", "dog")),
     (["ä b", "1", "-1", "1"], [1, 0, -1, 0], ("1", "ä b")),
 ]
+# As pandas has them.
+OBJECTS = [
+    (["dog", "cat", None, "dog"], [1, 0, -1, 1], ("cat", "dog")),
+    (["dog", "cat", np.nan, "dog"], [1, 0, -1, 1], ("cat", "dog")),
+    ([2, 0, pd.NA, 1], [2, 0, -1, 1], None),
+    ([np.int64(2), 0, None, 1], [2, 0, -1, 1], None),
+]
+
+
+@pytest.mark.parametrize(("label", "numbers", "classes"), OBJECTS)
+def test_labels_may_be_objects_of_python(label: list, numbers: list, classes) -> None:
+    (found,), names = numbered("data", [np.array(label, object)])
+    assert names == classes
+    np.testing.assert_array_equal(found, numbers)
+
+
+@pytest.mark.parametrize("label", [["a", 1], [1.5, 2.0], [np.float64(0.5), None], [(), ()]])
+def test_other_objects_are_no_labels(label: list) -> None:
+    objects = np.empty(2, object)
+    objects[:] = label
+    with pytest.raises(ValueError, match="labels must be integers or strings"):
+        numbered("data", [objects])
 
 
 @pytest.mark.parametrize(("label", "numbers", "classes"), NAMED)

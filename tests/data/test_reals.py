@@ -35,3 +35,9 @@ def test_digits_that_go_are_told_of(offset: float, scale: float, told: bool) -> 
 )
 def test_what_has_no_digits_to_lose_is_left_alone(x: np.ndarray) -> None:
     np.testing.assert_array_equal(as_reals("mine", x), x.astype(np.float32))
+
+
+def test_numbers_beyond_float32_are_refused() -> None:
+    with pytest.raises(ValueError, match="mine holds numbers beyond 3.4e38"):
+        as_reals("mine", np.array([[1.0, 1e39], [2.0, np.nan]]))
+    assert np.isinf(as_reals("mine", np.array([[1.0, np.inf]]))[0, 1])

@@ -46,3 +46,13 @@ def test_gaps_do_not_reach_the_gradient_and_impossible_choices_never_come() -> N
 def test_a_row_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"value must be one event of shape \(4,\), got \(5, 4\)"):
         ROWS.log_prob(jnp.zeros((5, 4)))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [(("a", (0, 2)),), (("a", (0, 1)), ("b", (1,))), (("b", (0, 1)),), (("a", (0, 0)),)],
+)
+def test_places_that_skip_or_repeat_a_column_are_refused(places) -> None:
+    columns = vj.Columns({"a": vj.DiagNormal(jnp.zeros(2), jnp.ones(2))}, places)
+    with pytest.raises(ValueError, match=r"Columns: places must be 0\.\.\d, each once, of a, got"):
+        columns.log_prob(jnp.zeros(columns.event_shape))

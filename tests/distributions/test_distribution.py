@@ -10,6 +10,7 @@ from jax.tree_util import Partial
 
 import vae_jax as vj
 from tests.families import DISTRIBUTIONS, Family
+from vae_jax.bijections.coupling import AffineCoupling
 from vae_jax.distributions import Distribution, sample_and_log_prob, sample_and_path_log_prob
 from vae_jax.distributions.distribution import moves
 from vae_jax.distributions.divergences import has_closed_form
@@ -240,3 +241,24 @@ def test_the_two_optional_methods_are_used_where_they_exist() -> None:
 
     assert sample_and_log_prob(Flow(), jax.random.key(0)) == ("z", "full")
     assert sample_and_path_log_prob(Flow(), jax.random.key(0)) == ("z", "path")
+
+
+def test_a_plain_function_in_a_distribution_has_no_path_derivative() -> None:
+    def conditional(value):
+        return vj.DiagNormal(0.7 * jnp.tril(jnp.ones((2, 2)), -1) @ value, jnp.full(2, 0.6))
+
+    closed = vj.Autoregressive(conditional, (2,))
+    with pytest.raises(TypeError, match=r"Autoregressive holds a plain function.*Give jax.tree_util.Partial"):
+        sample_and_path_log_prob(closed, KEY)
+    # The full gradient needs to hold nothing still.
+    opened = vj.Autoregressive(Partial(lambda _, value: conditional(value), ()), (2,))
+    np.testing.assert_array_equal(sample_and_log_prob(closed, KEY)[1], sample_and_log_prob(opened, KEY)[1])
+    assert np.isfinite(sample_and_path_log_prob(opened, KEY)[1])
+
+
+def test_functions_among_the_parts_of_a_distribution_are_let_be() -> None:
+    flow = vj.flow(vj.standard_normal(4), AffineCoupling(lambda fixed: (0.5 * fixed, 0.1 * fixed)))
+    chain = vj.bottom_up(flow, Partial(lambda scale, value: vj.DiagNormal(value[:2], scale), jnp.ones(2)))
+    assert chain.reparameterised
+    assert chain.event_shape == ((4,), (2,))
+    assert moves(chain)

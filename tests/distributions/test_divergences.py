@@ -144,3 +144,10 @@ def test_choices_that_are_masked_have_a_divergence_with_a_gradient() -> None:
             np.testing.assert_allclose(slopes[0][0], [few[0], 0.0, few[1]], atol=1e-6)
     never = jnp.array([-jnp.inf, jnp.inf])
     np.testing.assert_allclose(kl_terms(vj.Bernoulli(never), vj.Bernoulli(jnp.zeros(2))), np.log(2.0), rtol=1e-6)
+
+
+def test_the_advice_for_a_batch_of_posteriors_works() -> None:
+    q, p = vj.DiagNormal(jnp.zeros((5, 2)), jnp.ones((5, 2))), vj.standard_normal(2)
+    with pytest.raises(ValueError, match=r"jax\.vmap\(kl, \(0, None\)\)\(q, p\)"):
+        vj.kl(q, p)
+    np.testing.assert_array_equal(jax.vmap(vj.kl, (0, None))(q, p), np.zeros(5))

@@ -252,3 +252,9 @@ def test_a_function_whose_parameters_are_not_seen_is_refused_however_it_is_wrapp
     ):
         with pytest.raises(TypeError, match="whose parameters are not seen. Give jax.tree_util.Partial"):
             call()
+
+
+def test_the_shapes_of_layers_may_be_structured() -> None:
+    below = Partial(lambda scale, value: vj.DiagNormal(value["a"], scale), jnp.ones(2))
+    chain = vj.bottom_up(vj.Product({"a": vj.standard_normal(2)}), below)
+    assert chain.event_shape == ({"a": (2,)}, (2,))

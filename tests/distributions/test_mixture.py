@@ -109,3 +109,11 @@ def test_a_rare_component_is_drawn_as_often_from_logits_of_half_precision() -> N
     )
     share = 1.0 / (1.0 + np.exp(-float(logits[1])))
     assert abs(np.mean(np.asarray(drawn) > 50.0) - share) < 4.5 * np.sqrt(share / 200_000)
+
+
+def test_pseudo_inputs_may_be_structured() -> None:
+    inputs = {"a": jnp.zeros((3, 2)), "b": jnp.ones((3, 2))}
+    prior = vj.vamp_prior(lambda scale, x: vj.DiagNormal(scale * (x["a"] + x["b"]), jnp.ones(2)), 2.0, inputs)
+    np.testing.assert_allclose(
+        prior.log_prob(jnp.full(2, 2.0)), vj.standard_normal(2).log_prob(jnp.zeros(2)), rtol=1e-6
+    )

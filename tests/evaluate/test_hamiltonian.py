@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,3 +75,23 @@ def test_z_may_be_of_another_type_than_the_step(x64: bool) -> None:
         assert drawn.acceptance > 0.0
         annealed = ais(vae, None, jax.random.key(0), single, num_chains=2, num_temperatures=3, **counts)
         assert np.isfinite(annealed.value)
+
+
+AFTERWARDS = """
+import jax
+import jax.numpy as jnp
+
+from tests.members import X, linear_gaussian_params
+from vae_jax.evaluate.hamiltonian import posterior_draws
+from vae_jax.models.linear_gaussian import linear_gaussian
+
+key, options = jax.random.key(0), {"num_draws": 3, "num_warmup": 2, "num_integration_steps": 1}
+jax.jit(lambda x: posterior_draws(linear_gaussian(), linear_gaussian_params(), key, x, **options).z)(X)
+from blackjax.adaptation.step_size import bisection_monotonic_fn
+
+bisection_monotonic_fn(0.7)((jnp.array([-jnp.inf, jnp.inf]), False), 0.1, 0.9)
+"""
+
+
+def test_blackjax_is_of_use_afterwards() -> None:
+    subprocess.run([sys.executable, "-c", AFTERWARDS], check=True)

@@ -44,3 +44,11 @@ def test_bad_codes_are_refused() -> None:
         penalties.l1(encode, CODES[0], X)
     with pytest.raises(ValueError, match="at least 2 examples, got 1"):
         penalties.kl_sparsity(0.1)(encode, CODES[:1], X)
+
+
+def test_a_unit_that_is_always_on_costs_a_finite_penalty_in_half_precision() -> None:
+    codes = jnp.ones((4, 2), jnp.bfloat16)
+    found = penalties.kl_sparsity(0.1)(lambda x: x, codes, codes)
+    np.testing.assert_allclose(
+        found, penalties.kl_sparsity(0.1)(lambda x: x, codes.astype(jnp.float32), codes), rtol=1e-5
+    )

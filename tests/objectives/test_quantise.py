@@ -136,3 +136,16 @@ def test_bad_input() -> None:
         quantise(CODEBOOK[:1], Z)
     with pytest.raises(ValueError, match="vectors of 2 dimensions cannot be told by codes of 3"):
         quantise(CODEBOOK, Z[..., :2])
+
+
+@pytest.mark.parametrize(("kind", "size"), [(jnp.float16, 8), (jnp.float16, 600), (jnp.bfloat16, 512)])
+def test_codes_in_half_precision_are_those_of_float32(kind: Any, size: int) -> None:
+    codebook = jax.random.normal(jax.random.key(2), (size, 4), kind)
+    wide = codebook.astype(jnp.float32)
+    np.testing.assert_array_equal(nearest_index(codebook, codebook), nearest_index(wide, wide))
+    assert quantise(codebook, codebook).value.dtype == kind
+
+
+def test_more_codes_than_a_number_can_tell_are_refused() -> None:
+    with pytest.raises(ValueError, match="are 8,589,934,592 codes"):
+        finite_scalars((8,) * 11, jnp.zeros(11))

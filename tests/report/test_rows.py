@@ -235,6 +235,10 @@ def test_rows_that_are_unlike_the_others_are_strange(run, tmp_path) -> None:
     write_table(tmp_path / "odd.csv", odd | {"id": [1]})
     options = {"samples": 50, "false_alarms": 0.1, "seed": 0, "data_dir": None, "out": tmp_path / "b.csv"}
     assert write_anomalies(subject, data=str(tmp_path / "odd.csv"), **options)[2] == 1
+    # So far that its score is no number: it stands first where rows are sorted by it.
+    write_table(tmp_path / "odd.csv", odd | {"id": [1], "size": [1e30]})
+    assert write_anomalies(subject, data=str(tmp_path / "odd.csv"), **options)[2] == 1
+    assert read_table(tmp_path / "b.csv").columns["score"][0] > threshold
 
 
 def test_codes_are_a_table_too(run, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """Which directories a new run may have."""
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import vae_jax as vj
 from tests.runs import experiment, trained
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.files import write_json
-from vae_jax.train.directory import came_to_nothing
+from vae_jax.train.directory import came_to_nothing, directory_of_its_own
 from vae_jax.train.files import CHECKPOINTS, CONFIG, METRICS, NONFINITE, WRITER, is_sweep
 from vae_jax.train.python import as_dataset
 from vae_jax.train.run import create, open_run
@@ -83,3 +84,32 @@ def test_a_test_split_of_one_example_is_refused_before_anything_is_written(kind:
     with pytest.raises(ValueError, match="the test split has one example, and errors and active units take two or"):
         vj.fit(vae, data, **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_directory_that_nobody_named_is_numbered_and_gone_where_nothing_is_made(tmp_path: Path) -> None:
+    for expected in ("curve", "curve-2", "curve-3"):
+        with directory_of_its_own(tmp_path / "runs" / "curve") as directory:
+            assert directory.name == expected
+            assert directory.is_dir()
+    with pytest.raises(ConfigError), directory_of_its_own(tmp_path / "runs" / "curve"):
+        raise ConfigError("a config that cannot be run")
+    assert not (tmp_path / "runs" / "curve-4").exists()
+    with pytest.raises(ConfigError), directory_of_its_own(tmp_path / "others" / "curve"):
+        raise ConfigError("a config that cannot be run")
+    assert not (tmp_path / "others").exists()
+
+
+def test_no_two_take_the_same_directory(tmp_path: Path) -> None:
+    together, taken = threading.Barrier(8), []
+
+    def take() -> None:
+        together.wait()
+        with directory_of_its_own(tmp_path / "fit") as directory:
+            taken.append(directory.name)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(["fit", *(f"fit-{number}" for number in range(2, 9))])

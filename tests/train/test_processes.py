@@ -61,7 +61,6 @@ def test_two_processes_of_four_devices_give_the_numbers_of_one(names: list[str],
     np.testing.assert_allclose(norm, two["vae"]["norm"], rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_a_sweep_of_two_processes_is_measured_as_that_of_one(tmp_path: Path) -> None:
     address = f"localhost:{free_port()}"
     one = commanded("sweep", "curve", *SWEPT, "--out", str(tmp_path / "one"))

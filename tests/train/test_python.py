@@ -115,8 +115,59 @@ def test_a_source_of_grain_is_one() -> None:
 
 @pytest.mark.parametrize(
     ("examples", "message"),
-    [([], "holds no examples"), ([np.zeros(2), np.zeros(3)], "x must be of one shape"), ([{"y": np.zeros(2)}], "no x")],
+    [
+        ([], "holds no examples"),
+        ([np.zeros(2), np.zeros(3)], "x must be of one shape"),
+        ([{"y": np.zeros(2)}], "none named x"),
+    ],
 )
 def test_a_source_that_fits_no_array_is_refused(examples: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         as_dataset(Source(examples))
+
+
+def test_an_example_may_be_a_tuple_of_x_and_its_label() -> None:
+    x, label = np.random.default_rng(0).random((40, 3)).astype(np.float32), np.arange(40) % 2
+    expected = as_dataset({"x": x, "label": label})
+    for source in ([(row,) for row in x], list(zip(x, label, strict=True))):
+        np.testing.assert_array_equal(as_dataset(Source(source)).train.x, expected.train.x)
+    np.testing.assert_array_equal(as_dataset(Source(list(zip(x, label, strict=True)))).test.label, expected.test.label)
+    with pytest.raises(ValueError, match="or a dict of them, got a tuple: {'x': …, 'label': …}"):
+        as_dataset((x, label))
+
+
+@pytest.mark.parametrize(
+    ("beside", "message"),
+    [
+        ({"label": np.zeros(41, int)}, r"labels must have shape \(40,\), got \(41,\)"),
+        ({"label": np.zeros((40, 1), int)}, r"labels must have shape \(40,\)"),
+        ({"label_test": np.zeros(4, int)}, "holds label_test, but no x_test"),
+        ({"x_test": np.zeros((9, 2))}, "x_test must be of the same kind as the training examples, float64 of shape"),
+        ({"x_test": np.zeros((9, 3)), "label_test": np.zeros(8, int)}, r"labels must have shape \(9,\)"),
+        ({"condition": np.zeros(39)}, r"condition must be numbers of shape \(40,\)"),
+        ({"condition": np.array(["a"] * 40)}, "condition must be numbers of shape"),
+        ({"condition": np.full(40, np.nan)}, "condition holds NaN or infinite"),
+        ({"x_test": np.full((9, 3), np.inf)}, "9 of 9 examples hold infinite values, the first is number 0"),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused(beside: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        as_dataset({"x": np.random.default_rng(0).random((40, 3)), **beside})
+
+
+def test_arrays_have_the_names_of_a_file_and_others_are_told() -> None:
+    x = np.random.default_rng(0).random((40, 3))
+    with pytest.warns(UserWarning, match="the data: the arrays weight are not read"):
+        dataset = as_dataset({"x_train": x, "x_valid": x[:20], "labels": np.arange(40) % 2, "weight": np.ones(40)})
+    assert len(dataset.validation.x) == 20
+    assert dataset.train.label is not None
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint32, np.uint64])
+def test_integers_beyond_32_bits_keep_their_values(kind: type) -> None:
+    x = np.stack([2**31 + 1000 * np.arange(40), np.arange(40)], axis=1).astype(kind)
+    dataset = as_dataset(x)
+    seen = dataset.prepare(jax.random.key(0), dataset.train.batch())["x"]
+    assert float(seen[:, 0].min()) >= 2**31
+    small = as_dataset(np.arange(40, dtype=kind).reshape(20, 2))
+    assert small.prepare(jax.random.key(0), small.train.batch())["x"].dtype == np.int32

@@ -24,25 +24,30 @@ class AutoregressiveAffine:
 
     conditioner: Callable[[Array], tuple[Array, Array]]
 
+    def _conditioned(self, z: Array) -> tuple[Array, Array]:
+        shift, log_scale = self.conditioner(z)
+        # One scale for all counts once for each.
+        return shift, jnp.broadcast_to(log_scale, z.shape)
+
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])`."""
-        shift, log_scale = self.conditioner(z)
+        shift, log_scale = self._conditioned(z)
         return shift + jnp.exp(log_scale) * z, jnp.sum(log_scale)
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """`(z [d], log|det ∂z/∂y| [])`: after n evaluations the first n coordinates are exact."""
 
         def refine(z: Array, _: None) -> tuple[Array, None]:
-            shift, log_scale = self.conditioner(z)
+            shift, log_scale = self._conditioned(z)
             # A network of wider numbers makes no wider code.
             return ((y - shift) * jnp.exp(-log_scale)).astype(y.dtype), None
 
         z, _ = lax.scan(refine, jnp.zeros_like(y), None, length=y.size)
-        return z, -jnp.sum(self.conditioner(z)[1])
+        return z, -jnp.sum(self._conditioned(z)[1])
 
     def solve_transposed(self, z: Array, gradient: Array) -> Array:
         """`J(z)⁻ᵀ gradient` by Jacobi iteration: exact after d sweeps, mostly exact to rounding after a few."""
-        scale = jnp.exp(self.conditioner(z)[1])
+        scale = jnp.exp(self._conditioned(z)[1])
         y, transposed = jax.vjp(lambda z: self.forward(z)[0], z)
         gradient = gradient.astype(y.dtype)
         tolerance = 1e-6 * jnp.max(jnp.abs(gradient / scale))

@@ -27,14 +27,19 @@ class AffineCoupling:
     def forward(self, z: Array) -> tuple[Array, Array]:
         """`(y [d], log|det ∂y/∂z| [])`."""
         fixed, free = _halves(z)
-        shift, log_scale = self.conditioner(fixed)
+        shift, log_scale = self._conditioned(fixed, free)
         return jnp.concatenate([fixed, shift + jnp.exp(log_scale) * free]), jnp.sum(log_scale)
 
     def inverse(self, y: Array) -> tuple[Array, Array]:
         """`(z [d], log|det ∂z/∂y| [])`."""
         fixed, free = _halves(y)
-        shift, log_scale = self.conditioner(fixed)
+        shift, log_scale = self._conditioned(fixed, free)
         return jnp.concatenate([fixed, (free - shift) * jnp.exp(-log_scale)]), -jnp.sum(log_scale)
+
+    def _conditioned(self, fixed: Array, free: Array) -> tuple[Array, Array]:
+        shift, log_scale = self.conditioner(fixed)
+        # One scale for all counts once for each.
+        return shift, jnp.broadcast_to(log_scale, free.shape)
 
 
 @jax.tree_util.register_dataclass

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_jax.config.fields import Data, Experiment, Model, Optimizer, Train
+from vae_jax.config.rules import plain
 from vae_jax.data import Dataset, Split, binarised
 from vae_jax.data.reals import as_reals
 from vae_jax.data.units import Units, units_of
@@ -65,11 +66,11 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         del y
         x: Any = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        dataset = self._dataset(x)
+        dataset = self._dataset(x, self.likelihood)
         config = self._config(len(x), dataset)
         system = build_system(config, dataset)
         per_epoch = len(x) // config.train.batch_size
-        steps = self.epochs * per_epoch
+        steps = config.train.epochs * per_epoch
         rule, data = make_optimizer(config.optimizer, steps), dataset.train.batch()
         options = {"batch_size": config.train.batch_size, "num_steps": steps}
         train = jax.jit(lambda data, key: program.fit(system, rule, dataset.prepare, data, key, **options))
@@ -80,7 +81,7 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.params_ = jax.tree.map(np.asarray, state.params)
         self.config_, self.seed_ = config, seed
         self.outline_ = _Outline(dataset.levels, dataset.binarisation, dataset.units, x.shape[1])
-        self.n_iter_ = self.epochs
+        self.n_iter_ = config.train.epochs
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -93,14 +94,18 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Means of p(x | z), `[n, d]`, of codes `[n, n_components]`."""
         check_is_fitted(self)
-        codes = np.asarray(Z, np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.n_components:
-            raise ValueError(f"Z must have shape (n, {self.n_components}), got {codes.shape}.")
+        codes, size = np.asarray(Z, np.float32), self._n_features_out
+        if codes.ndim != 2 or codes.shape[1] != size:
+            raise ValueError(f"Z must have shape (n, {size}), got {codes.shape}.")
+        if not len(codes):
+            raise ValueError("Z holds no codes.")
         return _in_rows(self._functions.decode, self.params_, codes)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """log p(x) of each row, nats `[n]`, importance-weighted by `num_samples` draws of z; bits as in `transform`."""
-        return self._by_row("log_prob", X)
+        scores = self._by_row("log_prob", X)
+        # So far from all that was learned that float32 does not tell how far.
+        return np.where(np.isnan(scores), -np.inf, scores)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of log p(x) over the rows, nats: larger is better."""
@@ -121,14 +126,15 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components
+        # As it was fitted, whatever is set now.
+        return self.config_.model.latent_size
 
     def _by_row(self, name: str, X: Any) -> np.ndarray:
         check_is_fitted(self)
         x: Any = validate_data(self, X, dtype=np.float64, reset=False)
-        if self.likelihood == "bernoulli":
+        if self.config_.model.likelihood == "bernoulli":
             # As in training, a model of bits is given bits of values between 0 and 1.
-            dataset = self._dataset(x)
+            dataset = self._dataset(x, "bernoulli")
             x = np.asarray(dataset.prepare_alone(jax.random.key(self.seed_), dataset.train.batch())["x"])
         return _in_rows(getattr(self._functions, name), self.params_, x.astype(np.float32))
 
@@ -139,14 +145,12 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         shown = (outline.levels, outline.binarisation, units, outline.size)
         return _functions(self.config_, self.seed_, self.num_samples, *shown)
 
-    def _dataset(self, x: np.ndarray) -> Dataset:
+    def _dataset(self, x: np.ndarray, likelihood: str) -> Dataset:
         bits = bool(np.isin(x, (0, 1)).all())
-        if self.likelihood in ("bernoulli", "continuous_bernoulli") and not are_shares(x):
-            raise ValueError(
-                f"likelihood {self.likelihood!r} is for values between 0 and 1; X holds {x.min()}..{x.max()}."
-            )
+        if likelihood in ("bernoulli", "continuous_bernoulli") and not are_shares(x):
+            raise ValueError(f"likelihood {likelihood!r} is for values between 0 and 1; X holds {x.min()}..{x.max()}.")
         x = as_reals("X", x)
-        reals = self.likelihood in ("normal", "student_t")
+        reals = likelihood in ("normal", "student_t")
         split = Split(x, None)
         raw = Dataset(
             *("X", split, split.take(slice(0)), split.take(slice(0))),
@@ -155,19 +159,21 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             seed=0,
             units=units_of(x) if reals else None,
         )
-        return binarised(raw, "dynamic" if self.likelihood == "bernoulli" and not bits else "none")
+        return binarised(raw, "dynamic" if likelihood == "bernoulli" and not bits else "none")
 
     def _config(self, size: int, dataset: Dataset) -> Experiment:
         # Whatever else it is, `validate` refuses it.
         likelihood: Any = self.likelihood
-        sizes = {"hidden": tuple(self.hidden), "latent_size": self.n_components}
+        if np.ndim(self.hidden) != 1:
+            raise ValueError(f"hidden must be a tuple with the size of each layer, got {self.hidden!r}.")
+        sizes = {"hidden": tuple(map(plain, self.hidden)), "latent_size": plain(self.n_components)}
         return validate(
             Experiment(
                 "an estimator",
                 Data("X", binarisation=dataset.binarisation),
                 Model(**sizes, activation="silu", likelihood=likelihood),
                 optimizer=Optimizer(learning_rate=self.learning_rate, schedule="cosine", clip_norm=10.0),
-                train=Train(epochs=self.epochs, batch_size=min(self.batch_size, size)),
+                train=Train(epochs=plain(self.epochs), batch_size=min(plain(self.batch_size), size)),
             )
         )
 

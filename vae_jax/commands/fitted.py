@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -9,10 +10,9 @@ from typing import Any, Literal
 import optax
 from rich.console import Console
 
-from vae_jax.commands.train import free_directory
 from vae_jax.config.compute import Compute
 from vae_jax.config.fields import Evaluate, Optimizer, Train
-from vae_jax.config.rules import check_ranges
+from vae_jax.config.rules import check_ranges, plain
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Params
@@ -25,6 +25,7 @@ from vae_jax.pictures.run import write_pictures
 from vae_jax.report.export import write_export
 from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
+from vae_jax.train.directory import directory_of_its_own
 from vae_jax.train.files import ARRAYS, EXPORT, is_of_a_command, read_config, read_metrics
 from vae_jax.train.lock import writing
 from vae_jax.train.loop import RunState, num_steps, train
@@ -97,7 +98,8 @@ class Fitted:
         """
         subject = self.subject
         if k is not None:
-            measured = dataclasses.replace(self.run.config.evaluate, evaluation_samples=k)
+            check_count("Fitted.evaluate", "k", k)
+            measured = dataclasses.replace(self.run.config.evaluate, evaluation_samples=plain(k))
             config = dataclasses.replace(self.run.config, evaluate=measured)
             check_ranges(config)
             subject = subject_of(dataclasses.replace(self.run, config=config), self.state)
@@ -163,21 +165,29 @@ def fit(
     name = IN_PYTHON if build is None else absolute(build)
     check_optimizer(name, optimizer)
     # Runs that differ in their seed alone are compared on the same test examples.
-    dataset = as_dataset(data, **manner_of(None if directory is None else Path(directory)))
+    given = None if directory is None else Path(directory).expanduser()
+    dataset = as_dataset(data, **manner_of(given))
     parts = {"model": model, "start": params, "estimate": estimate, "number of samples": num_samples}
-    settings = Train(epochs=epochs, batch_size=batch_size, seed=seed, patience=patience, on_nonfinite=on_nonfinite)
-    run = python_run(
-        system_from(model, params, build, estimate, num_samples, compute.accumulate),
-        dataset,
-        Path(directory) if directory is not None else free_directory(Path("runs") / "fit"),
-        name=name,
-        source=source_of(data),
-        optimizer=optimizer,
-        train=settings,
-        evaluate=Evaluate(evaluation_samples=evaluation_samples),
-        compute=compute,
-        parts=parts,
+    settings = Train(
+        epochs=plain(epochs),
+        batch_size=plain(batch_size),
+        seed=plain(seed),
+        patience=plain(patience),
+        on_nonfinite=on_nonfinite,
     )
+    with directory_of_its_own(Path("runs") / "fit") if given is None else nullcontext(given) as chosen:
+        run = python_run(
+            system_from(model, params, build, estimate, num_samples, compute.accumulate),
+            dataset,
+            chosen,
+            name=name,
+            source=source_of(data),
+            optimizer=optimizer,
+            train=settings,
+            evaluate=Evaluate(evaluation_samples=plain(evaluation_samples)),
+            compute=compute,
+            parts=parts,
+        )
     with writing(run.directory):
         # The process is the caller's, a notebook perhaps.
         trained = train(run, console or Console(), ends=False)
@@ -199,16 +209,19 @@ def open_run(
     data are others. A model with other functions is opened too, as one with another likelihood, and measured by what
     it does.
     """
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     config = read_config(directory)
     if is_of_a_command(config):
         run = open_configured(directory)
         return Fitted(run, load_state(run))
     if config.system == IN_PYTHON and model is None:
-        raise ConfigError(f"the model of {directory} was made in Python: vj.open_run({str(directory)!r}, model, data).")
+        raise ConfigError(
+            f"the model of {directory} was made in Python: vj.open_run({str(directory)!r}, model, data, params=params)."
+        )
     if config.data.dataset == ARRAYS and data is None:
         raise ConfigError(
-            f"the data of {directory} were given as arrays: vj.open_run({str(directory)!r}, model, data)."
+            f"the data of {directory} were given as arrays: vj.open_run({str(directory)!r}, model, data, "
+            "params=params)."
         )
     system = system_to_open(model, params, None if model is not None else config.system)
     given = config.data.dataset if data is None else data

@@ -59,8 +59,9 @@ def train_command(arguments: list[str], console: Console) -> int:
     data = options.experiment.data
     # Before anything is written: one of the user's may fail to load.
     first_measurements(options.experiment)
-    directory = _met(options, name)
-    run = by_first(lambda: create(options.experiment, directory), lambda: open_run(directory))
+    _meet(options)
+    with _directory(options, name) as directory:
+        run = by_first(lambda: create(options.experiment, directory), lambda: open_run(directory))
     if is_own(data.dataset) and (found := proposed(data.dataset, reading_of(options.experiment))):
         console.print(column_table(found))
     _show_start(description_of(options.experiment, name), f"run: {run.directory}", run, console)
@@ -81,10 +82,12 @@ def sweep_command(arguments: list[str], console: Console) -> int:
     from vae_jax.train.sweep import create_sweep, open_sweep
 
     first_measurements(options.experiment)
-    grid, directory = parse_grid(options.over), _met(options, name)
-    sweep = by_first(
-        lambda: create_sweep(options.experiment, grid, options.seeds, directory), lambda: open_sweep(directory)
-    )
+    grid = parse_grid(options.over)
+    _meet(options)
+    with _directory(options, name) as directory:
+        sweep = by_first(
+            lambda: create_sweep(options.experiment, grid, options.seeds, directory), lambda: open_sweep(directory)
+        )
     _show_start(description_of(options.experiment, name), f"sweep: {sweep.directory}", sweep, console)
     with writing(sweep.directory) if is_first() else contextlib.nullcontext():
         return _train_and_report_sweep(sweep, console)
@@ -130,19 +133,20 @@ def _show_start(description: str, where: str, run: Any, console: Console) -> Non
             console.print(line, soft_wrap=True)
 
 
-def _met(options: _TrainOptions, name: str) -> Path:
-    """The directory of a new run, once its processes have met."""
+def _meet(options: _TrainOptions) -> None:
+    """Wait for the other processes of a new run."""
     from vae_jax.train.processes import join_processes
 
     if options.distributed is not None and options.out is None:
         raise ConfigError("--distributed needs the directory of the run, which all processes share: --out DIRECTORY.")
     join_processes(options.distributed)
-    return _directory(options, name)
 
 
-def _directory(options: _TrainOptions, name: str) -> Path:
+def _directory(options: _TrainOptions, name: str) -> contextlib.AbstractContextManager[Path]:
+    """The directory of a new run, for as long as the run is made."""
     from vae_jax.data.own import is_own
     from vae_jax.data.strings import is_strings
+    from vae_jax.train.directory import directory_of_its_own
 
     dataset = options.experiment.data.dataset
     # A run on one's own data is named after them.
@@ -150,7 +154,7 @@ def _directory(options: _TrainOptions, name: str) -> Path:
     default = Path(dataset.removeprefix("hf:") if own else name).name.split(".")[0] + (
         "-quick" if options.quick else ""
     )
-    return options.out or free_directory(Path("runs") / default)
+    return directory_of_its_own(Path("runs") / default) if options.out is None else contextlib.nullcontext(options.out)
 
 
 def _experiment(command: str, kind: Any, arguments: list[str]) -> tuple[Any, str] | None:
@@ -262,16 +266,6 @@ def _check_flags(usage: str, arguments: list[str], options: Any) -> None:
         hint = hints.get(word.removeprefix("--").replace("-", "_"))
         if given.count(word) > 1 and tuple in map(typing.get_origin, (hint, *typing.get_args(hint))):
             raise ConfigError(f"{word} is given {given.count(word)} times, and the first would be lost: give all once.")
-
-
-def free_directory(base: Path) -> Path:
-    """The path, with a number where there is something."""
-    number = 1
-    path = base
-    while path.exists():
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    return path
 
 
 def _train_and_report(run: Any, console: Console) -> int:

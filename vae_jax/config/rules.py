@@ -7,6 +7,8 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable
+from numbers import Integral
+from operator import index
 from typing import Any, Literal, Union
 
 from vae_jax.config.fields import Data, Experiment, Objective, Train, sections
@@ -45,6 +47,11 @@ def setting(name: str, value: Any) -> str:
     """A field and its value as they are written on the command line."""
     values = value if isinstance(value, tuple) else (value,)
     return " ".join([flag(name), *map(str, values)])
+
+
+def plain(value: Any) -> Any:
+    """A whole number of another library, such as NumPy's, as Python's own, which a config holds; others as they are."""
+    return index(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
 def check_types(config: Experiment) -> None:

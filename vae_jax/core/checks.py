@@ -64,8 +64,8 @@ def check_value(name: str, value: Any, event_shape: tuple[int, ...]) -> None:
     if jnp.shape(value) != event_shape:
         raise ValueError(
             f"{name}.log_prob: value must be one event of shape {event_shape}, got {jnp.shape(value)}. "
-            "For a batch of values: jax.vmap(d.log_prob)(values); for a batch of distributions too: "
-            "jax.vmap(lambda d, v: d.log_prob(v))(d, values)."
+            "For a batch of values: jax.vmap(d.log_prob)(values); for a batch of distributions too, each array of "
+            "which has a row for every one: jax.vmap(lambda d, v: d.log_prob(v))(d, values)."
         )
 
 

@@ -1,23 +1,14 @@
 """The user's own `.npz` and `.npy` files."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from vae_jax.core.arrays import unreadable
 from vae_jax.data.dataset import Split
+from vae_jax.data.named import another_kind, checked, named_splits, unlike
 from vae_jax.data.reals import as_reals
 from vae_jax.data.rows import Rows, is_large
-
-# What the arrays of a split may be called. Training examples may also have the ending _train.
-_NAMES = {
-    "x": ("x", "images", "data"),
-    "label": ("label", "labels", "y"),
-    "condition": ("condition", "conditions"),
-    "factors": ("factors",),
-}
-_ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_valid", "_validation"), "test": ("_test",)}
 
 
 def read_file(path: Path) -> dict[str, Split]:
@@ -41,7 +32,7 @@ def read_file(path: Path) -> dict[str, Split]:
         except Exception as error:
             raise unreadable(path) from error
         if isinstance(loaded, np.ndarray):
-            return {"train": _checked(path, Split(loaded, None))}
+            return {"train": _as_kept(path, checked(str(path), Split(loaded, None)))}
         return _splits(path, loaded)
 
 
@@ -51,40 +42,21 @@ def _left(path: Path) -> Split:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:
         raise unreadable(path) from error
-    split = _checked(path, Split(stored, None))
+    split = _as_kept(path, checked(str(path), Split(stored, None)))
     return split._replace(x=Rows(split.x))
 
 
 def _splits(path: Path, file: np.lib.npyio.NpzFile) -> dict[str, Split]:
-    names = {
-        (part, field): next((n + end for end in endings for n in _NAMES[field] if n + end in file.files), None)
-        for part, endings in _ENDINGS.items()
-        for field in _NAMES
-    }
-    if names["train", "x"] is None:
-        raise ValueError(f"{path}: found the arrays {file.files}, but none named {', '.join(_NAMES['x'])} or x_train.")
-    if unread := [name for name in file.files if name not in names.values()]:
-        warnings.warn(f"{path}: the arrays {', '.join(unread)} are not read.", stacklevel=1)
-    splits = {}
-    for part in _ENDINGS:
-        arrays = {field: _array(path, file, names[part, field]) for field in _NAMES}
-        if arrays["x"] is not None:
-            splits[part] = _checked(path, Split(**arrays))  # pyright: ignore[reportArgumentType]
-        elif beside := [name for (of, _), name in names.items() if of == part and name is not None]:
-            raise ValueError(f"{path} holds {beside[0]}, but no x{_ENDINGS[part][0]} that it could belong to.")
+    splits = named_splits(str(path), file.files, lambda name: _array(path, file, name))
     train = splits["train"].x
     for part, split in splits.items():
-        if (split.x.dtype.kind == "f", split.x.shape[1:]) != (train.dtype.kind == "f", train.shape[1:]):
-            raise ValueError(
-                f"{path}: x{_ENDINGS[part][0]} must be of the same kind as the training examples, {train.dtype} of "
-                f"shape {train.shape[1:]}, got {split.x.dtype} of shape {split.x.shape[1:]}."
-            )
-    return splits
+        # Counts of one split are none of another.
+        if (split.x.dtype.kind == "f") != (train.dtype.kind == "f"):
+            raise ValueError(another_kind(str(path), part, split, train))
+    return {part: _as_kept(path, split) for part, split in splits.items()}
 
 
-def _array(path: Path, file: np.lib.npyio.NpzFile, name: str | None) -> np.ndarray | None:
-    if name is None:
-        return None
+def _array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
         return file[name]
     except Exception as error:
@@ -96,27 +68,11 @@ def _array(path: Path, file: np.lib.npyio.NpzFile, name: str | None) -> np.ndarr
         ) from error
 
 
-def _checked(path: Path, split: Split) -> Split:
-    x, label, condition, factors = split
-    if x.dtype.kind not in "buif" or x.ndim < 2:
-        raise ValueError(f"{path}: examples must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
-    if label is not None and label.shape != (len(x),):
-        raise ValueError(f"{path}: labels must have shape ({len(x)},), got {label.shape}.")
+def _as_kept(path: Path, split: Split) -> Split:
+    """The split with images `[n, H, W, 1]` and conditions `[n, c]` of float32."""
+    x, condition = split.x, split.condition
     if condition is not None:
-        wanted = f"({len(x)},) or ({len(x)}, c)"
-        condition = _numbers(path, "condition", condition, len(x), wanted, dimensions=(1, 2)).reshape(len(x), -1)
-        condition = as_reals(f"{path}, condition", condition)
-    if factors is not None:
-        factors = _numbers(path, "factors", factors, len(x), f"({len(x)}, f)", dimensions=(2,))
-    return Split(x[..., None] if x.ndim == 3 else x, label, condition, factors)
-
-
-def _numbers(
-    path: Path, name: str, array: np.ndarray, count: int, wanted: str, *, dimensions: tuple[int, ...]
-) -> np.ndarray:
-    """The array. `ValueError` unless it holds finite numbers for each of `count` examples."""
-    if array.dtype.kind not in "buif" or array.ndim not in dimensions or len(array) != count:
-        raise ValueError(f"{path}: {name} must be numbers of shape {wanted}, got {array.dtype} of shape {array.shape}.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{path}: {name} holds NaN or infinite values. Remove those examples first.")
-    return array
+        if condition.ndim > 2:
+            raise ValueError(unlike(str(path), "condition", condition, f"({len(x)},) or ({len(x)}, c)"))
+        condition = as_reals(f"{path}, condition", condition.reshape(len(x), -1))
+    return split._replace(x=x[..., None] if x.ndim == 3 else x, condition=condition)

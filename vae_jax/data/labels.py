@@ -1,6 +1,7 @@
 """Labels: how classes are numbered, how many there are, and a few labelled examples of each."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ def numbered(
     """`(numbers, classes)`: the labels `[n]` of several splits as int32, and the names of the classes by number.
 
     Integers 0..999 are numbers already, then `classes` is None. Other integers and strings are names, numbered in their
-    order; `known` names come first. −1, NaN and the empty string say that the class is not known. ValueError for
+    order; `known` names come first. −1, NaN, None and the empty string say that the class is not known. ValueError for
     anything else.
     """
+    labels = [array if array is None or array.dtype != object else _of_objects(array) for array in labels]
     given = [array for array in labels if array is not None]
     for array in given:
         _check(name, array)
@@ -45,6 +47,17 @@ def numbered(
         for array in labels
     ]
     return numbers, tuple(order)  # pyright: ignore[reportReturnType]
+
+
+def _of_objects(label: np.ndarray) -> np.ndarray:
+    """Python's strings, or its whole numbers, as arrays; as pandas has them, with gaps. Others stay."""
+    # A gap is not equal to itself, and pandas' own does not say.
+    values = [None if value is None or str(value == value) != "True" else value for value in label.tolist()]
+    if all(value is None or isinstance(value, str) for value in values):
+        return np.array([value or "" for value in values], str)
+    if all(value is None or isinstance(value, Integral) for value in values):
+        return np.array([UNLABELLED if value is None else value for value in values], np.int64)
+    return label
 
 
 def _check(name: str, label: np.ndarray) -> None:

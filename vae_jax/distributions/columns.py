@@ -57,6 +57,7 @@ class Columns:
         return jnp.where(jnp.isnan(value), 0.0, terms)
 
     def _split(self, value: Any) -> Observed:
+        self._check_places()
         check_value("Columns", value, self.event_shape)
         value = jnp.asarray(value)
         groups = {name: value[jnp.asarray(places)] for name, places in self.places}
@@ -65,6 +66,16 @@ class Columns:
         filled = {name: jnp.where(masks[name], group, 0.0) for name, group in groups.items()}
         kinds = jax.eval_shape(lambda: self._masked.distribution.sample(jax.random.key(0)))
         return Observed({name: group.astype(kinds[name].dtype) for name, group in filled.items()}, masks)
+
+    def _check_places(self) -> None:
+        """ValueError unless the places are 0..d−1, once each, of the distributions that there are."""
+        places = [place for _, each in self.places for place in each]
+        names = [name for name, _ in self.places]
+        if sorted(places) != list(range(len(places))) or sorted(names) != sorted(self.groups):
+            raise ValueError(
+                f"Columns: places must be 0..{len(places) - 1}, each once, of {', '.join(self.groups)}, got "
+                f"{self.places}."
+            )
 
     def _joined(self, groups: Mapping[str, Array]) -> Array:
         joined = jnp.concatenate([jnp.asarray(groups[name], jnp.float32) for name, _ in self.places], axis=-1)

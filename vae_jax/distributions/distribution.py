@@ -51,9 +51,18 @@ def sample_and_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
 
 
 def sample_and_path_log_prob(distribution: Any, key: Key) -> tuple[Any, Array]:
-    """One sample `z` and `log q(z)`, nats, whose gradient flows through `z` alone (the path derivative)."""
+    """One sample `z` and `log q(z)`, nats, whose gradient flows through `z` alone (the path derivative).
+
+    TypeError for a distribution that holds a plain function.
+    """
     if hasattr(distribution, "sample_and_path_log_prob"):
         return distribution.sample_and_path_log_prob(key)
+    if any(callable(leaf) for leaf in jax.tree.leaves(distribution)):
+        raise TypeError(
+            f"{type(distribution).__name__} holds a plain function, whose parameters are not seen: they could not be "
+            "held still, and a path derivative would be wrong without a word. Give jax.tree_util.Partial(function, "
+            "parameters), which calls function(parameters, value)."
+        )
     value = distribution.sample(key)
     return value, freeze(distribution).log_prob(value)
 
@@ -131,17 +140,20 @@ def moves(distribution: Any) -> bool:
     # Here, since it takes long to import and few need it.
     from jax.extend.core import Literal
 
-    leaves, structure = jax.tree.flatten(distribution)
-    leaves = [jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
+    whole, structure = jax.tree.flatten(distribution)
+    # A function may be a leaf too, and stays what it is.
+    arrays = [i for i, leaf in enumerate(whole) if not callable(leaf)]
+    leaves = [jax.ShapeDtypeStruct(jnp.shape(whole[i]), jnp.result_type(whole[i])) for i in arrays]
     real = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     if not real:
         return True
 
     def pushed(leaves: list[Array], tangents: list[Array]) -> list[Array]:
         def drawn(parameters: list[Array]) -> list[Array]:
-            given = dict(zip(real, parameters, strict=True))
-            whole = structure.unflatten([given.get(i, leaf) for i, leaf in enumerate(leaves)])
-            sample = jax.tree.leaves(whole.sample(jax.random.key(0)))
+            moved = dict(zip(real, parameters, strict=True))
+            given = {arrays[i]: moved.get(i, leaf) for i, leaf in enumerate(leaves)}
+            parameterised = structure.unflatten([given.get(i, leaf) for i, leaf in enumerate(whole)])
+            sample = jax.tree.leaves(parameterised.sample(jax.random.key(0)))
             return [leaf for leaf in sample if jnp.issubdtype(leaf.dtype, jnp.inexact)]
 
         return jax.jvp(drawn, ([leaves[i] for i in real],), (tangents,))[1]

@@ -88,9 +88,10 @@ def sample_and_layer_kls(q: Chain, p: Chain, key: Key) -> tuple[tuple[Any, ...],
 
 def _check_events(q: Any, p: Any) -> None:
     if q.event_shape != p.event_shape:
+        batch = "jax.vmap(kl, (0, None))(q, p)" if q.event_shape[1:] == p.event_shape else "jax.vmap(kl)(q, p)"
         raise ValueError(
             f"kl: both distributions must have the same event shape, got {q.event_shape} and "
-            f"{p.event_shape}. For batches: jax.vmap(kl)(q, p)."
+            f"{p.event_shape}. For a batch, each array of which has a row for every example: {batch}."
         )
 
 

@@ -65,19 +65,19 @@ class Chain:
         return values, results, state
 
     @property
-    def event_shape(self) -> tuple[tuple[int, ...], ...]:
+    def event_shape(self) -> tuple[Any, ...]:
         """Shapes of the layers of one value, the lowest first."""
-        return tuple(layer.shape for layer in jax.eval_shape(Chain.sample, self, jax.random.key(0)))
+        return jax.tree.map(jnp.shape, jax.eval_shape(self.sample, jax.random.key(0)))
 
     @property
     def reparameterised(self) -> bool:
         """Whether the samples of every layer carry a gradient."""
         marks: list[Any] = []
 
-        def draw(chain: Chain, key: Key) -> None:
-            marks.extend(chain._walk(lambda i, d: (d.sample(key), is_reparameterised(d)))[1])
+        def draw(key: Key) -> None:
+            marks.extend(self._walk(lambda i, d: (d.sample(key), is_reparameterised(d)))[1])
 
-        jax.eval_shape(draw, self, jax.random.key(0))
+        jax.eval_shape(draw, jax.random.key(0))
         return all(marks)
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> tuple[Any, ...]:

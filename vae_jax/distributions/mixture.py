@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.core.checks import check_key, check_value
-from vae_jax.core.trees import summed, widened
+from vae_jax.core.trees import num_examples, summed, widened
 from vae_jax.core.types import Array, Key, PyTree
 from vae_jax.distributions.distribution import draws
 from vae_jax.distributions.normal import DiagNormal
@@ -117,7 +117,7 @@ def _by_products(components: DiagNormal, value: Array, centre: Array) -> Array:
     return -0.5 * squared - jnp.sum(jnp.log(stddev), axis=1) - 0.5 * math.log(2.0 * math.pi) * v.size
 
 
-def vamp_prior(encode: Any, params: PyTree, pseudo_inputs: Array, logits: Array | None = None) -> Mixture:
+def vamp_prior(encode: Any, params: PyTree, pseudo_inputs: PyTree, logits: Array | None = None) -> Mixture:
     """The VampPrior: `p(z) = Σ_c π_c q(z | u_c)`, the posterior mixed over C pseudo-inputs `[C, *shape of x]`.
 
     `encode` and `params` are the model's own, and both they and the pseudo-inputs learn. `logits` `[C]`: uniform
@@ -126,7 +126,7 @@ def vamp_prior(encode: Any, params: PyTree, pseudo_inputs: Array, logits: Array 
     Source: VAE with a VampPrior, arXiv 1705.07120.
     """
     if logits is None:
-        logits = jnp.zeros(jnp.shape(pseudo_inputs)[0])
+        logits = jnp.zeros(num_examples(pseudo_inputs))
     return Mixture(logits, jax.vmap(encode, in_axes=(None, 0))(params, pseudo_inputs))
 
 

@@ -180,7 +180,11 @@ def example_log_marginals(
     batch_size: int | None = None,
     chunk_size: int | None = None,
 ) -> LogMarginal:
-    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`, nats. ValueError if there are no examples."""
+    """`log_marginal` of every example of `x` `[n, …]`: arrays `[n]`, nats. ValueError if there are no examples.
+
+    A model is compiled once, and known again by its three functions: one of them that has changed since, as by a number
+    that it reads, is seen in a new function alone.
+    """
     options = {"num_samples": num_samples, "batch_size": batch_size, "chunk_size": chunk_size}
     return join(log_marginal_batches(vae, params, key, x, **options))
 

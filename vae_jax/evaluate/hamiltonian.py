@@ -103,8 +103,10 @@ def move(
     log_density: Callable[[PyTree], Array], key: Key, z: PyTree, step_size: Array, num_steps: int
 ) -> tuple[PyTree, Array]:
     """One move that leaves the density invariant, and its acceptance rate."""
-    # Imported here, so that `import vae_jax` does not load it.
-    from blackjax.mcmc import hmc
+    # Imported here, so that `import vae_jax` does not load it. It makes arrays as it is loaded, which must not belong
+    # to the trace that this is called in.
+    with jax.ensure_compile_time_eval():
+        from blackjax.mcmc import hmc
 
     size, kind = sum(leaf.size for leaf in jax.tree.leaves(z)), jnp.result_type(*jax.tree.leaves(z))
     kernel: Any = hmc.build_kernel()

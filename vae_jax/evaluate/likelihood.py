@@ -68,7 +68,8 @@ def log_marginal(
 
     Encodes once and scans over chunks of `chunk_size` samples with running log-sums, so memory does not grow
     with k; a remainder is handled exactly. Sample i has its own key, so the result does not depend on the
-    chunk (up to rounding). ValueError for counts below 1 or a batch instead of one example.
+    chunk (up to rounding; but keys of `rbg` draw otherwise under `vmap`). ValueError for counts below 1 or a batch
+    instead of one example.
 
     Source: Importance Weighted Autoencoders, arXiv 1509.00519.
     """

@@ -63,7 +63,7 @@ def mean_code(posterior: Any, key: Key, *, num_samples: int = 1000) -> Any:
 def kl_per_dimension(vae: VAE, params: Params, x: Any) -> np.ndarray | None:
     """`[d]`: KL(q(z_j | x) ‖ p(z_j)) averaged over the examples of `x` `[n, …]`, nats.
 
-    None where the KL is not a sum over dimensions, or has no closed form.
+    None where z is not a vector, the KL is not a sum over its dimensions, or it has no closed form.
     """
     check_examples("kl_per_dimension", x)
     q, p = jax.eval_shape(vae.encode, params, first_example(x)), jax.eval_shape(vae.prior, params)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vae_jax.core.trees import widened
 from vae_jax.core.types import Array
 
 Penalty = Callable[[Callable[[Any], Array], Array, Any], Array]
@@ -41,7 +42,7 @@ def kl_sparsity(target: float | Array) -> Penalty:
         if _checked("kl_sparsity", codes).shape[0] < 2:
             raise ValueError("kl_sparsity: a mean activation needs a batch of at least 2 examples, got 1.")
         # In float32 a unit that is always on has a mean of exactly 1.
-        activity = jnp.clip(jnp.mean(codes, axis=0), 1e-6, 1.0 - 1e-6)
+        activity = jnp.clip(jnp.mean(widened(codes), axis=0), 1e-6, 1.0 - 1e-6)
         on = target * (jnp.log(target) - jnp.log(activity))
         off = (1.0 - target) * (jnp.log1p(-jnp.asarray(target)) - jnp.log1p(-activity))
         return jnp.sum(on + off)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.core.trees import freeze
+from vae_jax.core.trees import freeze, widened
 from vae_jax.core.types import Array
 
 
@@ -40,6 +40,8 @@ def nearest_index(codebook: Array, z: Array) -> Array:
     `[..., K, d]` is made. ValueError unless K ≥ 2 and the sizes fit.
     """
     _check_codebook(codebook, z)
+    # Numbers of half precision hold neither the place of a code nor what is larger than all.
+    codebook, z = widened(codebook), widened(z)
     # Any centre gives the same; far from it the two terms would lose the digits of their difference.
     centre = jnp.mean(codebook, axis=0)
     codebook, z = codebook - centre[None], z - centre.reshape((1,) * (z.ndim - 1) + (-1,))
@@ -97,7 +99,7 @@ def finite_scalars(levels: Sequence[int], z: Array) -> Quantised:
     """Each element of `z` `[..., d]` rounded to one of `levels[j]` numbers evenly spaced in −1..1, after a tanh.
 
     No codebook is learned: the codes are the `math.prod(levels)` points of the grid, numbered by their digits, and
-    `nearest` is `value`. ValueError unless there are d levels, each at least 2.
+    `nearest` is `value`. ValueError unless there are d levels, each at least 2, of fewer than 2^31 codes in all.
 
     Source: Finite Scalar Quantization: VQ-VAE Made Simple, arXiv 2309.15505.
     """
@@ -106,6 +108,11 @@ def finite_scalars(levels: Sequence[int], z: Array) -> Quantised:
         raise ValueError(
             f"finite_scalars: {len(sizes)} levels {tuple(levels)} round vectors of {len(sizes)} dimensions, got "
             f"{z.shape[-1]}."
+        )
+    if math.prod(levels) > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"finite_scalars: levels {tuple(levels)} are {math.prod(levels):,} codes, and a number of 32 bits tells "
+            f"{np.iinfo(np.int32).max:,}. Use fewer levels or dimensions."
         )
     half = jnp.asarray((sizes - 1) / 2.0, z.dtype).reshape((1,) * (z.ndim - 1) + (-1,))
     # Levels are a step of 1 apart: an odd number of them lies at 0, ±1, …, an even number at ±½, ±1½, …

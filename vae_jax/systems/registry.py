@@ -45,7 +45,7 @@ def spec_of(name: str) -> Spec:
     if name == IN_PYTHON:
         raise ConfigError(
             "the model of this run was made in Python, so the command line cannot open it: vj.open_run(RUN, model, "
-            "data) does, and vj.fit(…, build='my_model.py:build') makes runs that it can open."
+            "data, params=params) does, and vj.fit(…, build='my_model.py:build') makes runs that it can open."
         )
     if name not in system_names():
         close = difflib.get_close_matches(name, system_names(), n=2)

@@ -6,7 +6,8 @@ A directory holds a run once it has a config, which is written last.
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,36 @@ from vae_jax.train.files import (
 from vae_jax.train.initial import write_initial
 from vae_jax.train.lock import writing
 from vae_jax.train.outline import outline_of, write_outline
+
+
+@contextmanager
+def directory_of_its_own(base: Path) -> Iterator[Path]:
+    """A new directory for a run that is made meanwhile: `base`, with a number where there is something.
+
+    It is taken at once, before another process can. Where nothing is made it is gone again.
+    """
+    folder_was_there = base.parent.exists()
+    base.parent.mkdir(parents=True, exist_ok=True)
+    path, number = base, 1
+    while not _is_new(path):
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    try:
+        yield path
+    except BaseException:
+        with suppress(OSError):
+            path.rmdir()
+            if not folder_was_there:
+                base.parent.rmdir()
+        raise
+
+
+def _is_new(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def write_start(

@@ -347,10 +347,11 @@ def _kept(
     """The state with the best parameters so far, of each member, after `epoch`."""
     score = (held_out or means)["loss"]
     # Where there is nothing to choose by, the last epoch is taken.
-    known = np.isfinite(score) & np.isnan(state.best_loss)
-    better: Any = (score < state.best_loss) | known if held_out else np.ones(score.shape, bool)
+    least = np.asarray(here(state.best_loss))
+    known = np.isfinite(score) & np.isnan(least)
+    better: Any = (score < least) | known if held_out else np.ones(score.shape, bool)
     # A run that is not finite has stopped before: then it is the validation split that has no likelihood.
-    if score.ndim == 0 and not np.isfinite(score) and not np.isfinite(state.best_loss):
+    if score.ndim == 0 and not np.isfinite(score) and not np.isfinite(least):
         warnings.warn(
             f"the validation loss is {score:g}, so no epoch is better than another by it, and the last one is kept. "
             "Look at the validation split: an example of it may be of another kind.",

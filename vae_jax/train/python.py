@@ -22,6 +22,7 @@ from vae_jax.data import Dataset, Reading, Split, binarised, load
 from vae_jax.data.dataset import split_rows
 from vae_jax.data.examples import Examples
 from vae_jax.data.labels import numbered
+from vae_jax.data.named import named_splits
 from vae_jax.data.own import own_path
 from vae_jax.data.reals import as_reals
 from vae_jax.data.rows import Rows, blocks, is_large
@@ -45,6 +46,8 @@ from vae_jax.train.stream import check_stream
 BY_DEFAULT = total(elbo)
 # Shares of the examples that are cut off for test and validation.
 _TEST, _VALIDATION = 5, 10
+# A device has integers of 32 bits.
+_LEAST, _MOST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 
 
 def as_system(
@@ -74,12 +77,13 @@ def as_system(
 def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True, gap_words: bool = True) -> Dataset:
     """Data as the trainer takes them: arrays, a name or a path for `load`, or a `Dataset` as it is.
 
-    Arrays are `[n, …]`, or a dict of them: `x`, and `label` or `condition` if there are any, all of them with the
-    ending `_val` or `_test` for splits of your own. Without these, a fifth of the examples becomes the test split, and
-    a tenth of the others the validation split, drawn by `seed`. A source of single examples, each x or a dict of these
-    (Grain's `MapDataset` and `DataSource`, PyTorch's map-style datasets), is read whole; where its x do not fit the
-    memory, the training examples are asked for when they are needed, in each epoch again, by another thread. The model
-    sees x as it is given. ValueError for others.
+    Arrays are `[n, …]`, or a dict of them: `x`, and `label`, `condition` or `factors` if there are any, all of them
+    with the ending `_val` or `_test` for splits of your own, and by the other names that an `.npz` file may have.
+    Without these, a fifth of the examples becomes the test split, and a tenth of the others the validation split, drawn
+    by `seed`. A source of single examples, each x, a tuple of x or of x and label, or a dict (Grain's `MapDataset` and
+    `DataSource`, PyTorch's map-style datasets), is read whole; where its x do not fit the memory, the training examples
+    are asked for when they are needed, in each epoch again, by another thread. The model sees x as it is given, but
+    integers beyond 32 bits as float32. ValueError for others, and where arrays do not fit together.
     """
     if isinstance(data, Dataset):
         return data
@@ -90,22 +94,26 @@ def as_dataset(data: Any, *, seed: int = 0, shuffle_test: bool = True, gap_words
             "data with gaps are an array [n, …] with NaN for each, got Observed: numpy.where(x.mask, x.value, "
             "numpy.nan). p(x | z) is then vj.Columns, which leaves them out."
         )
+    if isinstance(data, tuple) and any(np.ndim(part) for part in data):
+        raise ValueError("data are one array [n, …] or a dict of them, got a tuple: {'x': …, 'label': …}.")
     data = _read(data) if _is_source(data) else data
     arrays = {
         str(name): array if isinstance(array, Rows) else np.asarray(array)
         for name, array in (data if isinstance(data, Mapping) else {"x": data}).items()
     }
-    if "x" not in arrays:
-        raise ValueError(f"the data hold {', '.join(arrays)}, but no x.")
-    found = {ending: _split(arrays, ending) for ending in ("", "_val", "_test") if f"x{ending}" in arrays}
+    found = named_splits("the data", arrays, arrays.__getitem__)
     labels, classes = numbered("the data", [split.label for split in found.values()])
-    splits = {ending: split._replace(label=label) for (ending, split), label in zip(found.items(), labels, strict=True)}
-    test_size = 0 if "_test" in splits else max(2, len(splits[""].x) // _TEST)
-    validation_size = 0 if "_val" in splits else (len(splits[""].x) - test_size) // _VALIDATION
-    train, validation, test = split_rows(splits[""], (validation_size, test_size), seed)
+    splits = {
+        part: _as_given(part, split)._replace(label=label)
+        for (part, split), label in zip(found.items(), labels, strict=True)
+    }
+    size = len(splits["train"].x)
+    test_size = 0 if "test" in splits else max(2, size // _TEST)
+    validation_size = 0 if "validation" in splits else (size - test_size) // _VALIDATION
+    train, validation, test = split_rows(splits["train"], (validation_size, test_size), seed)
     # Copied, as the training split is: the caller may write into them before they are measured.
-    own = {ending: Split(*map(_copied, split)) for ending, split in splits.items() if ending}
-    kept = (train, own.get("_val", validation), own.get("_test", test))
+    own = {part: Split(*map(_copied, split)) for part, split in splits.items() if part != "train"}
+    kept = (train, own.get("validation", validation), own.get("test", test))
     whole = all(split.x.dtype.kind in "bui" and not (len(split.x) and split.x.min() < 0) for split in kept)
     bits = not whole and all(np.isin(some, (0, 1)).all() for split in kept for some in blocks(split.x))
     levels = max(1, *(int(split.x.max()) for split in kept if len(split.x))) if whole or bits else None
@@ -140,7 +148,17 @@ def _read(source: Any) -> Mapping[str, Any]:
 
 
 def _fields(example: Any) -> Mapping[str, Any]:
-    return example if isinstance(example, Mapping) else {"x": example}
+    """The parts of an example by name; a tuple is x, or x and its label, as PyTorch's datasets have them."""
+    if isinstance(example, Mapping):
+        return example
+    if not isinstance(example, tuple):
+        return {"x": example}
+    if len(example) > 2:
+        raise ValueError(
+            f"an example of the source is a tuple of {len(example)}: give x alone, (x, label), or a dict with the "
+            "names x, label, condition."
+        )
+    return dict(zip(("x", "label"), example, strict=False))
 
 
 def _stacked(examples: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
@@ -159,13 +177,14 @@ def _copied(array: Any) -> Any:
     return array.copy() if isinstance(array, np.ndarray) else array
 
 
-def _split(arrays: Mapping[str, Any], ending: str) -> Split:
-    x, *beside = arrays[f"x{ending}"], *(arrays.get(f"{name}{ending}") for name in ("label", "condition"))
-    if x.ndim < 2 or x.dtype.kind not in "buif":
-        raise ValueError(f"x{ending} must be numbers of shape [n, …], got {x.dtype} of shape {x.shape}.")
-    if x.dtype.kind == "f":
-        x = as_reals(f"x{ending}", x)
-    return Split(x, *beside)
+def _as_given(part: str, split: Split) -> Split:
+    """The split with real numbers as float32, and integers that are too large for 32 bits as real numbers."""
+    x, condition = split.x, split.condition
+    if x.dtype.kind == "f" or (x.dtype.kind in "ui" and len(x) and (x.min() < _LEAST or x.max() > _MOST)):
+        x = as_reals(f"the {part} examples", x)
+    if condition is not None and condition.dtype.kind == "f":
+        condition = as_reals(f"the {part} conditions", condition)
+    return split._replace(x=x, condition=condition)
 
 
 def python_run(

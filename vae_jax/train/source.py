@@ -51,8 +51,8 @@ def load_data(config: Experiment, *, shuffle_test: bool = True, gap_words: bool 
     data = config.data
     if data.dataset == ARRAYS:
         raise ConfigError(
-            "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data), or "
-            "save them as an .npz and train on its path."
+            "the data of this run were given in Python as arrays: open it there with vj.open_run(RUN, model, data, "
+            "params=params), or save them as an .npz and train on its path."
         )
     dataset = _strings(config) if is_strings(data.dataset) else _examples(config, shuffle_test, gap_words)
     if (data.mirror or data.shift) and not dataset.is_image:
