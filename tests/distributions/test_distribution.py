@@ -262,3 +262,9 @@ def test_functions_among_the_parts_of_a_distribution_are_let_be() -> None:
     assert chain.reparameterised
     assert chain.event_shape == ((4,), (2,))
     assert moves(chain)
+    # And of shapes alone, where there is no function.
+    plain = vj.bottom_up(
+        vj.standard_normal(4), Partial(lambda scale, value: vj.DiagNormal(value[:2], scale), jnp.ones(2))
+    )
+    shapes = jax.eval_shape(lambda: plain)
+    assert (shapes.event_shape, shapes.reparameterised) == (((4,), (2,)), True)

@@ -67,18 +67,29 @@ class Chain:
     @property
     def event_shape(self) -> tuple[Any, ...]:
         """Shapes of the layers of one value, the lowest first."""
-        return jax.tree.map(jnp.shape, jax.eval_shape(self.sample, jax.random.key(0)))
+        return jax.tree.map(jnp.shape, self._abstractly(Chain.sample))
 
     @property
     def reparameterised(self) -> bool:
         """Whether the samples of every layer carry a gradient."""
         marks: list[Any] = []
 
-        def draw(key: Key) -> None:
-            marks.extend(self._walk(lambda i, d: (d.sample(key), is_reparameterised(d)))[1])
+        def draw(chain: Chain, key: Key) -> None:
+            marks.extend(chain._walk(lambda i, d: (d.sample(key), is_reparameterised(d)))[1])
 
-        jax.eval_shape(draw, jax.random.key(0))
+        self._abstractly(draw)
         return all(marks)
+
+    def _abstractly(self, function: Callable[[Any, Key], Any]) -> Any:
+        """The shapes of what a function of the chain and a key gives; the chain may be one of shapes itself."""
+        leaves, structure = jax.tree.flatten(self)
+        # A function may be a leaf too, and stays what it is.
+        arrays = {i: leaf for i, leaf in enumerate(leaves) if not callable(leaf)}
+
+        def given(arrays: dict[int, Any], key: Key) -> Any:
+            return function(structure.unflatten([arrays.get(i, leaf) for i, leaf in enumerate(leaves)]), key)
+
+        return jax.eval_shape(given, arrays, jax.random.key(0))
 
     def sample(self, key: Key, shape: tuple[int, ...] = ()) -> tuple[Any, ...]:
         """Values: a tuple of one array `shape + event_shape` per layer."""

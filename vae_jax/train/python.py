@@ -180,7 +180,9 @@ def _copied(array: Any) -> Any:
 def _as_given(part: str, split: Split) -> Split:
     """The split with real numbers as float32, and integers that are too large for 32 bits as real numbers."""
     x, condition = split.x, split.condition
-    if x.dtype.kind == "f" or (x.dtype.kind in "ui" and len(x) and (x.min() < _LEAST or x.max() > _MOST)):
+    # Smaller ones need no look at all of them.
+    wide = x.dtype.kind in "ui" and x.dtype.itemsize >= 4 and len(x)
+    if x.dtype.kind == "f" or (wide and (x.min() < _LEAST or x.max() > _MOST)):
         x = as_reals(f"the {part} examples", x)
     if condition is not None and condition.dtype.kind == "f":
         condition = as_reals(f"the {part} conditions", condition)
