@@ -43,3 +43,9 @@ def test_too_few_scores_are_refused() -> None:
         vj.anomaly_threshold(jnp.zeros(5), false_alarms=1.0)
     with pytest.raises(ValueError, match=r"must have 1 axis"):
         vj.anomaly_threshold(jnp.zeros((5, 2)), false_alarms=0.5)
+
+
+def test_what_is_farther_than_float32_tells_has_the_largest_score() -> None:
+    params = linear_gaussian_params()
+    score = vj.anomaly_score(linear_gaussian(), params, jax.random.key(0), 1e30 * X, num_samples=5)
+    assert score == jnp.inf

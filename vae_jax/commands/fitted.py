@@ -12,7 +12,7 @@ from rich.console import Console
 
 from vae_jax.config.compute import Compute
 from vae_jax.config.fields import Evaluate, Optimizer, Train
-from vae_jax.config.rules import check_ranges, plain
+from vae_jax.config.rules import plain
 from vae_jax.core.checks import check_count
 from vae_jax.core.errors import ConfigError
 from vae_jax.core.types import Params
@@ -101,7 +101,6 @@ class Fitted:
             check_count("Fitted.evaluate", "k", k)
             measured = dataclasses.replace(self.run.config.evaluate, evaluation_samples=plain(k))
             config = dataclasses.replace(self.run.config, evaluate=measured)
-            check_ranges(config)
             subject = subject_of(dataclasses.replace(self.run, config=config), self.state)
         options = Options(seed, grows=k is None, console=console)
         result = evaluate(subject, first_measurements(self.run.config), options)

@@ -15,9 +15,11 @@ def anomaly_score(
 ) -> Array:
     """`−log p(x)` of one example, importance-sampled with `num_samples` draws: a scalar in nats, high for anomalies.
 
-    ValueError for a batch. Source: Importance Weighted Autoencoders, arXiv 1509.00519.
+    ∞ for one so far from all that was learned that float32 does not tell how far. ValueError for a batch. Source:
+    Importance Weighted Autoencoders, arXiv 1509.00519.
     """
-    return -log_marginal(vae, params, key, x, num_samples=num_samples, chunk_size=chunk_size).value
+    score = -log_marginal(vae, params, key, x, num_samples=num_samples, chunk_size=chunk_size).value
+    return jnp.where(jnp.isnan(score), jnp.inf, score)
 
 
 def anomaly_threshold(scores: Array, *, false_alarms: float) -> Array:

@@ -110,9 +110,7 @@ def _scores(
         return anomaly_score(vae, subject.params, jax.random.fold_in(key, i), x, num_samples=samples)
 
     # Whatever --samples, an example is decoded from CHUNK codes at a time.
-    scores = map_batches(score, x, prepare=prepare, batch_size=examples_at_once(x, min(samples, CHUNK)))
-    # So far from all that was learned that float32 does not tell how far.
-    return np.where(np.isnan(scores), np.inf, scores)
+    return map_batches(score, x, prepare=prepare, batch_size=examples_at_once(x, min(samples, CHUNK)))
 
 
 def _completed(
