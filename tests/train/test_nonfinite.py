@@ -11,7 +11,7 @@ import pytest
 from tests.runs import assert_equal_states, changed, console, experiment
 from vae_jax.train.files import read_metrics, read_skips
 from vae_jax.train.loop import TrainingError, num_steps, train
-from vae_jax.train.nonfinite import examined
+from vae_jax.train.nonfinite import examined, last_finite
 from vae_jax.train.program import is_finite
 from vae_jax.train.run import create, newest_state
 
@@ -34,8 +34,10 @@ def bad_at(run, *steps, where="loss"):
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_halt_keeps_the_state_before_the_step_and_says_what_it_was(tmp_path, where) -> None:
-    run = create(CURVE, tmp_path / "run")
+# The search begins at the start of the run, or with the newest checkpoint.
+@pytest.mark.parametrize("save_seconds", [1e9, 0.0])
+def test_halt_keeps_the_state_before_the_step_and_says_what_it_was(tmp_path, where, save_seconds) -> None:
+    run = create(changed(CURVE, "train", save_seconds=save_seconds), tmp_path / "run")
     with pytest.raises(TrainingError, match=r"step 13 is not finite \(.+; invalid value \((nan|inf)\) encountered in"):
         train(bad_at(run, 13, where=where), console())
     kept = newest_state(run)
@@ -47,6 +49,27 @@ def test_halt_keeps_the_state_before_the_step_and_says_what_it_was(tmp_path, whe
     assert len(set(saved["rows"])) == CURVE.train.batch_size
     # Its metrics until then stay.
     assert len(read_metrics(run.directory)) == 13 // run.steps_per_epoch
+
+
+@pytest.mark.parametrize(("begin", "bad", "stop"), [(0, 0, 1), (0, 0, 9), (0, 8, 9), (3, 3, 9), (3, 6, 9)])
+def test_the_last_finite_state_is_that_before_the_bad_step(tmp_path, begin, bad, stop) -> None:
+    run = bad_at(create(CURVE, tmp_path / "run"), bad)
+    advance = run.advance()
+    found = last_finite(advance, advance(run.initial().train, begin), stop)
+    assert int(found.step) == bad
+    assert is_finite(found)
+    assert_equal_states(found, advance(run.initial().train, bad))
+
+
+def test_the_search_begins_with_the_parameters_of_another_run(tmp_path) -> None:
+    first = create(CURVE, tmp_path / "first")
+    train(first, console())
+    run = create(changed(CURVE, "train", start_from=str(first.directory)), tmp_path / "run")
+    with pytest.raises(TrainingError, match="step 5 is not finite"):
+        train(bad_at(run, 5), console())
+    kept = newest_state(run)
+    assert kept is not None
+    assert_equal_states(kept.train, run.advance()(run.begun(run.initial()).train, 5))
 
 
 def test_skip_leaves_the_steps_out_wherever_the_chunks_are_cut(tmp_path) -> None:

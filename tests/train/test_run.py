@@ -113,3 +113,24 @@ def test_columns_of_several_scales_are_not_corrupted_in_their_own(tmp_path) -> N
         create(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert create(changed(config, "data", standardise=False), tmp_path / "run").dataset.units is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("train", [{}, {"average_decay": 0.9}])
+def test_training_gives_the_buffers_of_its_state_away(tmp_path, stream, train) -> None:
+    config = changed(changed(experiment(), "train", **train), "compute", stream=stream)
+    run = create(config, tmp_path / "run")
+    state = run.initial()
+    given = jax.tree.leaves((state.train.params, state.train.average, state.train.opt_state[0].mu))
+    run.advance()(state.train, 3)
+    assert all(leaf.is_deleted() for leaf in given)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state.best_params))
+
+
+def test_a_run_from_another_gives_its_own_buffers_away(tmp_path) -> None:
+    config = changed(experiment(), "train", average_decay=0.9)
+    first, _ = trained(tmp_path / "first", config)
+    run = create(changed(config, "train", start_from=str(first.directory)), tmp_path / "run")
+    state = run.begun(run.initial())
+    run.advance()(state.train, 3)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state.best_params))

@@ -243,3 +243,11 @@ def test_a_member_has_no_devices_for_other_members(tmp_path) -> None:
     assert sweep.config.compute.mesh == ("members=1",)
     assert all(member.compute.mesh == () for _, member in sweep.members)
     assert prepare_run(sweep.members[0][1], tmp_path / "member").mesh is None
+
+
+def test_a_sweep_gives_the_buffers_of_its_state_away(tmp_path) -> None:
+    sweep = create_sweep(BASE, parse_grid(["beta=1,2"]), 1, tmp_path / "sweep")
+    state = sweep.initial()
+    sweep.advance()(state.train, 3)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.train.params))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state.best_params))

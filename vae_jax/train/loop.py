@@ -40,7 +40,7 @@ from vae_jax.train.files import (
     write_skips,
 )
 from vae_jax.train.interruption import Interruption
-from vae_jax.train.nonfinite import Examined
+from vae_jax.train.nonfinite import Examined, last_finite
 from vae_jax.train.processes import agreed, here, own_folder
 from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params, steps_taken
 from vae_jax.train.progress import Display
@@ -116,7 +116,7 @@ class Trainable(Protocol):
         ...
 
     def advance(self) -> Callable[[TrainState, int], TrainState]:
-        """`(state, stop) -> state`, compiled: train until step `stop`."""
+        """`(state, stop) -> state`, compiled: train until step `stop`. The buffers of the state are given away."""
         ...
 
     def examined(self, state: TrainState) -> Examined:
@@ -163,9 +163,7 @@ def train(run: Trainable, console: Console, *, ends: bool = True) -> Trained:
 def _train(
     run: Trainable, checkpoints: Checkpoints, snapshots: Checkpoints | None, console: Console, ends: bool
 ) -> Trained:
-    state = run.initial()
-    restored = checkpoints.restore(state)
-    state = run.begun(state) if restored is None else place(restored)
+    state = _newest(run, checkpoints)
     start = int(state.train.step)
     lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.
@@ -181,6 +179,23 @@ def _train(
         if snapshots is not None:
             snapshots.close()
     return Trained(here(state), signal, int(state.train.step) > start)
+
+
+def _newest(run: Trainable, checkpoints: Checkpoints) -> RunState:
+    """The state of the newest checkpoint, or that before the first step."""
+
+    def outline(leaf: Array) -> Any:
+        # Orbax wants keys as they are.
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return leaf if is_key else jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+    state = run.initial()
+    if checkpoints.newest() is None:
+        return run.begun(state)
+    template = jax.tree.map(outline, state)
+    # The device may have memory for one.
+    del state
+    return place(checkpoints.restore(template))
 
 
 def _train_chunks(
@@ -211,14 +226,19 @@ def _train_chunks(
             started = time.monotonic()
             trained = jax.block_until_ready(advance(state.train, stop))
             pace = (time.monotonic() - started) / (stop - step)
+            due = time.monotonic() - saved >= train_config.save_seconds
             # Some clocks stand still for 16 ms.
             chunk = max(1, min(int(train_config.chunk_seconds / max(pace, 1e-9)), 8 * chunk))
             # A member of a sweep goes on by itself.
             if trained.metrics["loss"].ndim == 0 and not finite(trained):
-                before = _before_the_bad_step(advance, finite, state.train, stop)
-                trained = _over_the_bad_step(run, state, before, checkpoints)
+                # The state before is given away, so training begins again from what was saved, to the same bits.
+                del trained
+                checkpoints.wait()
+                since = advance(_newest(run, checkpoints).train, step)
+                trained = _over_the_bad_step(run, state, last_finite(advance, since, stop), checkpoints)
+                # The next search shall not come to this step again.
+                due = True
             step = int(trained.step)
-            due = time.monotonic() - saved >= train_config.save_seconds
             decided, noticed = agreed((chunk, due, time.monotonic() - began), interruption.signal or 0)
             chunk, due, signal = int(decided[0]), bool(decided[1]), noticed or None
             state = state._replace(train=trained, seconds=np.float32(decided[2]))
@@ -279,26 +299,6 @@ def _much_left_out(norm: float | None) -> str:
 
 def _numbers(metrics: Metrics) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in here(metrics).items()}
-
-
-def _before_the_bad_step(
-    advance: Callable[[TrainState, int], TrainState],
-    finite: Callable[[TrainState], Array],
-    state: TrainState,
-    stop: int,
-) -> TrainState:
-    """The last finite state between `state` and the one at `stop`, which is not.
-
-    Found by training again, to the same bits: so nothing is asked of a step as long as all goes well.
-    """
-    before, after = state, stop
-    while after - int(before.step) > 1:
-        middle = advance(state, (int(before.step) + after) // 2)
-        if finite(middle):
-            before = middle
-        else:
-            after = int(middle.step)
-    return before
 
 
 def _over_the_bad_step(run: Trainable, state: RunState, before: TrainState, checkpoints: Checkpoints) -> TrainState:

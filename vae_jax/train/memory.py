@@ -18,6 +18,11 @@ def check_memory(what: str, needed: int, remedy: str) -> None:
         )
 
 
+def held_in_a_step(state: Any, params: Any) -> int:
+    """The bytes that a step holds at least: one state, since its buffers are given away, and gradients as `params`."""
+    return size_of(state) + size_of(params)
+
+
 def size_of(state: Any) -> int:
     """Bytes of a tree of arrays, which may be abstract."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

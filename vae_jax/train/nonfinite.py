@@ -1,6 +1,7 @@
 """What is not finite in one step of training: the step is taken again, number by number."""
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config.compute import Precision
+from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.trees import by_name, num_examples
 from vae_jax.core.types import Array, Key, Params
 from vae_jax.distributions import Concrete, OneHotCategorical, sample_and_log_prob
@@ -16,7 +18,7 @@ from vae_jax.distributions.divergences import kl
 from vae_jax.models.vae import VAE
 from vae_jax.systems.system import System
 from vae_jax.train.precision import products_in
-from vae_jax.train.program import Prepare, TrainState, batch_keys, batch_rows
+from vae_jax.train.program import Prepare, TrainState, batch_keys, batch_rows, is_finite
 
 
 class Examined(NamedTuple):
@@ -65,6 +67,23 @@ class Examined(NamedTuple):
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         origin = "" if self.origin is None else f"; {self.origin}"
         return f"{kind}: {listed}{origin}"
+
+
+def last_finite(advance: Callable[[TrainState, int], TrainState], state: TrainState, stop: int) -> TrainState:
+    """The last state that is finite, from `state` on, where that of step `stop` of the same epoch is not.
+
+    `advance(state, stop)` may give the buffers of its state away; those of `state` are.
+    """
+    copied, finite = (jit_seldom(function) for function in (lambda state: jax.tree.map(jnp.copy, state), is_finite))
+    before, after = state, stop
+    while after - int(before.step) > 1:
+        kept = copied(before)
+        middle = advance(before, (int(kept.step) + after) // 2)
+        if finite(middle):
+            before = middle
+        else:
+            before, after = kept, int(middle.step)
+    return before
 
 
 def examined(

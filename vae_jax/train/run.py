@@ -45,7 +45,7 @@ from vae_jax.train.files import CHECKPOINTS, CONFIG, MEMBERS, SNAPSHOTS, SWEEP, 
 from vae_jax.train.initial import read_initial
 from vae_jax.train.loop import RunState, num_steps
 from vae_jax.train.made import check_numbers
-from vae_jax.train.memory import check_memory, size_of
+from vae_jax.train.memory import check_memory, held_in_a_step
 from vae_jax.train.nonfinite import Examined, examined
 from vae_jax.train.outline import check_place, check_same, manner_of, outlined, read_outline
 from vae_jax.train.program import (
@@ -100,8 +100,10 @@ class Run:
         if self.config.train.start_from is None:
             return state
         params = place(read_initial(self.directory, state.best_params))
-        average = None if state.train.average is None else params
-        return state._replace(train=state.train._replace(params=params, average=average), best_params=params)
+        # Each with buffers of its own, since those of the state are given away.
+        average = None if state.train.average is None else jax.tree.map(jnp.copy, params)
+        best = jax.tree.map(jnp.copy, params)
+        return state._replace(train=state.train._replace(params=params, average=average), best_params=best)
 
     def abstract(self) -> RunState:
         """The shapes of the state."""
@@ -111,10 +113,11 @@ class Run:
         data, averaged = self.dataset.train.batch(), self.config.train.average_decay is not None
         key = jax.random.key(seed)
         state = initial_state(self.system, self.optimizer, self.dataset.prepare_training, data, key, averaged=averaged)
-        return RunState(state, state.params, jnp.float32(jnp.inf), jnp.int32(0), jnp.float32(0.0))
+        best = jax.tree.map(jnp.copy, state.params)
+        return RunState(state, best, jnp.float32(jnp.inf), jnp.int32(0), jnp.float32(0.0))
 
     def advance(self) -> Callable[[TrainState, int], TrainState]:
-        """`(state, stop) -> state`, compiled: train until step `stop`."""
+        """`(state, stop) -> state`, compiled: train until step `stop`. The buffers of the state are given away."""
         data, batch_size = self.dataset.train.batch(), self.config.train.batch_size
         options: dict[str, Any] = {"average_decay": self.config.train.average_decay or 0.0}
         options["precision"] = self.config.compute.precision
@@ -122,10 +125,12 @@ class Run:
         if is_streamed(self.config.compute.stream, data):
             options["per_epoch"] = self.steps_per_epoch
             train = jax.jit(
-                lambda state, block, first, stop: train_on(*model, block, state, stop, first=first, **options)
+                lambda state, block, first, stop: train_on(*model, block, state, stop, first=first, **options),
+                donate_argnames="state",
             )
             return streamed(data, batch_size, train)
-        compiled = jax.jit(partial(train_in_order, *model, batch_size=batch_size, **options))
+        program = partial(train_in_order, *model, batch_size=batch_size, **options)
+        compiled = jax.jit(program, donate_argnames="state")
         data = place(data)
         order_of = jit_seldom(partial(epoch_order, size=num_examples(data)))
         return epoch_by_epoch(
@@ -184,9 +189,12 @@ def assembled(
     num = per_epoch * config.train.epochs
     rate = staged_schedule(config, num) if optimizer is None else None
     run = Run(directory, config, dataset, system, optimizer or make_optimizer(config.optimizer, num), per_epoch, rate)
-    # A step holds the state twice, and gradients.
-    needed = 2 * size_of(run.abstract())
-    check_memory("the model", needed, "Make it smaller: fewer --hidden, --latent-size, codes or classes.")
+    state = run.abstract()
+    check_memory(
+        "the model",
+        held_in_a_step(state, state.best_params),
+        "Make it smaller: fewer --hidden, --latent-size, codes or classes.",
+    )
     return run
 
 

@@ -56,7 +56,7 @@ from vae_jax.train.files import (
 )
 from vae_jax.train.grid import Grid, grid_points, point_name, with_values
 from vae_jax.train.loop import RunState, num_steps
-from vae_jax.train.memory import check_memory, size_of
+from vae_jax.train.memory import check_memory, held_in_a_step
 from vae_jax.train.nonfinite import Examined
 from vae_jax.train.outline import check_place, check_same, manner_of, outline_of, write_outline
 from vae_jax.train.processes import is_first
@@ -214,7 +214,7 @@ class Sweep:
         state = _cut(jax.vmap(start, out_axes=_AXES)(values, seeds))
         count = len(seeds)
         loss, epoch = along(MEMBERS_AXIS, (jnp.full(count, jnp.inf), jnp.zeros(count, jnp.int32)))
-        return RunState(state, state.params, loss, epoch, jnp.float32(0.0))
+        return RunState(state, jax.tree.map(jnp.copy, state.params), loss, epoch, jnp.float32(0.0))
 
     def advance(self) -> Callable[[TrainState, int], TrainState]:
         """`(state, stop) -> state`, compiled. ConfigError where it would not fit into memory, before it runs."""
@@ -232,7 +232,7 @@ class Sweep:
             return along(MEMBERS_AXIS, jax.vmap(of_one, in_axes=(_AXES,))(state))
 
         over_members = jax.vmap(advanced, in_axes=(_AXES, 0, None, 0, None), out_axes=_AXES)
-        program = jax.jit(lambda *arguments: _cut(over_members(*arguments)))
+        program = jax.jit(lambda *arguments: _cut(over_members(*arguments)), donate_argnums=0)
         state = _placed(self.abstract().train)
         order = jax.eval_shape(orders, state, np.int32(0))
         if not jax.sharding.get_mesh().empty:
@@ -241,6 +241,7 @@ class Sweep:
         memory = compiled.memory_analysis()
         if memory is not None:
             needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+            needed -= memory.alias_size_in_bytes
             check_memory(f"a sweep of {len(self.members)} members", needed, _FEWER)
 
         def train(state: TrainState, order: Array, stop: np.int32) -> TrainState:
@@ -304,8 +305,8 @@ def prepare_sweep(
             f"--over {names}: cannot be traced with this config, since a choice is made by it: train its values one by "
             f"one. ({str(error).splitlines()[0]})"
         ) from error
-    # A step holds the state twice, and gradients; `advance` asks the compiled program for all of it.
-    check_memory(f"a sweep of {len(sweep.members)} members", 2 * size_of(state), _FEWER)
+    # `advance` asks the compiled program for all of it.
+    check_memory(f"a sweep of {len(sweep.members)} members", held_in_a_step(state, state.best_params), _FEWER)
     return sweep
 
 
