@@ -27,8 +27,10 @@ AXES: dict[str, tuple[int, ...]] = {
     "layers of z": (1, 2, 5, 10, 20),
 }
 DEVICES = (2, 4, 8)
+# The operations between devices, as XLA calls them: those that add, and those that only move.
+ADDED, MOVED = ("all-reduce", "reduce-scatter"), ("all-gather", "all-to-all", "collective-permute")
 # The time of one measurement, about, and bytes of the types that devices exchange.
-MILLISECONDS, BYTES = 300.0, {"f32": 4, "s32": 4, "u32": 4, "pred": 1}
+MILLISECONDS, BYTES = 300.0, {"bf16": 2, "f32": 4, "s32": 4, "u32": 4, "pred": 1}
 
 
 def config_of(axis: str, value: int) -> Any:
@@ -61,7 +63,7 @@ def times(axis: str, rounds: int) -> dict[int, float]:
     return {value: float(np.median(found[value])) for value in programs}
 
 
-def exchanged(devices: int) -> int:
+def added_up(devices: int) -> int:
     """Bytes that one step of the model adds up over so many devices, by its compiled program."""
     import jax
     import optax
@@ -82,10 +84,14 @@ def exchanged(devices: int) -> int:
     with on(jax.make_mesh((devices,), (DATA,), axis_types=(jax.sharding.AxisType.Auto,))):
         batch = data.prepare(jax.random.key(0), batch)
         state = initial_state(system, tx, data.prepare, data.train.batch(), jax.random.key(0))
-        text = jax.jit(step).lower(state, batch).compile().as_text() or ""
+        return exchanged(jax.jit(step).lower(state, batch).compile().as_text() or "", ADDED)
+
+
+def exchanged(program: str, kinds: tuple[str, ...]) -> int:
+    """Bytes of what the operations of these kinds between devices give, each counted once."""
     total = 0
-    for line in text.splitlines():
-        result = re.match(r"\s*(?:ROOT )?%?[\w.-]+ = (.*?) all-reduce(?:-start)?\(", line)
+    for line in program.splitlines():
+        result = re.match(rf"\s*(?:ROOT )?%?[\w.-]+ = (.*?) (?:{'|'.join(kinds)})(?:-start)?\(", line)
         for kind, shape in re.findall(r"(\w+)\[([\d,]*)\]", result.group(1)) if result else ():
             total += BYTES[kind] * int(np.prod([int(size) for size in shape.split(",") if size]))
     return total
@@ -97,10 +103,10 @@ def show_devices(count: int) -> None:
 
 
 def on_devices(count: int) -> int:
-    """`exchanged`, in a process with so many devices."""
+    """`added_up`, in a process with so many devices."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=show_devices, initargs=(count,)) as pool:
-        return pool.submit(exchanged, count).result()
+        return pool.submit(added_up, count).result()
 
 
 def picture(found: dict[str, dict[int, float]], path: Path) -> None:
