@@ -4,7 +4,7 @@ import jax
 
 from vae_jax.core.types import Key
 
-_THREEFRY = "threefry2x32"
+THREEFRY = "threefry2x32"
 
 
 def as_threefry(key: Key) -> Key:
@@ -15,6 +15,6 @@ def as_threefry(key: Key) -> Key:
     ever. And a sample that is drawn again by its key, with other neighbours, is another one. JAX's own Poisson refuses
     these generators.
     """
-    if str(jax.random.key_impl(key)) == _THREEFRY:
+    if str(jax.random.key_impl(key)) == THREEFRY:
         return key
-    return jax.random.wrap_key_data(jax.random.key_data(key)[..., :2], impl=_THREEFRY)
+    return jax.random.wrap_key_data(jax.random.key_data(key)[..., :2], impl=THREEFRY)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config.fields import Binarisation
+from vae_jax.core.bits import bernoulli
 from vae_jax.core.trees import first_example
 from vae_jax.core.types import Key
 from vae_jax.data.augment import augmented
@@ -150,7 +151,7 @@ class Dataset:
         x = self.shown(batch["x"])
         if self.binarisation == "dynamic":
             # Drawn flat: XLA on CPU vectorises badly over a last axis of one colour.
-            bits = jax.random.bernoulli(key, x.reshape(x.shape[0], -1))
+            bits = bernoulli(key, x.reshape(x.shape[0], -1))
             x = bits.astype(jnp.float32).reshape(x.shape)
         return {**batch, "x": x}
 
