@@ -130,7 +130,7 @@ def show_otherwise(name: str, kind: str, batch_size: int, device: Any) -> None:
     """The lines of one config in the second table."""
     run = run_of(name, batch_size)
     again = partial(jax.checkpoint, run.system.loss)
-    arms = {"as it is": (run, None)}
+    arms: dict[str, tuple[Run, Any]] = {"as it is": (run, None)}
     arms |= {f"--accumulate {parts}": (run_of(name, batch_size, accumulate=parts), None) for parts in PARTS}
     arms["again, but the products"] = (run, again(policy=jax.checkpoint_policies.dots_saveable))
     arms["again, all of it"] = (run, again())

@@ -21,7 +21,8 @@ _PARTS = 2
 
 def bernoulli(key: Key, p: Array) -> Array:
     """`jax.random.bernoulli(key, p)` for an array of float32, to the same bits."""
-    usual = str(jax.random.key_impl(key)) == THREEFRY and jax.config.jax_threefry_partitionable
+    partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
+    usual = str(jax.random.key_impl(key)) == THREEFRY and partitionable
     on_one_cpu = jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().empty
     if not (usual and on_one_cpu and 0 < p.size < 2**32):
         return jax.random.bernoulli(key, p)
