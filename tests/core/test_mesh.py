@@ -72,3 +72,9 @@ def test_without_a_mesh_nothing_changes() -> None:
     with on(None):
         assert place(np.ones(2)).devices() == {jax.devices()[0]}
         assert placement(x).shape == (6,)
+
+
+def test_a_scalar_is_not_cut() -> None:
+    with on(jax.make_mesh((1,), (DATA,), axis_types=(jax.sharding.AxisType.Auto,))):
+        cut = jax.jit(lambda tree: along(DATA, tree))({"x": jnp.ones(4), "temperature": jnp.float32(1.0)})
+    assert cut["temperature"] == 1.0

@@ -68,3 +68,15 @@ def test_one_draw_is_refused() -> None:
         )
     with pytest.raises(ValueError, match="a variance needs num_draws of at least 2, got 1"):
         gradient_moments(vj.total(vj.elbo), MODEL, PARAMS, jax.random.key(0), X, num_samples=1, num_draws=1)
+
+
+def test_half_precision_is_summed_in_single() -> None:
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), PARAMS)
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), rounded)
+    options = {"num_samples": 1, "num_draws": 3000, "batch_size": 1}
+    found, expected = (
+        jax.jit(lambda p: gradient_moments(vj.total(vj.elbo), MODEL, p, jax.random.key(0), X, **options))(p)
+        for p in (rounded, single)
+    )
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0.1, atol=0.3)

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -104,3 +106,22 @@ def test_a_bound_of_ones_own_needs_no_closed_form() -> None:
     np.testing.assert_allclose(path_weights(mixed, log_w), expected, atol=1e-6)
     attached = has_path_weights(lambda log_w: log_w)(lambda log_w: log_w.sum())
     np.testing.assert_array_equal(path_weights(attached, log_w), log_w)
+
+
+def test_a_bound_that_wraps_another_has_path_weights_of_its_own() -> None:
+    @functools.wraps(vj.iwae)
+    def half(log_w):
+        return 0.5 * vj.iwae(log_w)
+
+    log_w = jnp.array([-1.0, 0.5, 0.3])
+    np.testing.assert_allclose(path_weights(half, log_w), 0.5 * path_weights(vj.iwae, log_w), rtol=1e-5)
+
+
+@pytest.mark.parametrize("log_w", [(-jnp.inf, 0.0, -1.0), (-jnp.inf,) * 3, (-jnp.inf,)])
+def test_the_ends_of_a_family_hold_with_weights_of_zero(log_w: tuple[float, ...]) -> None:
+    log_w = jnp.asarray(log_w)
+    pairs = ((vj.ciwae(0.0), vj.iwae), (vj.ciwae(1.0), vj.elbo), (vj.renyi(0.0), vj.iwae), (vj.renyi(1.0), vj.elbo))
+    for end, expected in pairs:
+        np.testing.assert_allclose(end(log_w), expected(log_w), rtol=1e-6)
+    for between in (vj.ciwae(0.5), vj.miwae(1), vj.renyi(0.5), vj.renyi(2.0)):
+        assert not jnp.isnan(between(log_w))

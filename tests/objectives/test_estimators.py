@@ -13,6 +13,7 @@ from vae_jax.models.linear_gaussian import linear_gaussian
 from vae_jax.objectives.estimators import leave_one_out
 
 rows = pytest.mark.parametrize("name", ESTIMATORS)
+WITH_PIWAE = {**ESTIMATORS, "piwae": lambda bound: vj.piwae(bound, bound)}
 MODEL, PARAMS = linear_gaussian(), linear_gaussian_params(shift=0.2)
 
 
@@ -227,3 +228,22 @@ def test_parameters_may_hold_a_function() -> None:
     for estimator in ESTIMATORS.values():
         value = estimator(vj.iwae)(vae, params, jax.random.key(0), jnp.ones(2), num_samples=2)
         assert np.isfinite(value)
+
+
+@pytest.mark.parametrize("name", ["total", "dreg", "score", "piwae"])
+def test_the_gradient_with_respect_to_x_counts_it_once(name: str) -> None:
+    def slopes(estimate: Any, seed: int) -> Any:
+        slope = jax.grad(lambda x, key: estimate(MODEL, PARAMS, key, x, num_samples=4))
+        return jax.jit(jax.vmap(slope, in_axes=(None, 0)))(X, jax.random.split(jax.random.key(seed), 20_000))
+
+    expected = jnp.mean(slopes(vj.total(vj.iwae), 0), axis=0)
+    # The error of what is expected is of the same size.
+    assert z_score(slopes(WITH_PIWAE[name](vj.iwae), 1), expected) < 5.0
+
+
+@pytest.mark.parametrize("name", ["total", "dreg", "score", "piwae"])
+def test_the_value_is_that_of_the_bound_to_the_last_digit(name: str) -> None:
+    far = 1000.0 * X
+    value = WITH_PIWAE[name](vj.elbo)(MODEL, PARAMS, jax.random.key(0), far, num_samples=1)
+    expected = vj.log_weights(MODEL, PARAMS, jax.random.key(0), far, num_samples=1)[0]
+    np.testing.assert_allclose(value, expected, rtol=3e-7)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests.runs import assert_equal_states, changed, console, experiment
+from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import read_metrics, read_skips
 from vae_jax.train.loop import TrainingError, num_steps, train
-from vae_jax.train.nonfinite import examined, last_finite
+from vae_jax.train.nonfinite import again, examined, last_finite
 from vae_jax.train.program import is_finite
 from vae_jax.train.run import create, newest_state
 
@@ -135,3 +136,40 @@ def test_a_relaxed_sample_is_no_fault_under_a_prior_of_choices(tmp_path) -> None
     found = examined(run.system, run.dataset.prepare, data, state, batch_size=16, precision="device")
     assert found.finite
     assert set(found.terms) == {"log p(x | z)", "KL(q(z | x), p(z))"}
+
+
+def test_the_search_begins_anew_where_no_checkpoint_is_left(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Checkpoints, "restore", lambda *_: None)
+    states = []
+    for seconds in (0.0, 1e9):
+        config = changed(CURVE, "train", on_nonfinite="skip", save_seconds=seconds)
+        run = bad_at(create(config, tmp_path / f"run{seconds}"), 4, 7, 20)
+        with pytest.warns(UserWarning, match="is left out"):
+            states.append(train(run, console()).state)
+        assert read_skips(run.directory) == [4, 7, 20]
+    assert_equal_states(*(state.train.params for state in states))
+
+
+def test_training_again_stops_where_it_is_asked_to(tmp_path) -> None:
+    run = create(CURVE, tmp_path / "run")
+    advance, looks = run.advance(), iter([False, False, True])
+    state = again(advance, run.initial().train, 9, skips=[3], per_epoch=12, chunk=2, stopped=lambda: next(looks))
+    assert int(state.step) == 3
+    state = again(advance, state, 9, skips=[3], per_epoch=12, chunk=2, stopped=lambda: False)
+    assert int(state.step) == 9
+    by_hand = advance(run.initial().train, 3)
+    assert_equal_states(state, advance(by_hand._replace(step=by_hand.step + 1), 9))
+
+
+def test_a_loss_with_other_numbers_the_second_time_is_named(tmp_path) -> None:
+    calls = iter(range(10_000))
+    run = create(CURVE, tmp_path / "run")
+
+    def loss(params, key, batch, step):
+        value, metrics = run.system.loss(params, key, batch, step)
+        noise = jax.pure_callback(lambda: np.float32(np.nan if next(calls) >= 5 else 0.0), jnp.float32(0.0))
+        return value * (1.0 + jax.lax.stop_gradient(noise)), metrics
+
+    unsteady = dataclasses.replace(run, system=run.system._replace(loss=loss))
+    with pytest.raises(TrainingError, match="the loss depends on more than its arguments"):
+        train(unsteady, console())

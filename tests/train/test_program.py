@@ -191,3 +191,45 @@ def test_more_steps_than_their_counter_holds_are_refused() -> None:
     assert steps_per_epoch({"x": np.zeros(100)}, 10, 2**31 // 10) == 10
     with pytest.raises(ValueError, match="--epochs 300000000 are 3,000,000,000 steps.*use --epochs 214748364 or fewer"):
         steps_per_epoch({"x": np.zeros(100)}, 10, 300_000_000)
+
+
+@pytest.mark.parametrize("make", [optax.adam, optax.contrib.prodigy, optax.contrib.dog])
+def test_a_donated_state_has_none_of_the_buffers_it_was_made_of(make) -> None:
+    tx = make(1e-2)
+    params = {"mean": jnp.zeros(2)}
+    system = mean_system()._replace(init=lambda key, batch: params)
+    states = [initial_state(system, tx, identity, DATA, jax.random.key(seed)) for seed in (0, 1)]
+
+    def advanced(state, stop):
+        return train_until(system, tx, identity, DATA, state, stop, batch_size=10)
+
+    donating = jax.jit(advanced, donate_argnames="state")
+    for state in states:
+        expected = jax.jit(advanced)(state, 4)
+        assert_equal_states(donating(state, 4), expected)
+    assert not params["mean"].is_deleted()
+
+
+def test_metrics_are_summed_in_single_precision() -> None:
+    def loss(params, key, batch, step):
+        value = jnp.mean(jnp.square(params["mean"]))
+        return value, {"one": jnp.asarray(1.0, jnp.bfloat16), "always": jnp.asarray(True), "count": jnp.int32(3)}
+
+    system = mean_system()._replace(loss=loss)
+    state = initial_state(system, TX, identity, {"x": jnp.zeros((600, 2))}, jax.random.key(0))
+    after = train_until(system, TX, identity, {"x": jnp.zeros((600, 2))}, state, 600, batch_size=1)
+    means = mean_metrics(after, 600)
+    assert (means["one"], means["always"], means["count"]) == (1.0, 1.0, 3.0)
+
+
+def test_an_average_of_half_precision_moves() -> None:
+    def loss(params, key, batch, step):
+        return jnp.sum(jnp.square(params["w"] - 1.0)).astype(jnp.float32), {}
+
+    system = mean_system()._replace(init=lambda key, batch: {"w": jnp.zeros(1, jnp.bfloat16)}, loss=loss)
+    after = fit(
+        system, optax.sgd(0.05), identity, DATA, jax.random.key(0), batch_size=10, num_steps=4000, average_decay=0.999
+    )
+    measured = measured_params(after)["w"]
+    assert measured.dtype == jnp.bfloat16
+    np.testing.assert_allclose(measured.astype(float), after.params["w"].astype(float), atol=0.02)

@@ -1,3 +1,6 @@
+import dataclasses
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -171,3 +174,19 @@ def test_integers_beyond_32_bits_keep_their_values(kind: type) -> None:
     assert float(seen[:, 0].min()) >= 2**31
     small = as_dataset(np.arange(40, dtype=kind).reshape(20, 2))
     assert small.prepare(jax.random.key(0), small.train.batch())["x"].dtype == np.int32
+
+
+def test_a_model_that_can_be_called_is_no_initialiser() -> None:
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass
+    class Net:
+        weight: Any
+
+        def __call__(self, x: Any) -> Any:
+            return self.weight * x
+
+    vae = vj.VAE(lambda p, x: None, lambda p, z: None, lambda p: None)
+    net = Net(np.ones(2))
+    assert as_system(vae, net).init(None, None) is net  # pyright: ignore
+    partial = jax.tree_util.Partial(lambda scale, key, batch: {"w": scale}, np.ones(3))
+    np.testing.assert_array_equal(as_system(vae, partial).init(None, None)["w"], 1.0)  # pyright: ignore

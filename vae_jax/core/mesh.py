@@ -36,7 +36,8 @@ def along(axis: str, tree: PyTree) -> PyTree:
         return tree
 
     def cut(leaf: Any) -> Any:
-        whole = leaf.shape[0] % mesh.shape[axis] == 0
+        # A scalar is one for all.
+        whole = jnp.ndim(leaf) and leaf.shape[0] % mesh.shape[axis] == 0
         return lax.with_sharding_constraint(leaf, PartitionSpec(axis)) if whole else leaf
 
     return jax.tree.map(cut, tree)

@@ -51,7 +51,9 @@ def gradient_moments(
 
     def gradient(i: Array) -> Params:
         draw_key = jax.random.fold_in(key, i)
-        return jax.grad(lambda p: estimate(vae, p, draw_key, x, num_samples=num_samples))(params)
+        found = jax.grad(lambda p: estimate(vae, p, draw_key, x, num_samples=num_samples))(params)
+        # Sums in half precision would stand still.
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)), found)
 
     # Moments are taken about the first draw: with a mean far above the noise they would cancel in float32.
     reference = gradient(jnp.int32(0))
@@ -64,7 +66,7 @@ def gradient_moments(
         return (first, second), None
 
     whole = num_draws - num_draws % batch_size
-    zeros = jax.tree.map(jnp.zeros_like, params)
+    zeros = jax.tree.map(jnp.zeros_like, reference)
     sums, _ = lax.scan(add, (zeros, zeros), jnp.arange(whole).reshape(-1, batch_size))
     if whole < num_draws:
         sums, _ = add(sums, jnp.arange(whole, num_draws))

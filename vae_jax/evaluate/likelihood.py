@@ -101,8 +101,9 @@ def log_marginal(
     def next_chunk(number: Array | int, sums: _Sums, size: int = chunk_size) -> _Sums:
         return add(sums, jax.vmap(one)(along(SAMPLES, number * chunk_size + jnp.arange(size))) - reference)
 
-    # A scan, so that `value` has a gradient.
-    sums, _ = lax.scan(lambda sums, number: (next_chunk(number, sums), None), sums, jnp.arange(1, chunks))
+    # A scan, so that `value` has a gradient; one of nothing fails without jit.
+    if chunks > 1:
+        sums, _ = lax.scan(lambda sums, number: (next_chunk(number, sums), None), sums, jnp.arange(1, chunks))
     if remainder:
         sums = next_chunk(chunks, sums, remainder)
 

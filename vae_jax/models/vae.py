@@ -58,8 +58,15 @@ def posterior_and_prior(where: str, vae: VAE, params: Params, key: Key, x: PyTre
             f"{type(vae.prior).__name__}."
         )
     prior = _distribution(where, "prior", vae.prior(params))
-    z = jax.eval_shape(prior.sample, key)
-    expected = _shapes(jax.eval_shape(lambda z: _distribution(where, "decode", vae.decode(params, z)).sample(key), z))
+
+    def draw(key: Key) -> tuple[Any, Any]:
+        z_key, x_key = jax.random.split(key)
+        z = prior.sample(z_key)
+        return z, _distribution(where, "decode", vae.decode(params, z)).sample(x_key)
+
+    # In one trace: in a `shard_map` z varies over the devices, which its shape alone does not say.
+    z, drawn = jax.eval_shape(draw, key)
+    expected = _shapes(drawn)
     if _shapes(x) != expected:
         advice = "So says p(x | z), which decode gives, and the two must agree."
         if jax.tree.map(lambda leaf: jnp.shape(leaf)[1:], x) == expected:

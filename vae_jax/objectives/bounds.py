@@ -24,7 +24,8 @@ def has_path_weights(weights: Callable[[Array], Array]) -> Callable[[Bound], Bou
     """Decorator: attach to a bound the closed form `log_w [k] -> g − diag H [k]` of its path weights."""
 
     def attach(bound: Bound) -> Bound:
-        bound.__dict__["path_weights"] = weights
+        # With the bound, since a function that wraps it may take its attributes over.
+        bound.__dict__["path_weights"] = bound, weights
         return bound
 
     return attach
@@ -39,9 +40,9 @@ def path_weights(bound: Bound, log_w: Array) -> Array:
     Source: Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives, arXiv 1810.04152
     (the form for a general bound follows by the same argument).
     """
-    closed_form: Any = getattr(bound, "path_weights", None)
-    if closed_form is not None:
-        return closed_form(log_w)
+    attached: Any = getattr(bound, "path_weights", None)
+    if attached is not None and attached[0] is bound:
+        return attached[1](log_w)
     gradient = jax.grad(bound)
 
     def curvature(i: Array) -> Array:
@@ -99,7 +100,8 @@ def renyi(alpha: float | Array) -> Bound:
         order = jnp.asarray(1.0 - alpha, log_w.dtype)
         # Centred on the mean, for α near 1; on the largest where a weight is zero and the mean is −inf.
         average = mean = jnp.mean(log_w)
-        mean = jnp.where(jnp.isfinite(mean), mean, jnp.max(log_w))
+        largest = jnp.max(log_w)
+        mean = jnp.where(jnp.isfinite(mean), mean, jnp.where(jnp.isneginf(largest), 0.0, largest))
         centred = log_w - mean
         # Near α = 1 the logarithm is of 1 + O(order²) and must not round to log 1 before the division;
         # far from it exp overflows, and logsumexp is the stable form. Each branch gets safe arguments.
@@ -156,6 +158,10 @@ def ciwae(beta: float | Array) -> Bound:
     @has_path_weights(lambda log_w: beta / log_w.shape[0] + (1.0 - beta) * jnp.square(jax.nn.softmax(log_w)))
     def bound(log_w: Array) -> Array:
         check_log_weights("ciwae(beta)", log_w)
-        return beta * elbo(log_w) + (1.0 - beta) * iwae(log_w)
+        by_elbo, by_iwae = elbo(log_w), iwae(log_w)
+        # Zero times the −inf of the one that does not count would be NaN.
+        by_elbo = jnp.where((beta == 0.0) & jnp.isneginf(by_elbo), 0.0, by_elbo)
+        by_iwae = jnp.where((beta == 1.0) & jnp.isneginf(by_iwae), 0.0, by_iwae)
+        return beta * by_elbo + (1.0 - beta) * by_iwae
 
     return bound

@@ -153,9 +153,14 @@ def dreg(bound: Bound) -> Estimate:
         counted = jnp.where(vanished | jnp.isneginf(log_w), 0.0, log_joint(z) - log_q)
         value = bound(log_w)
         surrogate = jnp.where(jnp.isfinite(value), jnp.dot(slope, counted), 0.0)
-        return value + surrogate - lax.stop_gradient(surrogate)
+        return value + _without_value(surrogate)
 
     return estimate
+
+
+def _without_value(surrogate: Array) -> Array:
+    """Zero, with the gradient of `surrogate`: added first, so that a large one takes no digits from the value."""
+    return surrogate - lax.stop_gradient(surrogate)
 
 
 def leave_one_out(bound: Bound, log_w: Array) -> Array:
@@ -207,7 +212,7 @@ def score(bound: Bound) -> Estimate:
         # Where the bound is −inf, that is the value, and there is no gradient.
         advantage = jnp.where(jnp.isfinite(value), advantage, 0.0)
         surrogate = jnp.dot(advantage, log_q)
-        return value + surrogate - lax.stop_gradient(surrogate)
+        return value + _without_value(surrogate)
 
     return estimate
 
@@ -232,13 +237,14 @@ def piwae(generative: Bound, inference: Bound) -> Estimate:
         check_reparameterised("piwae", posterior)
         z, log_q = over_samples(lambda key: sample_and_log_prob(posterior, key), key, num_samples)
 
-        def log_joint(params: Params, z: PyTree) -> Array:
+        def log_joint(params: Params, x: PyTree, z: PyTree) -> Array:
             prior = vae.prior(params)
             return jax.vmap(lambda z: prior.log_prob(z) + vae.decode(params, z).log_prob(x))(z)
 
-        by_decoder = log_joint(params, freeze(z)) - lax.stop_gradient(log_q)
-        by_encoder = log_joint(freeze(params), z) - log_q
+        by_decoder = log_joint(params, x, freeze(z)) - lax.stop_gradient(log_q)
+        # What x says by itself is in the first.
+        by_encoder = log_joint(freeze(params), freeze(x), z) - log_q
         surrogate = inference(by_encoder)
-        return generative(by_decoder) + surrogate - lax.stop_gradient(surrogate)
+        return generative(by_decoder) + _without_value(surrogate)
 
     return estimate

@@ -23,9 +23,7 @@ from vae_jax.core.mesh import on, place
 from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.types import Array, Params, PyTree
 from vae_jax.data import Dataset
-from vae_jax.data.rows import first_rows
 from vae_jax.optimizers.rules import Schedule
-from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import LEAST_UNKNOWN, Metrics
 from vae_jax.train.checkpoint import Checkpoints
 from vae_jax.train.files import (
@@ -40,9 +38,9 @@ from vae_jax.train.files import (
     write_skips,
 )
 from vae_jax.train.interruption import Interruption
-from vae_jax.train.nonfinite import Examined, last_finite
+from vae_jax.train.nonfinite import Examined, again, last_finite, remedy
 from vae_jax.train.processes import agreed, here, own_folder
-from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params, steps_taken
+from vae_jax.train.program import TrainState, is_finite, mean_metrics, measured_params, steps_taken, without_step
 from vae_jax.train.progress import Display
 from vae_jax.train.trackers import Tracker, flat, tracked
 
@@ -165,6 +163,9 @@ def _train(
 ) -> Trained:
     state = _newest(run, checkpoints)
     start = int(state.train.step)
+    given = [state]
+    # Its best parameters shall not stay beside those that come after.
+    del state
     lines = read_metrics(run.directory)
     # Epochs after the checkpoint will be written again.
     write_metrics(run.directory, [line for line in lines if line["step"] <= start])
@@ -172,7 +173,7 @@ def _train(
     (run.directory / NONFINITE).unlink(missing_ok=True)
     try:
         with Interruption(console, ends=ends) as interruption, tracked(run.config, run.directory) as tracker:
-            state, signal = _train_chunks(run, state, checkpoints, snapshots, console, interruption, tracker)
+            state, signal = _train_chunks(run, given.pop(), checkpoints, snapshots, console, interruption, tracker)
         checkpoints.save(int(state.train.step), state)
     finally:
         checkpoints.close()
@@ -195,7 +196,9 @@ def _newest(run: Trainable, checkpoints: Checkpoints) -> RunState:
     template = jax.tree.map(outline, state)
     # The device may have memory for one.
     del state
-    return place(checkpoints.restore(template))
+    restored = checkpoints.restore(template)
+    # It may have been deleted meanwhile.
+    return run.begun(run.initial()) if restored is None else place(restored)
 
 
 def _train_chunks(
@@ -231,13 +234,25 @@ def _train_chunks(
             chunk = max(1, min(int(train_config.chunk_seconds / max(pace, 1e-9)), 8 * chunk))
             # A member of a sweep goes on by itself.
             if trained.metrics["loss"].ndim == 0 and not finite(trained):
-                # The state before is given away, so training begins again from what was saved, to the same bits.
+                # The state before was given away. What was saved comes to the same bits.
                 del trained
                 checkpoints.wait()
-                since = advance(_newest(run, checkpoints).train, step)
+                since = again(
+                    *(advance, _newest(run, checkpoints).train, step),
+                    skips=read_skips(run.directory),
+                    per_epoch=per_epoch,
+                    chunk=chunk,
+                    stopped=lambda: _noticed(interruption) is not None,
+                )
+                if int(since.step) < step:
+                    state = state._replace(train=since)
+                    break
+                if not finite(since):
+                    raise TrainingError(
+                        f"training is not finite after step {step}, and repeated from the newest checkpoint it came to "
+                        "other numbers: the loss depends on more than its arguments."
+                    )
                 trained = _over_the_bad_step(run, state, last_finite(advance, since, stop), checkpoints)
-                # The next search shall not come to this step again.
-                due = True
             step = int(trained.step)
             decided, noticed = agreed((chunk, due, time.monotonic() - began), interruption.signal or 0)
             chunk, due, signal = int(decided[0]), bool(decided[1]), noticed or None
@@ -249,7 +264,9 @@ def _train_chunks(
             if means["loss"].ndim and not np.isfinite(means["loss"]).any():
                 newest = checkpoints.newest()
                 left = "Nothing was kept of it." if newest is None else f"The checkpoint of step {newest} stays."
-                raise TrainingError(f"the loss of every member became nan before step {step}. {_remedy(run)} {left}")
+                raise TrainingError(
+                    f"the loss of every member became nan before step {step}. {remedy(run.config, run.dataset)} {left}"
+                )
             taken = steps_taken(trained, len(skips))
             learning_rate = None if rate_at is None else float(rate_at(taken))
             if step % per_epoch == 0:
@@ -311,34 +328,16 @@ def _over_the_bad_step(run: Trainable, state: RunState, before: TrainState, chec
     if config.on_nonfinite == "skip" and len(skips) < config.most_skips:
         write_skips(run.directory, [*skips, step])
         warnings.warn(f"step {step} is left out: its loss or a gradient is not finite.", stacklevel=2)
-        zeros = jax.tree.map(jnp.zeros_like, before.metrics)
-        # The first step of an epoch sets the sums of metrics back.
-        metrics = zeros if step % run.steps_per_epoch == 0 else before.metrics
-        return before._replace(step=before.step + 1, metrics=metrics)
+        return without_step(before, run.steps_per_epoch)
     checkpoints.save(step, state._replace(train=before))
     examined = run.examined(before)
     write_json(run.directory / NONFINITE, examined._asdict())
     left_out = f" {len(skips)} such steps were left out before." if skips else ""
     look = f"vae-jax debug {run.directory}" if is_of_a_command(run.config) else str(run.directory / NONFINITE)
     raise TrainingError(
-        f"step {step} is not finite ({examined.summary}).{left_out} {_remedy(run)} The state before it is kept; look "
-        f"at the step: {look}"
+        f"step {step} is not finite ({examined.summary}).{left_out} {remedy(run.config, run.dataset)} "
+        f"The state before it is kept; look at the step: {look}"
     )
-
-
-def _remedy(run: Trainable) -> str:
-    if run.config.system == IN_PYTHON and np.isnan(first_rows(run.dataset.train.x)).any():
-        return (
-            "The likely cause: x holds NaN, which is a gap to vj.Columns, and not a number to other distributions. "
-            "Decode to vj.Columns, and let encode read what is there; or fill the gaps."
-        )
-    fault = run.dataset.scale_fault
-    if fault is not None:
-        return f"The likely cause: {fault}"
-    if not is_of_a_command(run.config):
-        return "Train anew with a lower learning rate, or with shorter gradients (optax.clip_by_global_norm)."
-    norm = run.config.optimizer.clip_norm
-    return f"Train anew with a lower --learning-rate, or with --clip-norm {10 if norm is None else norm / 10:g}."
 
 
 def _kept(

@@ -1,7 +1,7 @@
 """What is not finite in one step of training: the step is taken again, number by number."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,15 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config.compute import Precision
+from vae_jax.config.fields import Experiment
 from vae_jax.core.seldom import jit_seldom
 from vae_jax.core.trees import by_name, num_examples
 from vae_jax.core.types import Array, Key, Params
+from vae_jax.data import Dataset
+from vae_jax.data.rows import first_rows
 from vae_jax.distributions import Concrete, OneHotCategorical, sample_and_log_prob
 from vae_jax.distributions.divergences import kl
 from vae_jax.models.vae import VAE
+from vae_jax.systems.registry import IN_PYTHON
 from vae_jax.systems.system import System
+from vae_jax.train.files import is_of_a_command
 from vae_jax.train.precision import products_in
-from vae_jax.train.program import Prepare, TrainState, batch_keys, batch_rows, is_finite
+from vae_jax.train.program import Prepare, TrainState, batch_keys, batch_rows, is_finite, without_step
 
 
 class Examined(NamedTuple):
@@ -67,6 +72,28 @@ class Examined(NamedTuple):
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         origin = "" if self.origin is None else f"; {self.origin}"
         return f"{kind}: {listed}{origin}"
+
+
+def again(
+    advance: Callable[[TrainState, int], TrainState],
+    state: TrainState,
+    step: int,
+    *,
+    skips: Sequence[int],
+    per_epoch: int,
+    chunk: int,
+    stopped: Callable[[], bool],
+) -> TrainState:
+    """The state of `step`, trained from an earlier one, which is given away, without the steps `skips`.
+
+    Where `stopped()`, which is asked every `chunk` steps, a state before it.
+    """
+    while (at := int(state.step)) < step and not stopped():
+        if at in skips:
+            state = without_step(state, per_epoch)
+        else:
+            state = advance(state, min([at + chunk, step, *(skip for skip in skips if skip > at)]))
+    return state
 
 
 def last_finite(advance: Callable[[TrainState, int], TrainState], state: TrainState, stop: int) -> TrainState:
@@ -167,3 +194,19 @@ def _asked(error: BaseException) -> str:
     own = [frame for frame in frames if "site-packages" not in frame.filename and "<" not in frame.filename]
     here = [frame for frame in own if Path(frame.filename).name != Path(__file__).name]
     return f", {here[-1].filename}:{here[-1].lineno}" if here else ""
+
+
+def remedy(config: Experiment, dataset: Dataset) -> str:
+    """What to try, where a step is not finite."""
+    if config.system == IN_PYTHON and np.isnan(first_rows(dataset.train.x)).any():
+        return (
+            "The likely cause: x holds NaN, which is a gap to vj.Columns, and not a number to other distributions. "
+            "Decode to vj.Columns, and let encode read what is there; or fill the gaps."
+        )
+    fault = dataset.scale_fault
+    if fault is not None:
+        return f"The likely cause: {fault}"
+    if not is_of_a_command(config):
+        return "Train anew with a lower learning rate, or with shorter gradients (optax.clip_by_global_norm)."
+    norm = config.optimizer.clip_norm
+    return f"Train anew with a lower --learning-rate, or with --clip-norm {10 if norm is None else norm / 10:g}."

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,8 @@ def products_in(precision: Precision, function: Callable[..., Any]) -> Callable[
     digits, also where a device would take fewer by default. On a CPU products stay float32 where bfloat16 is slower.
     Differentiate a function first, so that the products of its gradient are rounded too.
     """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}.")
     # Axes that are cut over devices cannot be joined where they lie.
     joins = jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().empty
     bind = over_rows if joins else _as_it_is

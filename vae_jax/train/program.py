@@ -81,15 +81,18 @@ def initial_state(
     check_key("initial_state", key)
     init_key, train_key = jax.random.split(key)
     batch = prepare(init_key, jax.tree.map(lambda leaf: leaf[:2], data))
-    params = system.init(init_key, batch)
-    opt_state = system.optimizer(tx).init(params)
+    # Each part with buffers of its own, so that a state can be donated: `init` may give the same arrays to every state,
+    # and some optimisers begin with the parameters.
+    params = jax.tree.map(_copied, system.init(init_key, batch))
+    opt_state = jax.tree.map(_copied, system.optimizer(tx).init(params))
     _, metrics = jax.eval_shape(system.loss, params, init_key, batch, jnp.int32(0))
     metrics = {"loss": jax.ShapeDtypeStruct((), jnp.float32), **metrics, **_left_out(opt_state, opt_state)}
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
+    # Sums in bfloat16 would stand still, and those of truth values too.
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.promote_types(leaf.dtype, jnp.float32)), metrics)
     return TrainState(
         params=params,
-        # Its own buffers, so that a state can be donated.
-        average=jax.tree.map(jnp.copy, params) if averaged else None,
+        # A mean moves by less than bfloat16 can tell.
+        average=jax.tree.map(_at_least_single, params) if averaged else None,
         opt_state=opt_state,
         step=jnp.int32(0),
         key=train_key,
@@ -99,7 +102,18 @@ def initial_state(
 
 def measured_params(state: TrainState) -> Params:
     """The parameters to evaluate: their running mean where one is kept, else the parameters themselves."""
-    return state.params if state.average is None else state.average
+    if state.average is None:
+        return state.params
+    return jax.tree.map(lambda mean, leaf: jnp.asarray(mean, leaf.dtype), state.average, state.params)
+
+
+def _copied(leaf: Any) -> Any:
+    return jnp.copy(leaf) if hasattr(leaf, "dtype") else leaf
+
+
+def _at_least_single(leaf: Any) -> Array:
+    inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+    return jnp.array(leaf, jnp.promote_types(leaf.dtype, jnp.float32) if inexact else leaf.dtype)
 
 
 def train_step(
@@ -113,6 +127,9 @@ def train_step(
     precision: Precision = "device",
 ) -> TrainState:
     """The state after one step on one prepared batch: its loss and metrics are added to the sums in `metrics`.
+
+    In a loop of your own set these back where an epoch begins, as `mean_metrics` reads them:
+    `state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))`. `train_until` does it.
 
     A running mean of the parameters, where the state keeps one, is over about `1 / (1 − average_decay)` steps, and
     at the start over about a ninth of those done. `precision`: that of the products in the loss, its gradient and the
@@ -321,6 +338,14 @@ def epoch_order(state: TrainState, epoch: Array | int, size: int) -> Array:
     return jax.random.permutation(jax.random.fold_in(order_key, epoch), size)
 
 
+def without_step(state: TrainState, per_epoch: int) -> TrainState:
+    """The state after a step that is left out."""
+    # The first step of an epoch sets the sums of metrics back.
+    begins = int(state.step) % per_epoch == 0
+    metrics = jax.tree.map(jnp.zeros_like, state.metrics) if begins else state.metrics
+    return state._replace(step=state.step + 1, metrics=metrics)
+
+
 def is_finite(state: TrainState) -> Array:
     """Whether the parameters, the optimiser and the loss of the epoch so far are finite.
 
@@ -332,7 +357,10 @@ def is_finite(state: TrainState) -> Array:
 
 
 def mean_metrics(state: TrainState, per_epoch: int, left_out: int = 0) -> Metrics:
-    """The means of the metrics in `state` over the steps of its epoch so far, of which some may have been left out."""
+    """The means of the metrics in `state` over the steps of its epoch so far, of which some may have been left out.
+
+    The sums must have begun with the epoch, as those of `train_until` do.
+    """
     count = (state.step - 1) % per_epoch + 1 - left_out
     return jax.tree.map(lambda total: total / count, state.metrics)
 

@@ -70,7 +70,10 @@ def as_system(
         raise ConfigError(
             f"estimate must be an estimator of a bound, such as vj.dreg(vj.iwae), got {name}: vj.total({name})."
         )
-    init = params if callable(params) else lambda key, batch: params
+    # A model that is a tree of arrays may be callable itself; a `Partial` is a function with some.
+    holds_arrays = any(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(params))
+    is_init = callable(params) and (not holds_arrays or isinstance(params, jax.tree_util.Partial))
+    init: Any = params if is_init else lambda key, batch: params
     return System(init=init, loss=mean_loss(vae, bound_loss(estimate, num_samples=num_samples), parts=parts), vae=vae)
 
 

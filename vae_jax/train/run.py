@@ -101,7 +101,9 @@ class Run:
             return state
         params = place(read_initial(self.directory, state.best_params))
         # Each with buffers of its own, since those of the state are given away.
-        average = None if state.train.average is None else jax.tree.map(jnp.copy, params)
+        average = state.train.average
+        if average is not None:
+            average = jax.tree.map(lambda mean, leaf: jnp.array(leaf, mean.dtype), average, params)
         best = jax.tree.map(jnp.copy, params)
         return state._replace(train=state.train._replace(params=params, average=average), best_params=best)
 
