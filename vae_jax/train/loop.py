@@ -241,7 +241,8 @@ def _train_chunks(
                     *(advance, _newest(run, checkpoints).train, step),
                     skips=read_skips(run.directory),
                     per_epoch=per_epoch,
-                    chunk=chunk,
+                    # The same in all processes, which each have a pace of their own.
+                    chunk=stop - step,
                     stopped=lambda: _noticed(interruption) is not None,
                 )
                 if int(since.step) < step:
