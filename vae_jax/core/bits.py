@@ -1,7 +1,7 @@
 """Bits by JAX's usual keys, sooner on a CPU.
 
-There JAX has XLA go through memory five times for the twenty rounds of its generator, which compiles sooner. For the
-bits of a batch of images that is a tenth of a training step, so here they are made in one pass (`benchmarks/peers.py`).
+There JAX has XLA go through memory five times for the twenty rounds of its generator, which compiles sooner. Of a step
+with one draw of z the bits of a batch of images are a part that is felt, so here they are made in one pass.
 """
 
 import math
