@@ -98,7 +98,7 @@ def main() -> None:
     median = {name: float(np.median(times)) for name, times in seconds.items()}
     for name, value in median.items():
         print(f"{name:8} {1e3 * value:7.1f} ms a step")
-    print(f"package / PyTorch: {median['package'] / median['PyTorch']:.2f} (limit 1.5), {torch.__version__}")
+    print(f"package / PyTorch: {median['package'] / median['PyTorch']:.2f} (limit 1.1), {torch.__version__}")
 
 
 if __name__ == "__main__":

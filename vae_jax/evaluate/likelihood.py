@@ -33,21 +33,42 @@ class LogMarginal(NamedTuple):
     pareto_k: Array
 
 
-class _Sums(NamedTuple):
-    """Running log Σ w, log Σ w² and Σ log w, and the largest log-weights so far."""
+class _Total(NamedTuple):
+    """A sum, and what was rounded up in it: without that a sum of 10⁶ terms drifts."""
 
-    log_sum: Array
-    log_sum_squares: Array
-    sum_log: Array
+    value: Array
+    excess: Array
+
+
+def _plus(total: _Total, more: Array) -> _Total:
+    """Kahan's summation."""
+    more = more - total.excess
+    value = total.value + more
+    # Infinite sums stay what they are.
+    return _Total(value, jnp.where(jnp.isfinite(value), (value - total.value) - more, 0.0))
+
+
+class _Sums(NamedTuple):
+    """Running Σ w / e^shift, Σ (w / e^shift)² and Σ log w, the largest log-weights so far, and the largest, `shift`."""
+
+    shift: Array
+    weights: _Total
+    squares: _Total
+    logs: _Total
     largest: Array
 
+    def log_weights(self) -> Array:
+        """log Σ w."""
+        return self.shift + _log(self.weights.value)
 
-def _with(log_sum: Array, log_w: Array) -> Array:
-    """`log (exp log_sum + Σ exp log_w)`."""
-    # The logarithm of a sum of nothing has no gradient.
-    nothing = jnp.isneginf(jnp.max(log_w))
-    more = jax.nn.logsumexp(jnp.where(nothing, 0.0, log_w))
-    return jnp.where(nothing, log_sum, jnp.logaddexp(log_sum, more))
+    def log_squares(self) -> Array:
+        """log Σ w²."""
+        return 2.0 * self.shift + _log(self.squares.value)
+
+
+def _log(total: Array) -> Array:
+    """With a gradient of 0 at 0."""
+    return jnp.where(total == 0.0, -jnp.inf, jnp.log(jnp.where(total == 0.0, 1.0, total)))
 
 
 def effective_samples(log_sum: Array, log_sum_squares: Array, num_samples: int) -> tuple[Array, Array]:
@@ -66,7 +87,7 @@ def log_marginal(
 ) -> LogMarginal:
     """Importance-sampled log p(x) of one example with k = `num_samples` draws from q(z | x), nats.
 
-    Encodes once and scans over chunks of `chunk_size` samples with running log-sums, so memory does not grow
+    Encodes once and scans over chunks of `chunk_size` samples with running sums, so memory does not grow
     with k; a remainder is handled exactly. Sample i has its own key, so the result does not depend on the
     chunk (up to rounding; but keys of `rbg` draw otherwise under `vmap`). ValueError for counts below 1 or a batch
     instead of one example.
@@ -83,10 +104,14 @@ def log_marginal(
         return log_weight(jax.random.fold_in(key, i))
 
     def add(sums: _Sums, log_w: Array) -> _Sums:
+        # Finite, so that weights of 0 and infinite ones have differences too.
+        shift = jnp.minimum(lax.stop_gradient(jnp.maximum(sums.shift, jnp.max(log_w))), limits.max)
+        smaller, relative = jnp.exp(sums.shift - shift), jnp.exp(log_w - shift)
         return _Sums(
-            _with(sums.log_sum, log_w),
-            _with(sums.log_sum_squares, 2.0 * log_w),
-            sums.sum_log + jnp.sum(log_w),
+            shift,
+            _plus(jax.tree.map(lambda sum: smaller * sum, sums.weights), jnp.sum(relative)),
+            _plus(jax.tree.map(lambda sum: jnp.square(smaller) * sum, sums.squares), jnp.sum(jnp.square(relative))),
+            _plus(sums.logs, jnp.sum(log_w)),
             lax.top_k(jnp.concatenate([sums.largest, log_w]), tail + 1)[0] if tail else sums.largest,
         )
 
@@ -95,8 +120,9 @@ def log_marginal(
     # All sums are of weights relative to one of them: at log w = −1e4 the digits of float32 are not enough.
     largest = jnp.max(first)
     reference = lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 0.0))
-    empty = jnp.array(-jnp.inf)
-    sums = add(_Sums(empty, empty, jnp.array(0.0), jnp.full(tail + 1, -jnp.inf)), first - reference)
+    limits = jnp.finfo(reference.dtype)
+    none = _Total(jnp.array(0.0), jnp.array(0.0))
+    sums = add(_Sums(jnp.array(limits.min), none, none, none, jnp.full(tail + 1, -jnp.inf)), first - reference)
 
     def next_chunk(number: Array | int, sums: _Sums, size: int = chunk_size) -> _Sums:
         return add(sums, jax.vmap(one)(along(SAMPLES, number * chunk_size + jnp.arange(size))) - reference)
@@ -107,12 +133,13 @@ def log_marginal(
     if remainder:
         sums = next_chunk(chunks, sums, remainder)
 
-    ess, error = effective_samples(sums.log_sum, sums.log_sum_squares, num_samples)
+    log_sum = sums.log_weights()
+    ess, error = effective_samples(log_sum, sums.log_squares(), num_samples)
     return LogMarginal(
-        value=reference + sums.log_sum - math.log(num_samples),
+        value=reference + log_sum - math.log(num_samples),
         standard_error=error,
         ess=ess,
-        elbo=reference + sums.sum_log / num_samples,
+        elbo=reference + sums.logs.value / num_samples,
         pareto_k=pareto_k(sums.largest) if tail else jnp.asarray(jnp.nan),
     )
 
