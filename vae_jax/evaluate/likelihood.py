@@ -49,21 +49,16 @@ def _plus(total: _Total, more: Array) -> _Total:
 
 
 class _Sums(NamedTuple):
-    """Running Σ w / e^shift, Σ (w / e^shift)² and Σ log w, the largest log-weights so far, and the largest, `shift`."""
+    """Over the weights so far: Σ w / e^shift, Σ (w / e^shift)² and Σ log w, and the largest of log w.
+
+    `shift` is the largest of all, kept finite.
+    """
 
     shift: Array
     weights: _Total
     squares: _Total
     logs: _Total
     largest: Array
-
-    def log_weights(self) -> Array:
-        """log Σ w."""
-        return self.shift + _log(self.weights.value)
-
-    def log_squares(self) -> Array:
-        """log Σ w²."""
-        return 2.0 * self.shift + _log(self.squares.value)
 
 
 def _log(total: Array) -> Array:
@@ -133,10 +128,10 @@ def log_marginal(
     if remainder:
         sums = next_chunk(chunks, sums, remainder)
 
-    log_sum = sums.log_weights()
-    ess, error = effective_samples(log_sum, sums.log_squares(), num_samples)
+    log_sum = _log(sums.weights.value)
+    ess, error = effective_samples(log_sum, _log(sums.squares.value), num_samples)
     return LogMarginal(
-        value=reference + log_sum - math.log(num_samples),
+        value=reference + sums.shift + (log_sum - math.log(num_samples)),
         standard_error=error,
         ess=ess,
         elbo=reference + sums.logs.value / num_samples,
